@@ -1,0 +1,64 @@
+"""Files that are either whole or not there.
+
+`written_whole` writes beside the target and renames at the end, so that a full disk, Ctrl-C or a killed process never
+leaves half a file under the final name. Everything that fashionnb writes goes through it.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from fashionnb.errors import FashionNBError
+
+
+class WriteError(FashionNBError, OSError):
+    """A file or folder cannot be written."""
+
+    # OSError would print its errno tuple; here the message is the whole story.
+    __str__ = Exception.__str__
+
+
+@contextmanager
+def written_whole(target: Path | str) -> Iterator[Path]:
+    """Give a path to write to; when the block ends well, that file becomes `target` in one step.
+
+    Raises
+    ------
+    WriteError : the folder cannot be made or written, or the disk is full. `target` is then as it was before.
+    """
+    target = Path(target)
+    aside = target.with_name(f".{target.name}.{uuid4().hex[:8]}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        aside.replace(target)
+    except OSError as error:
+        if isinstance(error, FashionNBError) or not _concerns(error, aside):
+            raise
+        raise WriteError(
+            f"{target}: cannot be written ({error.strerror or error}). "
+            "Choose a folder that you may write to, or make room on the disk, and run the same thing again."
+        ) from error
+    finally:
+        aside.unlink(missing_ok=True) if os.access(target.parent, os.W_OK) else None
+
+
+def write_text(target: Path | str, text: str) -> None:
+    """Write `text` (UTF-8) to `target`, whole or not at all. Raises `WriteError`."""
+    with written_whole(target) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def sha256(path: Path | str) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _concerns(error: OSError, aside: Path) -> bool:
+    """True if `error` is about writing here, rather than about something else that the block opened."""
+    names = {str(name) for name in (error.filename, error.filename2) if name}
+    return not names or any(str(aside.parent).startswith(name) or name == str(aside) for name in names)

@@ -38,3 +38,9 @@ class RunError(FashionNBError, RuntimeError):
 
 class TrainingError(FashionNBError, RuntimeError):
     """Training cannot start, resume or go on."""
+
+
+class WriteError(FashionNBError, OSError):
+    """A file or folder cannot be written."""
+
+    __str__ = Exception.__str__

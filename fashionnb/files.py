@@ -5,20 +5,12 @@ leaves half a file under the final name. Everything that fashionnb writes goes t
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from fashionnb.errors import FashionNBError
-
-
-class WriteError(FashionNBError, OSError):
-    """A file or folder cannot be written."""
-
-    # OSError would print its errno tuple; here the message is the whole story.
-    __str__ = Exception.__str__
+from fashionnb.errors import FashionNBError, WriteError
 
 
 @contextmanager
@@ -43,7 +35,8 @@ def written_whole(target: Path | str) -> Iterator[Path]:
             "Choose a folder that you may write to, or make room on the disk, and run the same thing again."
         ) from error
     finally:
-        aside.unlink(missing_ok=True) if os.access(target.parent, os.W_OK) else None
+        with suppress(OSError):  # it was renamed, or never made
+            aside.unlink()
 
 
 def write_text(target: Path | str, text: str) -> None:

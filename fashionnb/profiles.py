@@ -1,7 +1,7 @@
 """How big a run is: `quick` (tests), `cpu` (the default, published), `full` (a GPU, or a patient CPU).
 
-A chapter asks once, at its top: `run = profiles.begin(profile, seed=seed)`, and then for each number that depends on the
-profile: `epochs = run.pick(epochs, quick=1, cpu=4, full=40)`. Device, precision, threads and seeds follow from the profile.
+A chapter asks once, at its top, `run = profiles.begin(profile, seed=seed)`, and then for each number that depends on
+the profile `epochs = run.pick(epochs, quick=1, cpu=4, full=40)`. Device, precision, threads and seeds follow from it.
 """
 
 import os
@@ -47,11 +47,7 @@ def choose(name: str | None = None, device: str | None = None) -> Profile:
     if name not in NAMES:
         raise ProfileError(f"There is no profile {name!r}. Use one of: {', '.join(NAMES)} (FASHIONNB_PROFILE or -p).")
     device = _check_device(device) if device else ("cpu" if name != "full" else _best_device())
-    threads = (
-        int(os.environ.get("OMP_NUM_THREADS") or 0) or len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else (os.cpu_count() or 1)
-    )
+    threads = int(os.environ.get("OMP_NUM_THREADS") or 0) or _cores()
     seeds = {"quick": (0,), "cpu": (0, 1, 2), "full": (0, 1, 2, 3, 4)}[name]
     return Profile(name, device, "bf16" if device == "cuda" else "no", threads, seeds)
 
@@ -81,6 +77,11 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  libraries such as umap-learn still read it
     torch.manual_seed(seed)
+
+
+def _cores() -> int:
+    """The cores that this process may use: in a container often fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _best_device() -> str:

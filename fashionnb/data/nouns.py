@@ -86,7 +86,7 @@ class Catalogue:
         return self.take(self.table["split"] == name)
 
     def sample(self, n: int, seed: int = 0, by: str | None = None) -> "Catalogue":
-        """At most `n` items at random, without replacement, in table order; `by` a column: at most `n` of each value."""
+        """At most `n` items at random, in table order; `by` a column: at most `n` of each of its values."""
         order = np.random.default_rng(seed).permutation(len(self))
         if by is None:
             return self.take(np.sort(order[:n]))

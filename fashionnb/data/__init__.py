@@ -1,0 +1,91 @@
+"""Datasets: `load("fashion-mnist")` gives a `Catalogue`, whatever this machine has.
+
+The nouns are in `fashionnb.data.nouns`, the datasets in `fashionnb.data.sources`, one reader per format beside them.
+Where a dataset cannot be had, garments drawn by `fashionnb.data.atelier` stand in, and `banner` says so on the page.
+Importing this package is light; pandas and the readers come with the first `load`.
+"""
+
+import logging
+from typing import TYPE_CHECKING
+
+from fashionnb.errors import DataError, DataNotFound
+from fashionnb.files import WriteError
+
+if TYPE_CHECKING:
+    from fashionnb.data.nouns import Catalogue
+
+log = logging.getLogger(__name__)
+
+
+def load(name: str, stand_in: bool = True) -> "Catalogue":
+    """The catalogue of a dataset: found on this machine, else fetched, else drawn. Introduced in chapter 01.
+
+    Parameters
+    ----------
+    name : "fashion-mnist", "clothing-dataset-small" or "fashion-product-images-small".
+    stand_in : draw garments of the same shape if the dataset cannot be had. The catalogue then says so in
+        `stands_in_for`, a warning is logged, and the page should show `banner`. False: raise instead.
+
+    Returns
+    -------
+    Catalogue of all splits.
+
+    Raises
+    ------
+    DataError : the dataset is here but damaged, or there is none of that name. Nothing stands in for a mistake.
+    DataNotFound : `FASHIONNB_DATA` names no folder; or the dataset cannot be had and `stand_in` is False.
+    WriteError : the dataset cannot be put into the cache and `stand_in` is False.
+    """
+    from fashionnb.data import sources
+
+    reader = sources.reader(name)
+    sources.places()  # raises here, since a wrong FASHIONNB_DATA is a mistake and not a missing dataset
+    try:
+        path = sources.fetch(name)
+    except (DataNotFound, DataError, WriteError) as error:
+        if not stand_in:
+            raise
+        log.warning("%s cannot be had, drawn garments stand in. `fashionnb data fetch %s` tells why.", name, name)
+        log.info("%s", error)
+        return _drawn(name)
+    return reader.read(path)
+
+
+def banner(*catalogues: "Catalogue") -> str:
+    """A block quote in Markdown that says which datasets are drawn; "" if all are real. Introduced in chapter 01.
+
+    A chapter displays it right below its set-up cell, so that nobody takes its numbers for those of the real data.
+    """
+    from fashionnb.data.sources import get
+
+    missing = list(dict.fromkeys(catalogue.stands_in_for for catalogue in catalogues if catalogue.stands_in_for))
+    if not missing:
+        return ""
+    titles = " and ".join(f"**{get(name).title}**" for name in missing)
+    commands = ", ".join(f"`fashionnb data fetch {name}`" for name in missing)
+    return (
+        f"> ⚠️ **Drawn garments stand in for the real ones.** This page ran without {titles}: not on this machine, and "
+        "not to be downloaded. Everything below was computed on garments that `fashionnb.data.atelier` draws. It shows "
+        "that the code works and what the figures look like, but **its numbers are not comparable** with those of the "
+        f"real data, here or anywhere else.\n>\n> To get the real data: {commands}, then run this page again."
+    )
+
+
+def _drawn(name: str) -> "Catalogue":
+    """Drawn garments in the shape of a dataset: its splits, its picture size (or about that), its channels."""
+    from fashionnb.data import atelier, clothing, fashion_mnist, products
+
+    # Fewer than the real ones where those are many: drawing should take seconds.
+    shapes = {
+        fashion_mnist.SOURCE: {
+            "size": 28,
+            "channels": 1,
+            "background": "black",
+            "categories": fashion_mnist.CLASSES,
+            "splits": {"train": 12_000, "test": 2_000},
+        },
+        clothing.SOURCE: {"size": 64, "splits": clothing.COUNTS},
+        products.SOURCE: {"size": (80, 60), "splits": {"train": 1_600, "validation": 200, "test": 200}},
+    }
+    shape = shapes[name]
+    return atelier.catalogue(sum(shape["splits"].values()), stands_in_for=name, **shape)

@@ -1,0 +1,353 @@
+"""Pictures from an array, a folder or a zip file, behind one small interface (`nouns.Images`).
+
+A store knows how to get one picture by its key and many pictures as one array. It knows nothing about categories or
+splits: those are in the table of the `Catalogue` that holds it. Every picture comes out upright, grey ("L") or RGB,
+8 bits a channel. The readers beside this module (`fashion_mnist`, `clothing`, `products`) show how stores are used.
+"""
+
+import io
+import logging
+import os
+import re
+import threading
+import zipfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from fashionnb.errors import DataError, DataNotFound
+
+MOST_PIXELS = 50_000_000
+"""A picture that claims more pixels than this is refused before it is decoded."""
+
+MOST_BYTES = 200_000_000
+"""A zip member that claims to unpack to more bytes than this is refused before it is unpacked."""
+
+# Only formats that garments come in. Above all not EPS, which Pillow would hand to Ghostscript.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_BLOCK = 64  # pictures a thread decodes before it asks for more; small enough to share the work evenly
+_log = logging.getLogger(__name__)
+
+
+def open_images(path: Path | str) -> "FolderImages | ZipImages":
+    """The store for `path`: a folder or a zip file. Introduced in chapter 01.
+
+    Raises
+    ------
+    DataNotFound : there is nothing at `path`.
+    DataError : `path` is a file, but not a zip that can be read safely.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataNotFound(f"{path}: there is no such file or folder. Check the path, or `fashionnb data list`.")
+    return FolderImages(path) if path.is_dir() else ZipImages(path)
+
+
+def decode(data: bytes, where: str) -> Image.Image:
+    """The picture in these bytes, upright (EXIF orientation applied), grey ("L") or RGB.
+
+    Palettes, CMYK and 16-bit pictures become 8-bit grey or RGB; transparent parts become white. Of an animation, the
+    first frame. `where` names the picture in error messages.
+
+    Raises
+    ------
+    DataError : the bytes are not a picture, are cut short, or claim more than 50 megapixels (a "decompression bomb":
+        a small file that would fill the memory; it is recognised from its header, before anything is unpacked).
+    """
+    try:
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(_bomb(where, str(error))) from error
+    except Exception as error:  # hostile bytes make the plugins raise nearly anything
+        begins = f"begins with {data[:8]!r}" if data else "is empty"
+        raise DataError(
+            f"{where}: not a picture (JPEG, PNG, WebP, GIF, BMP or TIFF); it {begins}. Replace it, or leave it out."
+        ) from error
+    if image.width * image.height > MOST_PIXELS:
+        raise DataError(_bomb(where, f"{image.width} x {image.height} pixels"))
+    try:
+        image.load()
+    except Exception as error:
+        raise DataError(
+            f"{where}: the picture cannot be decoded ({error}). It looks cut short or damaged; get it again."
+        ) from error
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except Exception:  # a damaged EXIF block is no reason to lose a picture that decodes
+        _log.warning("%s: the EXIF block is damaged; the picture may lie on its side.", where)
+    try:
+        return _plain(image)
+    except ValueError as error:
+        raise DataError(f"{where}: pictures of mode {image.mode!r} cannot be turned into grey or RGB.") from error
+
+
+def letterbox(image: Image.Image, size: int | tuple[int, int], channels: int) -> np.ndarray:
+    """The picture in the middle of a white ground, as large as fits, never stretched.
+
+    Scaling is bicubic with antialiasing, in both directions.
+
+    Parameters
+    ----------
+    image : any size and mode.
+    size : pixels: one number for a square, or (height, width).
+    channels : 1 (grey) or 3 (RGB).
+
+    Returns
+    -------
+    uint8 (height, width, channels)
+
+    Raises
+    ------
+    DataError : `size` is not positive, or `channels` is neither 1 nor 3.
+    """
+    height, width = _height_width(size)
+    mode = _mode(channels)
+    image = _plain(image)
+    image = image if image.mode == mode else image.convert(mode)
+    scale = min(height / image.height, width / image.width)
+    fitted = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    if fitted != image.size:
+        image = image.resize(fitted, Image.Resampling.BICUBIC)
+    if fitted != (width, height):
+        ground = Image.new(mode, (width, height), "white")
+        ground.paste(image, ((width - fitted[0]) // 2, (height - fitted[1]) // 2))
+        image = ground
+    return np.array(image).reshape(height, width, channels)
+
+
+class ArrayImages:
+    """Pictures that are already in memory; the key of a picture is its row.
+
+    array : uint8 (n, height, width) or (n, height, width, channels), channels 1 or 3. Raises `DataError` otherwise.
+    """
+
+    def __init__(self, array: np.ndarray) -> None:
+        array = np.asarray(array)
+        array = array[..., None] if array.ndim == 3 else array
+        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] not in (1, 3):
+            raise DataError(
+                f"Pictures must be uint8 (n, height, width) or (n, height, width, 1 or 3); "
+                f"got {array.dtype} {array.shape}."
+            )
+        self.array = array
+
+    def image(self, key: int) -> Image.Image:
+        """The picture in row `key`. Raises `DataError` for a row that is not there."""
+        picture = self.array[self._rows([key])[0]]
+        return Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
+
+    def pixels(self, keys: Sequence[int], size: int | tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:
+        """The pictures in rows `keys`, uint8 (n, height, width, channels); `size` and errors as in `FolderImages`."""
+        rows = self._rows(keys)
+        _, height, width, here = self.array.shape
+        if size is None or _height_width(size) == (height, width):
+            _mode(channels)
+            if channels == here:
+                return self.array[rows]
+            if here == 1:
+                return np.array(np.broadcast_to(self.array[rows], (len(rows), height, width, 3)))
+        return _pixels(self.image, rows.tolist(), size, channels)
+
+    def _rows(self, keys: Sequence[int]) -> np.ndarray:
+        rows = np.asarray(keys, dtype=np.int64) if len(keys) == 0 else np.asarray(keys)
+        if rows.dtype.kind not in "iu" or (len(rows) and not 0 <= rows.min() <= rows.max() < len(self.array)):
+            raise DataError(
+                f"Keys of an array are its rows, integers from 0 to {len(self.array) - 1}; got {keys!r:.60}."
+            )
+        return rows
+
+
+class FolderImages:
+    """Pictures in a folder and the folders below it; the key of a picture is its path from there, with "/"."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every file below the folder, sorted; hidden files and `__MACOSX` are left out."""
+        found = []
+        for folder, below, files in os.walk(self.root):
+            below[:] = [name for name in below if not _hidden(name)]
+            inside = Path(folder).relative_to(self.root)
+            found += [(inside / name).as_posix() for name in files if not _hidden(name)]
+        return tuple(sorted(found))
+
+    def where(self, key: str) -> str:
+        """How messages name this file."""
+        return str(self.root / key)
+
+    def read(self, key: str) -> bytes:
+        """The bytes of one file. Raises `DataError` if it is not there, or outside of the folder."""
+        if _leads_out(key):
+            raise DataError(f"{self.root}: the name {key!r} leads out of the folder; it is refused.")
+        try:
+            return (self.root / key).read_bytes()
+        except OSError as error:
+            raise DataError(f"{self.where(key)}: cannot be read ({error.strerror or error}).") from error
+
+    def image(self, key: str) -> Image.Image:
+        """One picture, upright, grey ("L") or RGB. Raises `DataError` (see `decode`)."""
+        return decode(self.read(key), self.where(key))
+
+    def pixels(self, keys: Sequence[str], size: int | tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:
+        """Many pictures of one size, decoded by a few threads.
+
+        Parameters
+        ----------
+        keys : which pictures, in which order.
+        size : letterbox each to this size (see `letterbox`); None keeps the size, which must be the same for all.
+        channels : 1 (grey) or 3 (RGB).
+
+        Returns
+        -------
+        uint8 (n, height, width, channels)
+
+        Raises
+        ------
+        DataError : a picture cannot be read, or sizes differ and no `size` was given.
+        """
+        return _pixels(self.image, keys, size, channels, self.where)
+
+
+class ZipImages:
+    """Pictures in a zip file, read without unpacking it; the key of a picture is its member name.
+
+    The file is opened once, and may be read by several threads. Raises `DataError` if it is not a zip file, or if a
+    member's name is absolute or leads out of the archive with "..".
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        try:
+            self._zip = zipfile.ZipFile(self.path)
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            raise DataError(
+                f"{self.path}: not a zip file, or one that is cut short ({error}). Delete it and fetch it again."
+            ) from error
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be read ({error.strerror or error}).") from error
+        members = self._zip.namelist()
+        if refused := [name for name in members if _leads_out(name)]:
+            self._zip.close()
+            raise DataError(
+                f"{self.path}: the member {refused[0]!r} leads out of the archive (path traversal). "
+                "A dataset has no such member: do not trust this file, and get it from its source."
+            )
+        self.names = tuple(sorted(name for name in members if not name.endswith("/") and not _hidden(name)))
+        """Every file in the archive, sorted; hidden files and `__MACOSX` are left out."""
+
+    def where(self, key: str) -> str:
+        """How messages name this member."""
+        return f"{self.path}, member {key}"
+
+    def read(self, key: str) -> bytes:
+        """The bytes of one member. Raises `DataError` if it is not there, damaged, encrypted or far too large."""
+        try:
+            member = self._zip.getinfo(key)
+        except KeyError as error:
+            raise DataError(f"{self.path}: there is no member {key!r} in this zip.") from error
+        if member.file_size > MOST_BYTES:
+            raise DataError(_bomb(self.where(key), f"{member.file_size / 1e6:,.0f} MB when unpacked"))
+        try:
+            with self._lock:  # members share one file position; decoding, which takes the time, is outside
+                return self._zip.read(member)
+        except Exception as error:  # zlib, lzma, struct and zipfile each have their own, and RuntimeError if encrypted
+            raise DataError(
+                f"{self.where(key)}: corrupt or unreadable ({error}). Delete the zip and fetch it again."
+            ) from error
+
+    def image(self, key: str) -> Image.Image:
+        """One picture, upright, grey ("L") or RGB. Raises `DataError` (see `decode`, `read`)."""
+        return decode(self.read(key), self.where(key))
+
+    def pixels(self, keys: Sequence[str], size: int | tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:
+        """Many pictures of one size, decoded by a few threads; see `FolderImages.pixels`."""
+        return _pixels(self.image, keys, size, channels, self.where)
+
+
+def _pixels(
+    image: Callable[[object], Image.Image],
+    keys: Sequence,
+    size: int | tuple[int, int] | None,
+    channels: int,
+    where: Callable[[object], str] = str,
+) -> np.ndarray:
+    """Fill one array, block by block, with a few threads (Pillow decodes and scales outside of Python's lock)."""
+    _mode(channels)
+    if size is None and not len(keys):
+        return np.empty((0, 0, 0, channels), np.uint8)
+    shape = image(keys[0]).size[::-1] if size is None else _height_width(size)
+    out = np.empty((len(keys), *shape, channels), np.uint8)
+
+    def fill(start: int) -> None:
+        for row in range(start, min(start + _BLOCK, len(keys))):
+            picture = image(keys[row])
+            if size is None and picture.size[::-1] != shape:
+                raise DataError(
+                    f"{where(keys[row])}: {picture.width} x {picture.height} pixels, but the first picture has "
+                    f"{shape[1]} x {shape[0]}. Give a size to bring all to one, for instance size={shape}."
+                )
+            out[row] = letterbox(picture, shape, channels)
+
+    with ThreadPoolExecutor(_threads()) as pool:
+        for _ in pool.map(fill, range(0, len(keys), _BLOCK)):  # the first error ends it and cancels the rest
+            pass
+    return out
+
+
+def _threads() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 8)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """The picture as "L" or "RGB", transparent parts on white. Raises ValueError for a mode that has no such form."""
+    if image.mode.startswith("I"):  # 16 bits a pixel, whatever Pillow calls it
+        values = np.clip(np.asarray(image).astype(np.int32), 0, 65535)
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("floating-point pictures have no agreed black and white")
+    grey = image.mode in ("1", "L", "LA", "La")
+    if image.has_transparency_data:
+        ground = Image.new("RGBA", image.size, "white")
+        ground.alpha_composite(image.convert("RGBA"))
+        image = ground
+    target = "L" if grey else "RGB"
+    return image if image.mode == target else image.convert(target)
+
+
+def _height_width(size: int | tuple[int, int]) -> tuple[int, int]:
+    shape = (size, size) if isinstance(size, int | np.integer) else tuple(size)
+    if len(shape) != 2 or min(shape) < 1:
+        raise DataError(f"A size is one positive number of pixels, or (height, width); got {size!r}.")
+    return int(shape[0]), int(shape[1])
+
+
+def _mode(channels: int) -> str:
+    if channels not in (1, 3):
+        raise DataError(f"Pictures have 1 channel (grey) or 3 (RGB); got channels={channels!r}.")
+    return "L" if channels == 1 else "RGB"
+
+
+def _leads_out(name: str) -> bool:
+    """True for a name that is absolute or climbs with "..", by the rules of any operating system."""
+    name = name.replace("\\", "/")
+    return name.startswith("/") or ".." in name.split("/") or re.match(r"[A-Za-z]:", name) is not None
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def _bomb(where: str, size: str) -> str:
+    return (
+        f"{where}: {size} is more than a picture of a garment can be (a decompression bomb?). "
+        f"At most {MOST_PIXELS / 1e6:.0f} megapixels and {MOST_BYTES / 1e6:.0f} MB are accepted; "
+        "shrink it, or leave it out."
+    )

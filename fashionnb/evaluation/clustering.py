@@ -1,0 +1,106 @@
+"""Do the classes lie apart? Silhouette, item by item and class by class, and the Davies–Bouldin index.
+
+Both judge the true classes, not clusters that some algorithm found. Chapter 04 shows what they cannot see.
+"""
+
+import numpy as np
+from torch import Tensor
+
+from fashionnb.errors import DataError
+from fashionnb.evaluation.distances import CHUNK_BYTES, one_per_row, strips, vectors
+
+Array = np.ndarray | Tensor
+
+
+def silhouette(embeddings: Array, labels: Array, *, chunk_bytes: int = CHUNK_BYTES) -> np.ndarray:
+    """Compare each item's distance to its own class with that to the nearest other class.
+
+    Introduced in chapter 02. Rousseeuw 1987, "Silhouettes": s = (b - a) / max(a, b), where a is the mean Euclidean
+    distance to the other items of the class, and b the smallest, over the other classes, of the mean distance to their
+    items. 1: far from every other class; 0: on the border; below 0: nearer to another class than to its own.
+
+    Parameters
+    ----------
+    embeddings, labels : (n, d) and (n,).
+    chunk_bytes : memory for one strip of distances. It changes the speed, not the result.
+
+    Returns
+    -------
+    values : (n,) float64, -1 to 1. The only item of its class gets 0, and so does an item with a = b = 0.
+
+    Raises
+    ------
+    DataError : fewer than two classes, every item a class of its own, shapes disagree, or NaN.
+    """
+    x = vectors(embeddings, "embeddings")
+    classes, number, size = _classes(labels, len(x))
+    if len(classes) == len(x):
+        raise DataError(f"Each of the {len(x)} items is a class of its own: a silhouette needs a class of two or more.")
+    # In the order of the classes, each class is one run of columns, and reduceat adds up the runs.
+    order = np.argsort(number, kind="stable")
+    x, number, begin = x[order], number[order], np.cumsum(size) - size
+    values = np.empty(len(x))
+    for rows, distances in strips(x, x, chunk_bytes):
+        total = np.add.reduceat(distances.numpy(), begin, axis=1)
+        own = (np.arange(len(total)), number[rows])
+        within = total[own] / np.maximum(size[number[rows]] - 1, 1)
+        to_class = total / size
+        to_class[own] = np.inf
+        nearest = to_class.min(1)
+        larger = np.maximum(within, nearest)
+        values[order[rows]] = np.divide(nearest - within, larger, out=np.zeros(len(total)), where=larger > 0)
+    values[order[size[number] == 1]] = 0.0
+    return values
+
+
+def silhouette_per_class(values: np.ndarray, labels: Array) -> dict:
+    """Average `silhouette` values (n,) over the items of each class. Introduced in chapter 02.
+
+    Returns
+    -------
+    label -> mean, in sorted order of the labels.
+
+    Raises
+    ------
+    DataError : not one label for each value.
+    """
+    labels = one_per_row(labels, len(values), "labels")
+    return {label: float(values[labels == label].mean()) for label in np.unique(labels).tolist()}
+
+
+def davies_bouldin(embeddings: Array, labels: Array) -> float:
+    """Compare how wide the classes are with how far apart their centres lie; lower is better, 0 the best.
+
+    Introduced in chapter 02. Davies & Bouldin 1979, "A Cluster Separation Measure": for each class the worst, over the
+    other classes, of (width + other's width) / distance of the centres, then the mean over classes. The width is the
+    mean Euclidean distance to the class's centre.
+
+    Returns
+    -------
+    index : 0 or more. Infinite where two centres coincide, as in a collapsed embedding. (scikit-learn passes over
+        such a pair, and so can give a collapsed embedding 0, the best score.)
+
+    Raises
+    ------
+    DataError : fewer than two classes, shapes disagree, or NaN.
+    """
+    x = vectors(embeddings, "embeddings").numpy()
+    classes, number, _ = _classes(labels, len(x))
+    members = [x[number == c] for c in range(len(classes))]
+    centres = np.stack([items.mean(0) for items in members])
+    width = np.array(
+        [np.linalg.norm(items - centre, axis=1).mean() for items, centre in zip(members, centres, strict=True)]
+    )
+    apart = np.stack([np.linalg.norm(centres - centre, axis=1) for centre in centres])
+    # Two centres on one spot overlap infinitely, even where both classes have no width (0 / 0).
+    overlap = np.divide(width[:, None] + width, apart, out=np.full_like(apart, np.inf), where=apart > 0)
+    np.fill_diagonal(overlap, 0)
+    return float(overlap.max(1).mean())
+
+
+def _classes(labels: Array, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The distinct labels, each item's class as a number, and the size of each class. At least two classes."""
+    found = np.unique(one_per_row(labels, n, "labels"), return_inverse=True, return_counts=True)
+    if len(found[0]) < 2:
+        raise DataError(f"All {n} items are of one class ({found[0][0]}): whether classes lie apart needs two or more.")
+    return found

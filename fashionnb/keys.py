@@ -1,0 +1,121 @@
+"""What a chapter's numbers depend on, as one hash; and which datasets it uses.
+
+Two runs with the same key would do the same thing, so the second need not happen. The key covers the chapter, the
+modules it can reach, its data, its profile and parameters, and the libraries it runs on.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from fashionnb import files, reach
+from fashionnb.chapters import Book, Chapter
+
+
+def key(chapter: Chapter, profile: str, parameters: Mapping[str, Any], book: Book) -> str:
+    """The SHA-256 (hexadecimal) over everything that a run of `chapter` depends on."""
+    return _digest(ingredients(chapter, profile, parameters, book))
+
+
+def ingredients(chapter: Chapter, profile: str, parameters: Mapping[str, Any], book: Book) -> dict[str, Any]:
+    """What goes into the key: names, with hashes of contents."""
+    reached = reach.reach(chapter.code, book.package)
+    known = reach.modules(book.package)
+    beside = [path for path in book.package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    book_files = [*book.folder.glob("*.py"), *(path for path in (book.folder / "checkpoints").rglob("*"))]
+    return {
+        "chapter": hashlib.sha256(chapter.text.encode()).hexdigest(),
+        "profile": profile,
+        "parameters": dict(parameters),
+        "modules": {name: files.sha256(known[name]) for name in sorted(reached.modules)},
+        "files": {
+            str(path.relative_to(book.root if path.is_relative_to(book.folder) else book.package.parent)): digest
+            for path in sorted([*beside, *book_files])
+            if path.is_file() and (digest := files.sha256(path))
+        },
+        "data": {name: _fingerprint(name) for name, reader in _readers(book).items() if reader in reached.modules},
+        "python": platform.python_version(),
+        "libraries": libraries(),
+        "chapters": {other.name: _made_by(other, profile, book) for other in needs(chapter, book)},
+    }
+
+
+def needs(chapter: Chapter, book: Book) -> list[Chapter]:
+    """The earlier chapters that this one names in its code, to read their results or models."""
+    strings = set().union(*(reach.read_cell(cell).strings for cell in chapter.code))
+    earlier = [other for other in book.chapters() if other.name < chapter.name]
+    return [other for other in earlier if other.name in strings or _reads_all(chapter)]
+
+
+def uses(chapter: Chapter, parameters: Mapping[str, Any], book: Book) -> list[str]:
+    """The sources whose data the chapter loads: those that it, its parameters or the modules it reaches name.
+
+    Modules of the data layer itself do not count, since they name every source.
+    """
+    reached = reach.reach(chapter.code, book.package)
+    readers = _readers(book)
+    if reached.whole:
+        return list(readers)
+    known = reach.modules(book.package)
+    data = f"{book.package.name}.data"
+    outside = [name for name in reached.modules if name != data and not name.startswith(f"{data}.")]
+    codes = [reach.read_cell(cell) for cell in chapter.code] + [reach.code_of(name, known) for name in outside]
+    if any("SOURCES" in code.names for code in codes):
+        return list(readers)
+    named = {str(value) for value in parameters.values()}.union(*(code.strings for code in codes))
+    imported = set().union(*(reach.named_by(code, known) for code in codes))
+    return [name for name, reader in readers.items() if name in named or reader in imported]
+
+
+@cache
+def libraries() -> dict[str, str]:
+    """The versions of everything that fashionnb needs, and that these need, except tools for development."""
+    found: dict[str, str] = {}
+    waiting = ["fashionnb"]
+    while waiting:
+        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
+        if name in found:
+            continue
+        try:
+            installed = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        found[name] = installed.version
+        for requirement in installed.requires or ():
+            extra = re.search(r"extra == ['\"]([\w-]+)", requirement)
+            if extra is None or (name == "fashionnb" and extra[1] != "dev"):
+                waiting.append(re.match(r"[\w.-]+", requirement)[0])
+    return dict(sorted(found.items()))
+
+
+def _readers(book: Book) -> dict[str, str]:
+    """Every source that can be read, and the module that reads it."""
+    from fashionnb.data.sources import SOURCES
+
+    return {name: f"{book.package.name}.data.{source.reader}" for name, source in SOURCES.items() if source.reader}
+
+
+def _fingerprint(name: str) -> str:
+    from fashionnb.data import sources
+
+    return sources.fingerprint(name)
+
+
+def _reads_all(chapter: Chapter) -> bool:
+    """True if the chapter reads the results of all others."""
+    return any(not reach.read_cell(cell).names.isdisjoint(("load_all", "recorded")) for cell in chapter.code)
+
+
+def _made_by(chapter: Chapter, profile: str, book: Book) -> list[str]:
+    """What stands for the results and models of another chapter: how they would be made, and what is there."""
+    there = [folder / "results" / profile / f"{chapter.name}.json" for folder in (book.folder, book.build)]
+    return [key(chapter, profile, {}, book), *(files.sha256(path) for path in there if path.exists())]
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()

@@ -1,0 +1,227 @@
+"""Single pages of the site: what publishing takes away from an executed chapter, and what it adds.
+
+Everything here takes text or a notebook and returns another; `publish` reads, writes and builds. Chapters themselves
+stay plain Markdown: badges, the measured line, the build stamp and the API reference exist on the site only.
+"""
+
+import html
+import re
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell, new_output
+
+from fashionnb.errors import FashionNBError
+from fashionnb.rows import Results, Row
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+PROGRESS_WIDGET = re.compile(r"\s*(.*\d+%\||Output\(\)|$)", re.DOTALL)  # tqdm.notebook; rich in a notebook
+EMPTY_PRE = re.compile(r"\s*<pre[^>]*>\s*</pre>\s*")
+TERMINAL_CODE = re.compile(r"\x1b\[(\?25[lh]|\d*[KJABCDG])")  # cursor movements; colours stay
+LINK = re.compile(r"(?<!`)(?P<open>\]\()(?P<target>[^()\s]+)(?P<close>(?:\s+\"[^\"]*\")?\))")
+ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//|#", re.IGNORECASE)  # another site, or another place on this page
+
+API_GROUPS = {
+    "data": ("Data", ("data",)),
+    "models": ("Models", ("models",)),
+    "losses": ("Losses and miners", ("losses", "miners")),
+    "training": ("Training, checkpoints and embeddings", ("training", "checkpoints", "embed", "export")),
+    "evaluation": ("Evaluation", ("evaluation",)),
+    "search": ("Search", ("search", "analyse")),
+    "figures": ("Figures and results", ("plots", "listing", "results", "rows")),
+    "ground": ("Profiles, files and errors", ("", "profiles", "files", "errors")),
+    "running": ("Running and publishing", ()),  # and whatever no other group takes
+}
+
+
+class PublishError(FashionNBError, RuntimeError):
+    """The site cannot be built from what there is."""
+
+
+def clean(notebook: NotebookNode, where: str) -> NotebookNode:
+    """A copy of an executed notebook as the site shows it: no progress bars, no injected cell, text in one piece.
+
+    `where` names the notebook in messages.
+
+    Raises
+    ------
+    PublishError : the run failed or was broken off, or the notebook holds a widget, which would be dead on a page.
+    """
+    _refuse_failed(notebook, where)
+    notebook = deepcopy(notebook)
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type != "code":
+            continue
+        tags = cell.metadata.setdefault("tags", [])
+        if "injected-parameters" in tags and "remove-cell" not in tags:
+            tags.append("remove-cell")
+        cell.outputs = _still(cell.outputs)
+        if any(WIDGET in output.get("data", {}) for output in cell.outputs):
+            raise PublishError(
+                f"{where}, cell {number}: it shows a Jupyter widget, which does nothing on a page without a kernel. "
+                "Draw the figure with plotly (its controls work on the page), or show a still one."
+            )
+    notebook.metadata.pop("widgets", None)
+    return notebook
+
+
+def dress(notebook: NotebookNode, *, top: str, bottom: str, link: Callable[[str], str]) -> NotebookNode:
+    """A copy with `top` under the title, `bottom` at the end, and every link target `t` in its text made `link(t)`."""
+    notebook = deepcopy(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = relink(cell.source, link)
+    first = notebook.cells[0] if notebook.cells else None
+    if first is None or not first.source.lstrip().startswith("# "):
+        raise PublishError("The first cell has no title. Begin the chapter with a line such as `# What is a garment?`.")
+    title, _, rest = first.source.lstrip().partition("\n")
+    first.source = f"{title}\n\n{top}\n{rest}"
+    notebook.cells.append(new_markdown_cell(bottom))
+    return notebook
+
+
+def relink(text: str, link: Callable[[str], str]) -> str:
+    """`text` with each relative target `t` of a Markdown link or image made `link(t)`; fenced code is left alone."""
+    fenced, lines = False, []
+    for line in text.split("\n"):
+        if line.lstrip().startswith(("```", "~~~")):
+            fenced = not fenced
+        elif not fenced:
+            line = LINK.sub(lambda found: _relinked(found, link), line)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def badges(repository: str, branch: str, page: str) -> str:
+    """HTML of the links that open a chapter's notebook in Colab and in Kaggle. `page` is "book/NN-name"."""
+    blob = f"{repository}/blob/{branch}/{page}.ipynb"
+    colab = f"https://colab.research.google.com/{blob.removeprefix('https://').replace('github.com', 'github', 1)}"
+    kaggle = f"https://kaggle.com/kernels/welcome?src={blob}"
+    shown = [(colab, "colab", "Open in Colab", 102), (kaggle, "kaggle", "Open in Kaggle", 108)]
+    links = (
+        f'<a href="{html.escape(url)}"><img class="dark-light" src="../assets/{file}.svg" alt="{label}" '
+        f'width="{width}" height="20"></a>'
+        for url, file, label, width in shown
+    )
+    return f'<p class="badges">{" ".join(links)}</p>'
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: "45 s", "2.1 min", "3.4 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def memory(megabytes: float) -> str:
+    """Megabytes in words: "640 MB", "1.2 GB"."""
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+
+
+def results_table(title: str, results: Results) -> str:
+    """Markdown: under the heading `title`, one table for each dataset, a row per method and a column per metric."""
+    parts = [f"### {title}"]
+    overall = [row for row in results.results if row.class_ is None]
+    for data, split, n in dict.fromkeys((row.data, row.split, row.n) for row in overall):
+        rows = [row for row in overall if (row.data, row.split, row.n) == (data, split, n)]
+        metrics = list(dict.fromkeys(row.metric for row in rows))
+        parts.append(_table_line([f"{data}, {split}, n = {n:,}", *metrics]) + "|---" * (len(metrics) + 1) + "|")
+        for method in dict.fromkeys(row.method for row in rows):
+            cells = {row.metric: _with_interval(row) for row in rows if row.method == method}
+            parts[-1] += "\n" + _table_line([method, *(cells.get(metric, "") for metric in metrics)]).rstrip()
+    how = "; ".join(dict.fromkeys(row.interval.how for row in overall))
+    return "\n\n".join([*parts, f"Intervals, 95%: {how}."]) if overall else ""
+
+
+def api_pages(package: Path, name: str = "fashionnb") -> dict[str, str]:
+    """The pages of the API reference, made from the modules that lie in the folder `package`.
+
+    Returns
+    -------
+    pages : page name -> Markdown, in the order of the table of contents. Groups without a module have no page.
+    """
+    groups: dict[str, list[str]] = {}
+    for module in _modules(package):
+        room = module.split(".")[0]
+        group = next((key for key, (_, rooms) in API_GROUPS.items() if room in rooms), "running")
+        groups.setdefault(group, []).append(f"{name}.{module}" if module else name)
+    return {key: _api_page(API_GROUPS[key][0], groups[key]) for key in API_GROUPS if key in groups}
+
+
+def _table_line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _with_interval(row: Row) -> str:
+    return f"{row.value:.3f} [{row.interval.low:.3f}, {row.interval.high:.3f}]"
+
+
+def _api_page(title: str, modules: list[str]) -> str:
+    parts = [f"# {title}"]
+    parts += [f"## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```" for module in modules]
+    return "\n\n".join(parts) + "\n"
+
+
+def _modules(package: Path) -> list[str]:
+    """Dotted names below `package`, without importing; "" is the package itself, private modules are left out."""
+    names = []
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        if not any(part.startswith("_") for part in parts):
+            names.append(".".join(parts))
+    return sorted(names)
+
+
+def _refuse_failed(notebook: NotebookNode, where: str) -> None:
+    papermill = notebook.metadata.get("papermill", {})
+    again = "Mend the chapter and run it again with `fashionnb run`."
+    if papermill.get("exception"):
+        raise PublishError(f"{where}: its last run failed. {again}")
+    for number, cell in enumerate(notebook.cells, start=1):
+        expected = "raises-exception" in cell.metadata.get("tags", [])
+        for output in cell.get("outputs", []):
+            if output.output_type == "error" and not expected:
+                raise PublishError(f"{where}, cell {number}: it ends in {output.ename}: {output.evalue}. {again}")
+        if cell.cell_type == "code" and cell.source.strip() and cell.get("execution_count") is None:
+            raise PublishError(f"{where}, cell {number}: it was not executed. {again}")
+
+
+def _still(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Outputs without progress bars: stderr and progress widgets go, neighbouring pieces of stdout become one."""
+    kept: list[NotebookNode] = []
+    for output in outputs:
+        if output.output_type == "stream":
+            if output.name == "stderr":
+                continue
+            if kept and kept[-1].output_type == "stream":
+                kept[-1].text += output.text
+            else:
+                kept.append(new_output("stream", name="stdout", text=output.text))
+        elif not _is_progress(output.get("data", {})):
+            kept.append(output)
+    for output in kept:
+        if output.output_type == "stream":
+            output.text = _final_text(output.text)
+    return [output for output in kept if output.output_type != "stream" or output.text.strip()]
+
+
+def _is_progress(data: dict) -> bool:
+    """True for tqdm's and rich's widgets, and for what rich prints where ipywidgets is missing."""
+    if WIDGET in data:
+        return PROGRESS_WIDGET.match(data.get("text/plain", "")) is not None
+    shown = data.get("text/html", "")
+    return 'install "ipywidgets" for Jupyter' in html.unescape(shown) or EMPTY_PRE.fullmatch(shown) is not None
+
+
+def _final_text(text: str) -> str:
+    """What a terminal would show in the end: of each line that was written over, only its last version."""
+    lines = TERMINAL_CODE.sub("", text).replace("\r\n", "\n").split("\n")
+    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in lines)
+
+
+def _relinked(found: re.Match, link: Callable[[str], str]) -> str:
+    target = found["target"]
+    return found[0] if ELSEWHERE.match(target) else f"{found['open']}{link(target)}{found['close']}"

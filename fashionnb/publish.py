@@ -1,0 +1,289 @@
+"""From executed chapters to the site: stage the pages, add the API reference, let jupyter-book build.
+
+`fashionnb run` executes the chapters first and keeps them in `_build/run/<profile>`; nothing is executed here. What
+happens to a single page stands in `fashionnb.pages`. The staged tree has the shape of the repository, so that links
+mean the same in both.
+"""
+
+import html
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from urllib.parse import unquote
+
+import jupytext
+import nbformat
+import yaml
+from nbformat import NotebookNode
+
+from fashionnb import pages, pairs
+from fashionnb.chapters import Book
+from fashionnb.files import sha256, write_text
+from fashionnb.pages import PublishError
+from fashionnb.results import load
+from fashionnb.rows import Results
+
+BRANCH = "main"
+RESULTS_HERE = re.compile(r"<!--\s*results:.*?-->", re.DOTALL)  # on a page: put the table of results here
+PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".gif", ".webp")
+FRONT_DOOR = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Fashion embeddings</title>
+<meta http-equiv="refresh" content="0; url={page}">
+<link rel="icon" href="assets/favicon.svg" type="image/svg+xml"></head>
+<body><a href="{page}">Read the book</a></body></html>
+"""  # jupyter-book's own has no icon, and browsers then ask for one that is not there
+STAMPED = ("torch", "numpy", "scikit-learn", "jupyter-book")  # versions that the build stamp names
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A published chapter.
+
+    page : "book/NN-name". title : its heading. seconds, peak_memory_mb : as measured while it ran.
+    results : what that run recorded; None if nothing.
+    """
+
+    page: str
+    title: str
+    seconds: float
+    peak_memory_mb: float
+    results: Results | None = None
+
+
+@dataclass(frozen=True)
+class Site:
+    """What `publish` made. index : the page to open first. chapters : in the order of the book."""
+
+    index: Path
+    profile: str
+    chapters: tuple[Chapter, ...]
+
+    def report(self) -> str:
+        """Lines that say where the site is, and the seconds and the peak memory of each chapter."""
+        width = max((len(chapter.page) for chapter in self.chapters), default=0)
+        lines = [
+            f"  {c.page:<{width}}  {pages.duration(c.seconds):>8}  {pages.memory(c.peak_memory_mb):>8}"
+            for c in self.chapters
+        ]
+        return "\n".join(
+            [f"Published {len(lines)} chapters, as run in profile {self.profile}:", *lines, f"{self.index}"]
+        )
+
+
+def publish(profile: str = "cpu", out: Path | str | None = None, *, root: Path | str | None = None) -> Site:
+    """Build the site from the chapters that were last run in `profile`.
+
+    Parameters
+    ----------
+    profile : whose run to publish: "quick", "cpu" or "full".
+    out : where the site goes (its pages lie in `out`/_build/html); without it `_build/site` of the checkout.
+    root : the checkout; without it the one around the working folder.
+
+    Raises
+    ------
+    RunError : no checkout. PublishError : a chapter is not in `_toc.yml`, was not run, changed since, or failed; a link leads nowhere;
+        or jupyter-book warns of anything.
+    """
+    root = Book.find().root if root is None else Path(root).resolve()
+    out = root / "_build" / "site" if out is None else Path(out).resolve()
+    staged = root / "_build" / f"{out.name}-src"
+    chapters = stage(root, profile, staged)
+    built = _build(staged, out, root / "_build" / f"{out.name}.log")
+    write_text(built / "index.html", FRONT_DOOR.format(page=f"{_toc(root)['root']}.html"))
+    return Site(built / "index.html", profile, chapters)
+
+
+def repository(root: Path) -> str:
+    """The URL of the repository, from pyproject.toml: the one place that names it."""
+    return tomllib.loads((root / "pyproject.toml").read_text())["project"]["urls"]["Repository"].rstrip("/")
+
+
+def stage(root: Path, profile: str, staged: Path) -> tuple[Chapter, ...]:
+    """Write everything that jupyter-book needs into the folder `staged`, which is emptied first.
+
+    Raises
+    ------
+    PublishError : as `publish`, but for what jupyter-book itself finds.
+    """
+    shutil.rmtree(staged, ignore_errors=True)
+    toc = _toc(root)
+    names = [toc["root"], *(entry["file"] for part in toc["parts"] for entry in part["chapters"])]
+    executed = {page.stem: page for page in pairs.chapters(root / "book")}
+    if missing := [name for name in executed if f"book/{name}" not in names]:
+        raise PublishError(f"_toc.yml: it does not list {', '.join(missing)}. Add a line `- file: book/{missing[0]}`.")
+
+    if missing := [name for name in names if not (root / f"{name}.md").exists()]:
+        raise PublishError(
+            f"_toc.yml: it lists {missing[0]}, but there is no {missing[0]}.md. Write it, or take the line out."
+        )
+
+    chapters = []
+    for name in [name for name in names if Path(name).name in executed]:
+        notebook, chapter = _chapter(root, profile, name, names)
+        write_text(staged / f"{name}.ipynb", nbformat.writes(notebook))
+        chapters.append(chapter)
+    for name in [name for name in names if Path(name).name not in executed]:
+        text = RESULTS_HERE.sub(lambda _: _all_results(chapters), (root / f"{name}.md").read_text())
+        write_text(staged / f"{name}.md", pages.relink(text, _linker(root, name, names)))
+
+    _stage_files(root, staged)
+    reference = pages.api_pages(root / "fashionnb")
+    for name, text in reference.items():
+        write_text(staged / "api" / f"{name}.md", text)
+    toc["parts"].append({"caption": "API reference", "chapters": [{"file": f"api/{name}"} for name in reference]})
+    write_text(staged / "_toc.yml", yaml.safe_dump(toc, sort_keys=False))
+    config = yaml.safe_load((root / "_config.yml").read_text())
+    config["repository"] = {"url": repository(root), "branch": BRANCH}
+    write_text(staged / "_config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    return tuple(chapters)
+
+
+def _toc(root: Path) -> dict:
+    return yaml.safe_load((root / "_toc.yml").read_text())
+
+
+def _chapter(root: Path, profile: str, name: str, names: list[str]) -> tuple[NotebookNode, Chapter]:
+    """The executed notebook of a chapter, ready for the site, and what was measured while it ran."""
+    path = root / "_build" / "run" / profile / f"{Path(name).name}.ipynb"
+    where, again = path.relative_to(root), f"Run `fashionnb run {Path(name).name} --profile {profile}`."
+    if not path.exists():
+        raise PublishError(f"{where} is missing: the chapter was not run in profile {profile}. {again}")
+    notebook = nbformat.read(path, as_version=4)
+    measured = notebook.metadata.get("fashionnb")
+    if not measured:
+        raise PublishError(f"{where}: it does not say what its run took. {again}")
+    notebook = pages.clean(notebook, str(where))
+    if _sources(notebook) != _sources(jupytext.read(root / f"{name}.md")):
+        raise PublishError(f"{name}.md changed since it was run in profile {profile}. {again}")
+    notebook = pages.dress(
+        notebook,
+        top=f"{pages.badges(repository(root), BRANCH, name)}\n\n{_measured_line(measured)}\n",
+        bottom=_stamp(root, measured),
+        link=_linker(root, name, names),
+    )
+    title = notebook.cells[0].source.partition("\n")[0].removeprefix("# ").strip()
+    results = _results(root, Path(name).name, measured)
+    return notebook, Chapter(name, title, float(measured["seconds"]), float(measured["peak_memory_mb"]), results)
+
+
+def _sources(notebook: NotebookNode) -> list[str]:
+    """The text of the cells, without the one that papermill put in."""
+    return [cell.source for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+
+
+def _measured_line(measured: dict) -> str:
+    """One line of HTML: what this very run took, and on what."""
+    took = [pages.duration(measured["seconds"]), pages.memory(measured["peak_memory_mb"])]
+    hardware = f", on {measured['hardware']}" if measured.get("hardware") else ""
+    text = f"{', '.join(took)}{hardware}, profile {measured['profile']}, {str(measured['date'])[:10]}"
+    return f'<p class="measured"><strong>Measured:</strong> {html.escape(text)}</p>'
+
+
+def _results(root: Path, chapter: str, measured: dict) -> Results | None:
+    """What that run recorded: the file with the hash that it noted. Runs on other data keep theirs in `_build`."""
+    for folder in (root / "book" / "results", root / "_build" / "results"):
+        path = folder / measured["profile"] / f"{chapter}.json"
+        if path.exists() and sha256(path) == measured.get("results"):
+            return load(chapter, measured["profile"], folder)
+    return None
+
+
+def _all_results(chapters: list[Chapter]) -> str:
+    """Markdown: the results of all chapters that recorded some."""
+    tables = [pages.results_table(f"[{c.title}]({Path(c.page).name}.md)", c.results) for c in chapters if c.results]
+    return "\n\n".join(tables) or "*Nothing was recorded in this profile.*"
+
+
+def _stamp(root: Path, measured: dict) -> str:
+    """HTML for the foot of a chapter: when, from which commit and with which versions the page was built."""
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("fashionnb", *STAMPED)]
+    return (
+        f'<p class="build-stamp">Built {date.today():%Y-%m-%d} from {_commit(root)}, profile {measured["profile"]}, '
+        f"run {str(measured['date'])[:10]} · Python {platform.python_version()} · {' · '.join(versions)}</p>"
+    )
+
+
+def _commit(root: Path) -> str:
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", root, *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = " with changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+        return f"commit {git('rev-parse', '--short=10', 'HEAD')}{changed}"
+    except (OSError, subprocess.CalledProcessError):
+        return "a copy without git"
+
+
+def _linker(root: Path, page: str, names: list[str]):
+    """How links on `page` are made fit for the site: to another page, to a picture, or to a file of the repository."""
+
+    def link(target: str) -> str:
+        path, _, anchor = target.partition("#")
+        place = Path(os.path.normpath((root / page).parent / unquote(path)))  # as written: links are not followed
+        if not place.exists() or not place.is_relative_to(root):
+            hint = f" Write {place.name}.md, which works on GitHub too." if place.with_suffix(".md").exists() else ""
+            raise PublishError(f"{page}.md: it links to {target}, but {place.name} is not there.{hint}")
+        inside = place.relative_to(root)
+        if str(inside.with_suffix("")) in names:
+            chapter = place.with_suffix(".md") in pairs.chapters(root / "book")  # these are staged as notebooks
+            return str(Path(path).with_suffix(".ipynb" if chapter else ".md")) + (f"#{anchor}" if anchor else "")
+        if place.suffix.lower() in PICTURES and inside.parts[0] == "book":
+            return target
+        return f"{repository(root)}/blob/{BRANCH}/{inside}" + (f"#{anchor}" if anchor else "")
+
+    return link
+
+
+def _stage_files(root: Path, staged: Path) -> None:
+    """Copy pictures, the site's own files, and the scripts that pages would otherwise fetch from other hosts."""
+    book = root / "book"
+    for path in book.rglob("*"):
+        inside = path.relative_to(book)
+        if path.suffix.lower() in PICTURES and inside.parts[0] not in ("_extra", "results", "checkpoints"):
+            (staged / "book" / inside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, staged / "book" / inside)
+    for folder in ("_ext", "_extra"):
+        shutil.copytree(book / folder, staged / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    assets = staged / "_extra" / "assets"
+    mathjax = importlib.util.find_spec("sphinx-mathjax-offline")  # its folder's name, hyphens and all
+    if mathjax is None:
+        raise PublishError(
+            "The package sphinx-mathjax-offline is not installed. Run `make`, or `pip install -e .[book]`."
+        )
+    shutil.copyfile(Path(mathjax.origin).parent / "static" / "mathjax" / "tex-svg-full.js", assets / "tex-svg-full.js")
+    from plotly.offline import get_plotlyjs  # 5 MB of text: read only now
+
+    write_text(assets / "plotly.min.js", get_plotlyjs())
+
+
+def _build(staged: Path, out: Path, log: Path) -> Path:
+    """Let jupyter-book build `staged` into `out`, where any warning is a failure; return the folder of the pages."""
+    built = out / "_build"
+    for old in (built / "html", built / ".doctrees"):  # only its own folders: `out` may be anywhere
+        shutil.rmtree(old, ignore_errors=True)
+    command = "from jupyter_book.cli.main import main; main()"
+    words = ["build", str(staged), "--path-output", str(out), "-W", "--keep-going", "-n"]
+    done = subprocess.run(
+        [sys.executable, "-c", command, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    write_text(log, done.stdout)
+    if done.returncode:
+        plain = re.sub(r"\x1b\[[\d;]*m", "", done.stdout)
+        told = [line for line in plain.splitlines() if re.search(r"WARNING|ERROR|Error:|Exception", line)]
+        raise PublishError(
+            "\n".join(["jupyter-book does not build the site:", *told[:20], f"All it said is in {log}."])
+        )
+    return built / "html"

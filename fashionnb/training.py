@@ -1,0 +1,302 @@
+"""One training loop for every model of the book.
+
+`fit` is the loop, `Recipe` the few numbers that steer it. What a batch is and what its loss is are the caller's two
+functions, so the loop is the same for triplets, classes and outfits. It saves itself as it goes: run the same thing
+again and it goes on where it stopped, on the same numbers to the last bit (on a CPU). How: `fashionnb.resuming`.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from fashionnb.errors import TrainingError
+from fashionnb.models import as_input
+from fashionnb.resuming import Run, hash_of, interruptible, seed_of
+
+Batch = tuple[Tensor, ...]
+Batches = Callable[[int, torch.Generator], Iterable[Batch]]
+Loss = Callable[[nn.Module, Batch], Tensor | tuple[Tensor, dict[str, float]]]
+SCHEDULES = ("one-cycle", "plateau", "constant")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The numbers that steer a training run. Introduced in chapter 02.
+
+    epochs, batch_size : how long, and how many at a time (the loop leaves the latter to `batches`).
+    learning_rate : at its highest. schedule : how it moves, see `learning_rate`; patience : epochs, for "plateau".
+    weight_decay : of AdamW (Loshchilov & Hutter 2019). clip : the longest gradient, as a norm; 0 switches it off.
+    seed : of the batches and of dropout. device : "cpu", "cuda" or "mps". precision : "no" (float32) or "bf16".
+
+    Raises `TrainingError` for a value that makes no sense.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 1e-4
+    schedule: str = "one-cycle"
+    patience: int = 3
+    clip: float = 1.0
+    seed: int = 0
+    device: str = "cpu"
+    precision: str = "no"
+
+    def __post_init__(self) -> None:
+        for name, least in {
+            "epochs": 1,
+            "batch_size": 1,
+            "patience": 1,
+            "weight_decay": 0,
+            "clip": 0,
+            "seed": 0,
+        }.items():
+            if not getattr(self, name) >= least:
+                raise TrainingError(f"Recipe: {name} is {getattr(self, name)}, it must be at least {least}.")
+        if not 0 < self.learning_rate < math.inf:
+            raise TrainingError(f"Recipe: learning_rate is {self.learning_rate}, it must be positive, such as 0.001.")
+        choices = {"schedule": SCHEDULES, "device": ("cpu", "cuda", "mps"), "precision": ("no", "bf16")}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise TrainingError(f"Recipe: {name} is {getattr(self, name)!r}, it must be one of {', '.join(known)}.")
+
+
+def fit(
+    model: nn.Module,
+    batches: Batches,
+    loss: Loss,
+    recipe: Recipe,
+    *,
+    steps_per_epoch: int,
+    folder: Path | str,
+    validate: Callable[[nn.Module], dict[str, float]] | None = None,
+    monitor: str | None = None,
+    mode: str = "max",
+    about: dict[str, Any] | None = None,
+    progress: bool = True,
+    on_epoch: Callable[[pd.DataFrame], None] | None = None,
+) -> pd.DataFrame:
+    """Train `model` in place, or go on with what an interrupted `fit` left in `folder`. Introduced in chapter 02.
+
+    Parameters
+    ----------
+    model : afterwards in eval mode, with the weights of the best epoch if `monitor` is given, else of the last.
+    batches : called with the epoch (from 1) and a generator seeded for that epoch; gives tuples of tensors, as many as
+        it likes (an endless sampler is fine). It must draw from that generator alone, so that the epoch can be
+        replayed. uint8 images (n, c, h, w) are scaled to [0, 1] on the device.
+    loss : gives a scalar for the model and a batch; or that and more numbers to log, averaged over the epoch.
+    steps_per_epoch : batches that make an epoch.
+    folder : for `last.safetensors` (the run) and `best.safetensors`.
+    validate : measures the model, in eval mode and without gradients, after each epoch.
+    monitor, mode : the number that says which epoch is best, and whether "max" or "min" is good. It also drives the
+        schedule "plateau" (without it the training loss does).
+    about : whatever else makes this run what it is, such as the margin. Saved, and compared before going on.
+    progress : show a bar.
+    on_epoch : called with the history after each epoch, for curves that grow.
+
+    Returns
+    -------
+    history : one row per epoch: epoch (from 1), loss, learning_rate (its mean), further numbers of `loss`,
+        seconds (without `validate`), images_per_second, and what `validate` returned. A finished run gives it at once.
+
+    Raises
+    ------
+    TrainingError : the loss is not finite, `batches` runs dry, `monitor` names no number, the device is missing, or
+        `folder` holds another run.
+    KeyboardInterrupt : after Ctrl-C, when the step under way is done and saved. A second Ctrl-C does not wait.
+    """
+    accelerator = _accelerator(recipe)
+    adamw = torch.optim.AdamW(
+        [parameter for parameter in model.parameters() if parameter.requires_grad], weight_decay=recipe.weight_decay
+    )
+    network, optimizer = accelerator.prepare(model, adamw)
+    identity = _identity(model, batches, recipe, steps_per_epoch, about)
+    run = Run(Path(folder), model, optimizer, identity, monitor, mode, writes=accelerator.is_main_process)
+
+    with interruptible() as stop, _own_randomness(accelerator), _bar(recipe, steps_per_epoch, run, progress) as bar:
+        while run.epoch <= recipe.epochs:
+            network.train()
+            for batch in _rest_of_epoch(batches, recipe, steps_per_epoch, run, accelerator):
+                torch.manual_seed(seed_of(recipe.seed, run.epoch, run.step))  # for dropout: any step can be replayed
+                rate = learning_rate(recipe, (run.epoch - 1 + run.step / steps_per_epoch) / recipe.epochs, run.scores)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+
+                value, numbers = _value_and_numbers(loss(network, batch), accelerator)
+                if not math.isfinite(numbers["loss"]):
+                    raise TrainingError(_not_finite(numbers["loss"], recipe, rate, run))
+                optimizer.zero_grad()
+                accelerator.backward(value)
+                if recipe.clip:
+                    accelerator.clip_grad_norm_(network.parameters(), recipe.clip)
+                optimizer.step()
+
+                run.count({**numbers, "learning_rate": rate}, _images(batch) * accelerator.num_processes)
+                _show(bar, run)
+                run.save_now_and_then(stop)  # after Ctrl-C: saves, and stops here
+
+            run.finish_epoch(_measure(validate, model, recipe, run))
+            if on_epoch and accelerator.is_main_process:
+                on_epoch(run.table())
+            run.save_now_and_then(stop)
+
+    accelerator.wait_for_everyone()
+    accelerator.unwrap_model(network, keep_fp32_wrapper=False).eval()
+    if monitor:
+        run.load_best()
+    return run.table()
+
+
+def learning_rate(recipe: Recipe, done: float, scores: Sequence[float] = ()) -> float:
+    """The learning rate at one moment of a run: a plain function, so that there is no scheduler to save.
+
+    Introduced in chapter 02.
+
+    Parameters
+    ----------
+    recipe : its `schedule` is one of
+
+        - "one-cycle" (Smith & Topin 2018, "Super-Convergence"): up from 1/25 during the first 30 %, then down to 0,
+          both along a cosine;
+        - "plateau": a tenth each time that `patience` epochs brought no new best score;
+        - "constant".
+    done : the share of the run that lies behind, 0 to 1.
+    scores : of the finished epochs, higher is better.
+    """
+    if recipe.schedule == "one-cycle":
+        if done < 0.3:
+            return recipe.learning_rate * (1 / 25 + 24 / 25 * (1 - math.cos(math.pi * done / 0.3)) / 2)
+        return recipe.learning_rate * (1 + math.cos(math.pi * (done - 0.3) / 0.7)) / 2
+    if recipe.schedule == "plateau":
+        best, waited, drops = -math.inf, 0, 0
+        for score in scores:
+            waited = 0 if score > best else waited + 1
+            best = max(best, score)
+            if waited == recipe.patience:
+                waited, drops = 0, drops + 1
+        return recipe.learning_rate * 0.1**drops
+    return recipe.learning_rate
+
+
+def _rest_of_epoch(
+    batches: Batches, recipe: Recipe, steps: int, run: Run, accelerator: Accelerator
+) -> Iterator[tuple[Tensor, ...]]:
+    """The batches of the epoch under way that were not yet trained on: this process's share, on its device."""
+    drawn = run.step
+    for batch in islice(batches(run.epoch, _generator(recipe, run.epoch)), drawn, steps):
+        shares = (part.tensor_split(accelerator.num_processes)[accelerator.process_index] for part in batch)
+        yield tuple(_scaled(share.to(accelerator.device)) for share in shares)
+        drawn += 1
+    if drawn < steps:
+        raise TrainingError(
+            f"Epoch {run.epoch}: `batches` ran dry after {drawn} batches, {steps} were announced. "
+            f"Set steps_per_epoch to {drawn}, or let `batches` go on for ever."
+        )
+
+
+def _images(batch: Batch) -> int:
+    return sum(len(part) for part in batch if part.ndim == 4) or len(batch[0])
+
+
+def _scaled(tensor: Tensor) -> Tensor:
+    return as_input(tensor) if tensor.dtype == torch.uint8 and tensor.ndim == 4 else tensor
+
+
+def _value_and_numbers(result: Any, accelerator: Accelerator) -> tuple[Tensor, dict[str, float]]:
+    """What to go downhill on, and what to log: the mean over all processes, so that all take the same decisions."""
+    value, numbers = result if isinstance(result, tuple) else (result, {})
+    numbers = {"loss": value.detach(), **numbers}
+    means = {
+        name: accelerator.reduce(torch.as_tensor(number, dtype=torch.float32, device=accelerator.device), "mean").item()
+        for name, number in numbers.items()
+    }
+    return value, means
+
+
+def _measure(validate: Callable | None, model: nn.Module, recipe: Recipe, run: Run) -> dict[str, float]:
+    if validate is None:
+        return {}
+    model.eval()
+    torch.manual_seed(seed_of(recipe.seed, run.epoch, run.step))
+    with torch.no_grad():
+        return {name: float(number) for name, number in validate(model).items()}
+
+
+def _generator(recipe: Recipe, epoch: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed_of(recipe.seed, epoch))
+
+
+def _identity(
+    model: nn.Module, batches: Batches, recipe: Recipe, steps_per_epoch: int, about: dict[str, Any] | None
+) -> dict[str, Any]:
+    """What a saved run must agree in before it is taken up: the recipe, the model, the data and its order."""
+    first = next(iter(batches(1, _generator(recipe, 1))), None)
+    if first is None:
+        raise TrainingError(
+            "`batches` gave not a single batch. Is the training set empty, or the batch size too large?"
+        )
+    return {
+        "recipe": asdict(recipe),
+        "steps_per_epoch": steps_per_epoch,
+        "about": about or {},
+        "model": {"class": type(model).__qualname__, "arguments": getattr(model, "arguments", None)},
+        "weights": {
+            name: f"{tuple(parameter.shape)}{'' if parameter.requires_grad else ' frozen'}"
+            for name, parameter in model.named_parameters()
+        },
+        "first batch": hash_of(first),
+    }
+
+
+def _accelerator(recipe: Recipe) -> Accelerator:
+    """Accelerate for the recipe's device and precision."""
+    if AcceleratorState._shared_state:
+        # Accelerate keeps the first device and precision of a process for good; a notebook may ask for others later.
+        state = AcceleratorState()
+        if (state.device.type, state.mixed_precision) != (recipe.device, recipe.precision):
+            AcceleratorState._reset_state(reset_partial_state=int(os.environ.get("WORLD_SIZE", 1)) == 1)
+    accelerator = Accelerator(cpu=recipe.device == "cpu", mixed_precision=recipe.precision)
+    if accelerator.device.type != recipe.device:
+        raise TrainingError(
+            f"Recipe: device is {recipe.device!r}, but torch finds only {accelerator.device.type!r} here. "
+            f"Use device={accelerator.device.type!r}."
+        )
+    return accelerator
+
+
+def _own_randomness(accelerator: Accelerator) -> AbstractContextManager:
+    """Within the block torch may be seeded at will; afterwards the caller's random state is as it was."""
+    return torch.random.fork_rng([accelerator.device] if accelerator.device.type == "cuda" else [])
+
+
+def _bar(recipe: Recipe, steps_per_epoch: int, run: Run, progress: bool) -> tqdm:
+    done = (run.epoch - 1) * steps_per_epoch + run.step
+    hidden = not progress or not run.writes
+    return tqdm(total=recipe.epochs * steps_per_epoch, initial=done, unit="step", disable=hidden)
+
+
+def _show(bar: tqdm, run: Run) -> None:
+    bar.set_description(f"epoch {run.epoch}", refresh=False)
+    bar.set_postfix(loss=f"{run.sums['loss'] / run.step:.4f}", refresh=False)
+    bar.update()
+
+
+def _not_finite(value: float, recipe: Recipe, rate: float, run: Run) -> str:
+    return (
+        f"The loss became {value} in epoch {run.epoch}, step {run.step + 1}, at a learning rate of {rate:.2g}. "
+        f"Try a lower learning_rate (now {recipe.learning_rate:g}), a gradient clip (now {recipe.clip:g}; 1 is usual) "
+        f"or precision='no' (now {recipe.precision!r}); and look for NaN in the data. "
+        f"Then choose another folder, or delete {run.folder}: it holds the run that failed."
+    )

@@ -1,0 +1,114 @@
+import gzip
+import logging
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from fashionnb import data
+from fashionnb.data import atelier, fashion_mnist, sources
+from fashionnb.errors import DataError, DataNotFound
+
+READABLE = [source.name for source in sources.SOURCES.values() if source.reader]
+SHAPES = {  # of the pictures and of the splits, as drawn
+    "fashion-mnist": ((28, 28, 1), {"train": 12_000, "test": 2_000}),
+    "clothing-dataset-small": ((64, 64, 3), {"train": 3_068, "validation": 341, "test": 372}),
+    "fashion-product-images-small": ((80, 60, 3), {"train": 1_600, "validation": 200, "test": 200}),
+}
+
+
+@pytest.fixture
+def nothing(cache, monkeypatch) -> None:
+    """A machine without data and without network."""
+    monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
+
+
+@pytest.fixture
+def few(monkeypatch) -> None:
+    """Stand-ins of twenty items, for tests that do not look at their shape."""
+    monkeypatch.setattr(data, "_drawn", lambda name: atelier.catalogue(20, size=16, stands_in_for=name))
+
+
+@pytest.mark.parametrize(
+    ("name", "n"),
+    [("fashion-mnist", 70_000), ("clothing-dataset-small", 3_781), ("fashion-product-images-small", 44_441)],
+)
+def test_the_real_data_are_loaded_where_they_are(real_data, name, n):
+    catalogue = data.load(name)
+    assert (catalogue.name, len(catalogue), catalogue.stands_in_for) == (name, n, None)
+    assert data.banner(catalogue) == ""
+    assert (catalogue.table["split"] == "test").any()
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_drawn_garments_stand_in_shaped_like_the_real_ones(nothing, caplog, name):
+    with caplog.at_level(logging.WARNING):
+        catalogue = data.load(name)
+    assert catalogue.stands_in_for == name
+    shape, splits = SHAPES[name]
+    assert catalogue.table["split"].value_counts().to_dict() == splits
+    some = catalogue.take(np.arange(50))
+    assert some.pixels(channels=shape[2]).shape == (50, *shape)
+    assert some.stands_in_for == name
+    if name == "fashion-mnist":  # its classes in its order, white on black
+        assert catalogue.classes == fashion_mnist.CLASSES
+        assert np.median(some.pixels(channels=1)[:, [0, 0, -1, -1], [0, -1, 0, -1]]) == 0
+    assert len(caplog.records) == 1
+    assert f"`fashionnb data fetch {name}`" in caplog.text
+    assert str(sources.cache_folder()) not in caplog.text  # the warning may land on a published page
+
+
+def test_without_stand_in_a_missing_dataset_is_an_error(nothing):
+    with pytest.raises(DataNotFound, match="FASHIONNB_OFFLINE"):
+        data.load("fashion-mnist", stand_in=False)
+
+
+def test_a_cache_that_cannot_be_written_is_no_reason_not_to_run(few, server, tmp_path, monkeypatch):
+    monkeypatch.delenv("FASHIONNB_DATA", raising=False)
+    monkeypatch.delenv("FASHIONNB_OFFLINE", raising=False)
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("FASHIONNB_CACHE", str(tmp_path / "file" / "cache"))
+    assert data.load("clothing-dataset-small").stands_in_for == "clothing-dataset-small"
+
+
+def test_nothing_stands_in_for_a_wrong_setting(nothing, tmp_path, monkeypatch):
+    monkeypatch.setenv("FASHIONNB_DATA", str(tmp_path / "misspelt"))
+    with pytest.raises(DataNotFound, match="not a folder"):
+        data.load("fashion-mnist")
+
+
+def test_nothing_stands_in_for_damaged_data(nothing, tmp_path, monkeypatch):
+    (tmp_path / "fashion-mnist").mkdir()
+    for file in sources.get("fashion-mnist").urls:
+        (tmp_path / "fashion-mnist" / file).write_bytes(gzip.compress(b"not IDX"))
+    monkeypatch.setenv("FASHIONNB_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="not an IDX file"):
+        data.load("fashion-mnist")
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "atelier", ""])
+def test_nothing_stands_in_for_a_name_that_is_not_known(nothing, name):
+    with pytest.raises(DataError, match="There is no source"):
+        data.load(name)
+
+
+def test_data_that_are_in_the_cache_are_loaded_without_the_network(real_data, nothing, monkeypatch):
+    cache = sources.cache_folder()
+    shutil.copytree(real_data / "fashion-mnist", cache / "fashion-mnist", symlinks=True)
+    catalogue = data.load("fashion-mnist")
+    assert (len(catalogue), catalogue.stands_in_for) == (70_000, None)
+
+
+def test_the_banner_names_every_missing_dataset_once_and_stays_a_block_quote(nothing, few):
+    mnist, clothing = data.load("fashion-mnist"), data.load("clothing-dataset-small")
+    text = data.banner(mnist, clothing, clothing.split("test"))
+    assert all(line.startswith(">") for line in text.splitlines())
+    assert "not comparable" in text
+    for name, title in (("fashion-mnist", "Fashion-MNIST"), ("clothing-dataset-small", "Clothing dataset (small)")):
+        assert len(re.findall(re.escape(f"**{title}**"), text)) == 1
+        assert text.count(f"`fashionnb data fetch {name}`") == 1
+
+
+def test_there_is_no_banner_over_real_data_or_none():
+    assert data.banner() == ""

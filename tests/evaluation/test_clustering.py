@@ -1,0 +1,103 @@
+"""Silhouette and Davies–Bouldin against their definitions and scikit-learn, and where we decide otherwise."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import davies_bouldin_score, silhouette_samples
+
+from fashionnb.errors import DataError
+from fashionnb.evaluation.clustering import davies_bouldin, silhouette, silhouette_per_class
+
+
+def silhouette_by_definition(points, labels):
+    values = []
+    for i, point in enumerate(points):
+        mean = {}
+        for label in set(labels):
+            others = [j for j in range(len(points)) if labels[j] == label and j != i]
+            if others:
+                mean[label] = sum(math.dist(point, points[j]) for j in others) / len(others)
+        a, b = mean.pop(labels[i], None), min(mean.values())
+        values.append(0.0 if a is None or max(a, b) == 0 else (b - a) / max(a, b))
+    return values
+
+
+@st.composite
+def clusters(draw):
+    """Points on a grid, so that duplicates and coinciding classes occur; two classes at least, singletons welcome."""
+    n = draw(st.integers(3, 14))
+    points = draw(st.lists(st.tuples(st.integers(-2, 2), st.integers(-2, 2)), min_size=n, max_size=n))
+    labels = draw(st.lists(st.integers(0, 3), min_size=n, max_size=n).filter(lambda y: 1 < len(set(y)) < n))
+    return points, labels
+
+
+@settings(deadline=None)
+@given(clusters(), st.sampled_from([1, 300, 10**6]))
+def test_silhouette_is_the_definition(data, chunk_bytes):
+    points, labels = data
+    values = silhouette(np.array(points), np.array(labels), chunk_bytes=chunk_bytes)
+    np.testing.assert_allclose(values, silhouette_by_definition(points, labels), atol=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scikit_learn_agrees(seed):
+    rng = np.random.default_rng(seed)
+    y = np.concatenate([rng.integers(0, 6, 300), [99]])  # with a singleton
+    x = rng.normal(size=(100, 10))[y] + rng.normal(size=(301, 10))
+    np.testing.assert_allclose(silhouette(x, y), silhouette_samples(x, y), atol=1e-7)
+    assert davies_bouldin(x, y) == pytest.approx(
+        davies_bouldin_score(x, y), rel=1e-7
+    )  # theirs gives a singleton a width of 1e-8
+
+
+def test_tensors_float32_and_names_as_labels_give_the_same():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 5)).astype(np.float32), rng.integers(0, 3, 40)
+    names = np.array(["Shirt", "Coat", "Bag"], dtype=object)[y]
+    np.testing.assert_allclose(silhouette(torch.from_numpy(x), torch.from_numpy(y)), silhouette(x, names), atol=1e-12)
+    assert davies_bouldin(torch.from_numpy(x), torch.from_numpy(y)) == davies_bouldin(x, y)
+
+
+def test_per_class_is_the_mean_of_each_class():
+    values = np.array([0.0, 1.0, 0.5, -0.5])
+    assert silhouette_per_class(values, np.array([3, 1, 3, 1])) == {1: 0.25, 3: 0.25}
+    assert silhouette_per_class(values, np.array(["b", "a", "b", "b"], dtype=object)) == {"a": 1.0, "b": 0.0}
+
+
+def test_a_collapsed_embedding_has_silhouette_0_and_the_worst_davies_bouldin():
+    x, y = np.full((6, 4), 0.1), np.array([0, 1, 2, 0, 1, 2])
+    assert silhouette(x, y).tolist() == [0.0] * 6
+    assert davies_bouldin(x, y) == math.inf
+
+
+def test_davies_bouldin_of_two_known_classes():
+    """Widths 1 and 2, centres 10 apart: (1 + 2) / 10 for both classes."""
+    assert davies_bouldin(np.array([[-1.0], [1], [8], [12]]), np.array([0, 0, 1, 1])) == pytest.approx(0.3)
+
+
+def test_classes_without_width_are_the_best():
+    assert davies_bouldin(np.array([[0.0], [0], [5]]), np.array([0, 0, 1])) == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "phrase"),
+    [
+        (lambda x, y: silhouette(x, y * 0), r"All 4 items are of one class \(0\)"),
+        (lambda x, y: silhouette(x, np.arange(4)), "class of its own"),
+        (lambda x, y: silhouette(x * np.nan, y), "embeddings: row 0 holds NaN"),
+        (lambda x, y: silhouette(x, y[:3]), "labels: expected one label for each of 4"),
+        (lambda x, y: silhouette(x[:0], y[:0]), r"\(0, 2\)"),
+        (lambda x, y: silhouette_per_class(np.zeros(4), y[:3]), "labels: expected one label for each of 4"),
+        (lambda x, y: davies_bouldin(x, y * 0), "All 4 items are of one class"),
+        (lambda x, y: davies_bouldin(x * np.nan, y), "embeddings: row 0 holds NaN"),
+        (lambda x, y: davies_bouldin(x, y[:3]), "labels: expected one label for each of 4"),
+    ],
+)
+def test_bad_input(call, phrase):
+    x = np.array([[0.0, 1], [1, 0], [2, 2], [3, 1]])
+    with pytest.raises(DataError, match=phrase):
+        call(x, np.array([0, 0, 1, 1]))

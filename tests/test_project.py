@@ -1,0 +1,189 @@
+"""The project as a whole: its lists agree with one another, its floors hold, it imports lightly, its chapters stay readable."""
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+import tomllib
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import jupytext
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "fashionnb"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]-*.md"))
+CONDA_NAMES = {"pytorch": "torch"}  # conda's name -> the name on the Python index
+
+# A module belongs to the first room that its name begins with. It may import from its own room and from lower floors; on
+# floor 1 the rooms are strangers, on the others rooms of one floor may use each other, in no circle.
+FLOORS = {
+    "errors": 0, "files": 0, "profiles": 0,
+    "data": 1, "losses": 1, "miners": 1, "models": 1, "evaluation": 1,
+    "training": 2, "embed": 2, "checkpoints": 2, "export": 2, "search.index": 2,
+    "search.recommend": 3, "search": 3, "analyse": 3, "plots": 3, "listing": 3, "machine": 3, "rows": 3, "results": 3,
+    "chapters": 4, "reach": 4, "keys": 4, "execute": 4, "runs": 4, "pairs": 4, "pages": 4, "publish": 4, "demo": 4,
+    "cli": 5,
+}  # fmt: skip
+
+
+def requirements() -> dict[str, str]:
+    """Every requirement of pyproject.toml, all extras included: name -> bounds."""
+    texts = [*PROJECT["dependencies"], *(text for extra in PROJECT["optional-dependencies"].values() for text in extra)]
+    return {canonicalize_name(found.name): str(found.specifier) for found in map(Requirement, texts)}
+
+
+def locked() -> dict[str, str]:
+    pins = re.findall(
+        r"^([A-Za-z0-9._-]+)(?:\[.*?\])?==([^ ;\\]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE
+    )
+    return {canonicalize_name(name): version for name, version in pins}
+
+
+def test_environment_yml_lists_what_pyproject_lists():
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
+    assert pip[-1] == "-e ."
+    found = {}
+    for requirement in map(Requirement, [entry for entry in listed if isinstance(entry, str)] + pip[:-1]):
+        found[canonicalize_name(CONDA_NAMES.get(requirement.name, requirement.name))] = str(requirement.specifier)
+    assert found.pop("python") == PROJECT["requires-python"]
+    found.pop("pip")
+    assert found == requirements()
+
+
+def test_pyproject_has_lower_bounds_only():
+    """Colab and Kaggle keep their own torch and numpy; jupyter-book 2 is another program."""
+    for name, bounds in requirements().items():
+        operators = set(re.findall(r"[<>=!~]+", bounds))
+        assert operators == ({">=", "<"} if name == "jupyter-book" else {">="}), f"{name}{bounds}"
+
+
+def test_lock_is_not_behind_pyproject():
+    pins = locked()
+    for name, bounds in requirements().items():
+        assert name in pins, f"{name} is not in requirements.lock: make it anew (its second line says how)."
+        assert Requirement(f"{name}{bounds}").specifier.contains(pins[name]), f"{name}=={pins[name]} breaks {bounds}"
+
+
+def test_lock_names_no_index_and_hashes_everything():
+    text = (ROOT / "requirements.lock").read_text()
+    assert "://" not in text
+    assert not re.search(r"--(index|extra-index|find-links|trusted-host)", text)
+    assert text.count("--hash=sha256:") >= len(locked()) > 100
+    unhashed = [block.split()[0] for block in re.split(r"\n(?=\S)", text) if "==" in block and "--hash" not in block]
+    assert [name for name in unhashed if name != "#"] == []
+
+
+def test_repository_is_named_in_one_place():
+    """Elsewhere its address is made from pyproject.toml, or must at least agree with it."""
+    url = PROJECT["urls"]["Repository"]
+    endings = {".md", ".yml", ".yaml", ".toml", ".cff", ".py", ".ipynb", ""}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    wrong = [
+        (name, found)
+        for name in tracked
+        if (ROOT / name).suffix in endings and (ROOT / name).is_file()
+        for found in re.findall(r"github\.com/[\w.-]+/fashionnb\b", (ROOT / name).read_text(encoding="utf-8"))
+        if f"https://{found}" != url
+    ]
+    assert wrong == []
+    assert "github.com" not in (ROOT / "_config.yml").read_text(), "publishing adds it"
+
+
+def modules() -> dict[str, Path]:
+    """Dotted names below fashionnb (its own __init__ is left out) -> files."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    found.pop("")
+    return found
+
+
+def imports(path: Path, known: set[str]) -> set[str]:
+    """The modules of fashionnb that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    inside = {name.removeprefix("fashionnb.") for name in names if name.startswith("fashionnb.")}
+    return {name for name in inside if name in known}
+
+
+def room(module: str) -> str:
+    fitting = [name for name in FLOORS if module == name or module.startswith(f"{name}.")]
+    assert fitting, f"fashionnb.{module} belongs to no room: decide on which floor it stands, and add it to FLOORS."
+    return fitting[0]
+
+
+def test_floors():
+    known = modules()
+    wrong = []
+    for module, path in known.items():
+        for other in imports(path, set(known)):
+            here, there = room(module), room(other)
+            strangers = FLOORS[here] == FLOORS[there] == 1 and here != there
+            if FLOORS[there] > FLOORS[here] or strangers:
+                wrong.append(f"{module} (floor {FLOORS[here]}) imports {other} (floor {FLOORS[there]})")
+    assert wrong == []
+
+
+def test_rooms_import_each_other_in_no_circle():
+    known = modules()
+    graph = {room(module): set() for module in known}
+    for module, path in known.items():
+        graph[room(module)] |= {room(other) for other in imports(path, set(known))} - {room(module)}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize(
+    "module", ["fashionnb", *(f"fashionnb.{m}" for m in ("errors", "files", "profiles", "cli", "data"))]
+)
+def test_imports_lightly(module):
+    code = f"import sys, {module}; print(*sorted({{'torch', 'pandas', 'numpy', 'sklearn'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def cell_lengths(chapter: Path) -> list[tuple[int, str]]:
+    """Lines of each code cell that are not empty, and where the cell is."""
+    cells = [cell.source for cell in jupytext.read(chapter).cells if cell.cell_type == "code"]
+    return [(sum(bool(line.strip()) for line in s.splitlines()), f"{chapter.name}: {s[:60]!r}") for s in cells]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_no_cell_is_longer_than_a_screen(chapter):
+    assert [where for length, where in cell_lengths(chapter) if length > 30] == []
+
+
+def test_cells_are_short():
+    lengths = sorted(length for chapter in CHAPTERS for length, _ in cell_lengths(chapter))
+    assert lengths, "no chapters"
+    assert statistics.median(lengths) <= 6
+    assert lengths[int(0.9 * (len(lengths) - 1))] <= 15
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_chapters_hold_plain_markdown(chapter):
+    """A directive or a role of MyST is raw code in Colab, Kaggle, JupyterLab and on GitHub."""
+    text = "\n".join(cell.source for cell in jupytext.read(chapter).cells if cell.cell_type == "markdown")
+    assert re.findall(r"^(?:```|:::)\{.*|\{[a-z:-]+\}`[^`]*`", text, re.MULTILINE) == []
+
+
+def test_every_chapter_is_in_the_table_of_contents():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    listed = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
+    assert [name for name in listed if re.match(r"book/\d\d-", name)] == [f"book/{path.stem}" for path in CHAPTERS]

@@ -1,0 +1,417 @@
+"""The loop: it learns, it can be stopped anywhere and goes on to the last bit, and it says what is wrong."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from fashionnb import resuming
+from fashionnb.checkpoints import fingerprint
+from fashionnb.errors import TrainingError
+from fashionnb.training import Recipe, fit, learning_rate
+
+STEPS = 5
+TIMES = ["seconds", "images_per_second"]
+
+
+class Net(nn.Module):
+    """Small, with everything that could spoil a resumed run: dropout, running statistics, channels beside each other."""
+
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.arguments = {"width": width}
+        self.body = nn.Sequential(nn.Conv2d(1, width, 3), nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout(0.3))
+        self.head = nn.Linear(width, 3)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, images):
+        return self.head(self.body(images.contiguous(memory_format=torch.channels_last)).mean((2, 3)))
+
+
+def net(width: int = 4) -> Net:
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        return Net(width)
+
+
+def batches(_epoch, generator):
+    """Endless; the labels can be seen in the images."""
+    while True:
+        labels = torch.randint(3, (8,), generator=generator)
+        images = torch.randint(0, 60, (8, 1, 6, 6), generator=generator) + 90 * labels[:, None, None, None]
+        yield images.to(torch.uint8), labels
+
+
+def loss(model, batch):
+    images, labels = batch
+    logits = model(images)
+    return nn.functional.cross_entropy(logits, labels), {"right": float((logits.argmax(1) == labels).float().mean())}
+
+
+def validate(model):
+    assert not model.training
+    assert not torch.is_grad_enabled()
+    images, labels = next(iter(batches(0, torch.Generator().manual_seed(1))))
+    return {"score": -float(nn.functional.cross_entropy(model(images / 255), labels))}
+
+
+RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.03)
+
+
+def train(folder, model=None, recipe=RECIPE, **settings):
+    settings = {"batches": batches, "loss": loss, "validate": validate, "steps_per_epoch": STEPS} | settings
+    model = model or net()
+    history = fit(model, recipe=recipe, folder=folder, progress=False, **settings)
+    return model, history
+
+
+def same_run(one, other):
+    """The same weights to the last bit, and the same history but for the times."""
+    pd.testing.assert_frame_equal(one[1].drop(columns=TIMES), other[1].drop(columns=TIMES), check_exact=True)
+    return fingerprint(one[0]) == fingerprint(other[0])
+
+
+def test_it_learns_and_tells(tmp_path):
+    seen = []
+    model, history = train(tmp_path, recipe=Recipe(12, 8, 0.03), on_epoch=lambda table: seen.append(len(table)))
+    assert history["loss"].iloc[-1] < 0.6 < 0.9 < history["loss"].iloc[0]  # chance is ln 3 = 1.1
+    assert list(history["epoch"]) == seen == list(range(1, 13))
+    expected = ["epoch", "loss", "right", "learning_rate", *TIMES, "score"]
+    assert list(history) == expected
+    assert not model.training
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.safetensors"]
+
+
+def test_the_same_seed_gives_the_same_run_and_another_gives_another(tmp_path):
+    one = train(tmp_path / "a")
+    torch.manual_seed(99)  # the caller's random state is no part of it
+    assert same_run(one, train(tmp_path / "b"))
+    other = train(tmp_path / "c", recipe=Recipe(4, 8, 0.03, seed=1))
+    assert fingerprint(one[0]) != fingerprint(other[0])
+
+
+def test_the_callers_random_state_is_left_alone(tmp_path):
+    before = torch.random.get_rng_state()
+    train(tmp_path)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "plateau", "constant"])
+@pytest.mark.parametrize("calls", [1, 3, STEPS, STEPS + 1, 3 * STEPS + 4])
+@pytest.mark.parametrize("every", [0.0, 1e9], ids=["saved each step", "saved each epoch"])
+def test_an_exception_anywhere_then_the_same_run_to_the_last_bit(tmp_path, monkeypatch, calls, schedule, every):
+    monkeypatch.setattr(resuming, "SAVE_EVERY", every)
+    recipe = Recipe(4, 8, 0.03, schedule=schedule, patience=1)
+    settings = {"recipe": recipe, "monitor": "score"}
+    left = calls
+
+    def breaking(model, batch):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise StoppedError
+        return loss(model, batch)
+
+    with pytest.raises(StoppedError):
+        train(tmp_path / "broken", loss=breaking, **settings)
+    assert same_run(train(tmp_path / "broken", **settings), train(tmp_path / "whole", **settings))
+
+
+def test_an_exception_while_measuring_is_made_good_too(tmp_path):
+    def breaking(_model):
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(tmp_path / "broken", validate=breaking)
+    assert same_run(train(tmp_path / "broken"), train(tmp_path / "whole"))
+
+
+CHILD = """
+    import sys
+    sys.path.insert(0, {here!r})
+    from fashionnb import resuming
+    from test_training import *
+    resuming.SAVE_EVERY = 0.0
+    count = 0
+    def slow(model, batch):
+        global count
+        count += 1
+        print(count, flush=True)
+        time.sleep(0.05)
+        return loss(model, batch)
+    torch.set_num_threads({threads})
+    train({folder!r}, loss=slow, monitor="score")
+"""
+
+
+def started(folder):
+    """The same training in a process of its own, slowly; returns it at its 8th step."""
+    from pathlib import Path
+
+    code = textwrap.dedent(CHILD).format(
+        here=str(Path(__file__).parent), folder=str(folder), threads=torch.get_num_threads()
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in child.stdout:
+        if line.strip() == "8":
+            break
+    return child
+
+
+def test_a_killed_process_then_the_same_run_to_the_last_bit(tmp_path):
+    child = started(tmp_path / "killed")
+    child.kill()
+    child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    assert same_run(train(tmp_path / "killed", monitor="score"), train(tmp_path / "whole", monitor="score"))
+
+
+def test_ctrl_c_finishes_the_step_saves_and_stops(tmp_path):
+    child = started(tmp_path / "stopped")
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=60)
+    assert "KeyboardInterrupt: stopped and saved" in errors
+    steps = []
+    run = train(tmp_path / "stopped", monitor="score", loss=lambda model, batch: steps.append(1) or loss(model, batch))
+    assert 4 * STEPS - 12 <= len(steps) <= 4 * STEPS - 8  # the 8 it had begun, or a few more, were not done again
+    assert same_run(run, train(tmp_path / "whole", monitor="score"))
+
+
+def test_ctrl_c_here_and_the_handler_is_put_back(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupting(model, batch):
+        os.kill(os.getpid(), signal.SIGINT)
+        return loss(model, batch)
+
+    with pytest.raises(KeyboardInterrupt, match="goes on from there"):
+        train(tmp_path, loss=interrupting)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path):
+    def stuck(_model, _batch):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0)
+        pytest.fail("the second Ctrl-C should have interrupted")
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, loss=stuck)
+
+
+def test_it_trains_in_a_thread_where_there_are_no_signals(tmp_path):
+    done = []
+    thread = threading.Thread(target=lambda: done.append(train(tmp_path / "thread")))
+    thread.start()
+    thread.join()
+    assert same_run(done[0], train(tmp_path / "main"))
+
+
+def test_a_finished_run_is_returned_at_once(tmp_path):
+    one = train(tmp_path)
+
+    def never(_model, _batch):
+        pytest.fail("nothing is left to train")
+
+    other = train(tmp_path, loss=never)
+    pd.testing.assert_frame_equal(one[1], other[1], check_exact=True)  # the times as well
+    assert fingerprint(one[0]) == fingerprint(other[0])
+
+
+@pytest.mark.parametrize(("mode", "best"), [("max", 2), ("min", 3)])
+def test_the_best_epoch_is_kept(tmp_path, mode, best):
+    scores, prints = iter([0.3, 0.9, 0.1, 0.9]), {}
+
+    def measured(model):
+        prints[len(prints) + 1] = fingerprint(model)
+        return {"score": next(scores)}
+
+    model, _ = train(tmp_path, validate=measured, monitor="score", mode=mode)
+    assert fingerprint(model) == prints[best]  # of equals, the earlier
+    again, _ = train(tmp_path, monitor="score", mode=mode)
+    assert fingerprint(again) == prints[best]
+
+
+def test_without_monitor_the_last_epoch_is_kept(tmp_path):
+    prints = []
+    model, _ = train(tmp_path, validate=lambda model: prints.append(fingerprint(model)) or {})
+    assert fingerprint(model) == prints[-1] != prints[-2]
+
+
+def doubled(epoch, generator):
+    for images, labels in batches(epoch, generator):
+        yield images * 2, labels
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        ({"recipe": Recipe(4, 8, 0.01)}, "recipe learning_rate: 0.03 there, 0.01 now"),
+        ({"recipe": Recipe(5, 8, 0.03)}, "recipe epochs: 4 there, 5 now"),
+        ({"model": net(5)}, "model arguments width: 4 there, 5 now"),
+        ({"about": {"margin": 0.3}}, "about margin: 0.2 there, 0.3 now"),
+        ({"steps_per_epoch": 6}, "steps_per_epoch: 5 there, 6 now"),
+        ({"monitor": "loss"}, "monitor: None there, loss now"),
+        ({"batches": doubled}, "first batch"),
+        ({}, "delete"),
+    ],
+)
+def test_another_run_in_the_folder_is_refused(tmp_path, change, phrase):
+    train(tmp_path, about={"margin": 0.2})
+    last = (tmp_path / "last.safetensors").read_bytes()
+    if not change:
+        change = {"about": {"margin": 0.3}}
+    with pytest.raises(TrainingError, match=phrase):
+        train(tmp_path, **({"about": {"margin": 0.2}} | change))
+    assert (tmp_path / "last.safetensors").read_bytes() == last
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", None], ids=["empty", "nonsense", "cut short"])
+def test_a_broken_file_is_refused(tmp_path, content):
+    train(tmp_path)
+    last = tmp_path / "last.safetensors"
+    last.write_bytes(last.read_bytes()[:-40] if content is None else content)
+    with pytest.raises(TrainingError, match="not a whole safetensors file"):
+        train(tmp_path)
+
+
+def test_a_foreign_safetensors_file_is_refused(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, tmp_path / "last.safetensors")
+    with pytest.raises(TrainingError, match="not a saved training run"):
+        train(tmp_path)
+
+
+def test_a_lost_best_epoch_is_refused(tmp_path):
+    train(tmp_path, monitor="score")
+    (tmp_path / "best.safetensors").unlink()
+    with pytest.raises(TrainingError, match=r"best\.safetensors is gone"):
+        train(tmp_path, monitor="score")
+
+
+def test_a_loss_that_is_not_finite_stops_before_it_spoils_the_weights(tmp_path):
+    good = 7
+
+    def exploding(model, batch):
+        nonlocal good
+        good -= 1
+        return loss(model, batch)[0] * (1 if good >= 0 else math.nan)
+
+    model = net()
+    with pytest.raises(TrainingError, match="became nan in epoch 2, step 3.*lower learning_rate"):
+        train(tmp_path, model, loss=exploding)
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("number", [0, 3], ids=["none", "too few"])
+def test_batches_that_run_dry(tmp_path, number):
+    def few(epoch, generator):
+        return (batch for batch, _ in zip(batches(epoch, generator), range(number), strict=False))
+
+    with pytest.raises(TrainingError, match="not a single batch" if not number else "ran dry after 3 batches, 5 were"):
+        train(tmp_path, batches=few)
+
+
+def test_a_monitor_that_nobody_measures(tmp_path):
+    with pytest.raises(TrainingError, match="'recall@1', which was not measured in epoch 1.*one of epoch, loss"):
+        train(tmp_path, monitor="recall@1")
+    with pytest.raises(TrainingError, match="which was nan"):
+        train(tmp_path / "nan", validate=lambda _model: {"score": math.nan}, monitor="score")
+    with pytest.raises(TrainingError, match="mode is 'biggest'"):
+        train(tmp_path, mode="biggest")
+
+
+def test_validate_may_not_use_the_loops_own_names(tmp_path):
+    with pytest.raises(TrainingError, match="`validate` returned loss"):
+        train(tmp_path, validate=lambda _model: {"loss": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "phrase"),
+    [
+        ({"epochs": 0}, "epochs is 0"),
+        ({"batch_size": -1}, "batch_size is -1"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+        ({"learning_rate": math.nan}, "learning_rate is nan"),
+        ({"clip": math.nan}, "clip is nan"),
+        ({"schedule": "cosine"}, "one of one-cycle, plateau, constant"),
+        ({"device": "tpu"}, "device is 'tpu'"),
+        ({"precision": "fp8"}, "precision is 'fp8'"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense(wrong, phrase):
+    with pytest.raises(TrainingError, match=phrase):
+        Recipe(**({"epochs": 1, "batch_size": 8, "learning_rate": 0.1} | wrong))
+
+
+def test_a_device_that_is_not_here(tmp_path):
+    absent = "mps" if not torch.backends.mps.is_available() else "cuda"
+    with pytest.raises(TrainingError, match="torch finds only"):
+        train(tmp_path, recipe=Recipe(1, 8, 0.1, device=absent))
+
+
+def test_another_precision_in_the_same_process(tmp_path):
+    full, half = train(tmp_path / "a"), train(tmp_path / "b", recipe=Recipe(4, 8, 0.03, precision="bf16"))
+    assert abs(full[1]["loss"].iloc[-1] - half[1]["loss"].iloc[-1]) < 0.1
+    assert fingerprint(full[0]) != fingerprint(half[0])
+    assert half[0](torch.rand(2, 1, 6, 6)).dtype == torch.float32
+    assert same_run(full, train(tmp_path / "c"))
+
+
+def test_frozen_weights_stay(tmp_path):
+    model = net()
+    model.body.requires_grad_(False)
+    before = model.body[0].weight.clone()
+    train(tmp_path, model)
+    assert torch.equal(model.body[0].weight, before)
+    with pytest.raises(TrainingError, match="frozen there"):
+        train(tmp_path)
+
+
+def test_clip_shortens_the_gradient(tmp_path):
+    norms = []
+
+    class Spy(torch.optim.AdamW):
+        def step(self, closure=None):
+            norms.append(torch.cat([p.grad.flatten() for g in self.param_groups for p in g["params"]]).norm().item())
+            return super().step(closure)
+
+    for clip in (0.0, 0.05):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.optim, "AdamW", Spy)
+            train(tmp_path / str(clip), recipe=Recipe(1, 8, 0.03, clip=clip))
+    assert max(norms[:STEPS]) > 0.1
+    assert max(norms[STEPS:]) <= 0.05 + 1e-6
+
+
+def test_one_cycle_rises_then_falls():
+    recipe = Recipe(1, 1, 0.5)
+    rates = [learning_rate(recipe, done / 100) for done in range(101)]
+    assert rates[0] == pytest.approx(0.5 / 25)
+    assert max(rates) == rates[30] == pytest.approx(0.5)
+    assert rates[100] == pytest.approx(0, abs=1e-9)
+    assert rates[:31] == sorted(rates[:31])
+    assert rates[30:] == sorted(rates[30:], reverse=True)
+
+
+def test_plateau_drops_tenfold_when_nothing_gets_better():
+    recipe = Recipe(1, 1, 1.0, schedule="plateau", patience=2)
+    scores = [1, 2, 2, 1, 3, 3, 3, 3, 3]  # two waits after 2 (drop), 3 is new, then twice two waits
+    rates = [learning_rate(recipe, 0, scores[:known]) for known in range(len(scores) + 1)]
+    assert rates == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.001])

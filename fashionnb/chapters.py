@@ -186,11 +186,11 @@ def _yaml(text: str) -> Any:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise RunError(f"The value {text!r} is not YAML ({getattr(error, 'problem', error)}).") from error
-    if isinstance(value, str):
-        if value == "None":
-            return None
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    if not isinstance(value, str):
+        return value if isinstance(value, bool | int | float | list | dict | None) else text  # YAML knows dates, too
+    if value == "None":
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return value

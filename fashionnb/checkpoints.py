@@ -113,7 +113,7 @@ def load(folder: Path | str) -> tuple[nn.Module, Card]:
         )
     try:
         model = models.architecture(card.architecture)(**card.arguments)
-    except TypeError as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ModelMismatch(f"{folder / CARD}: {card.architecture} cannot be built: {error}.") from error
     try:
         saved = safetensors.torch.load_file(folder / WEIGHTS)

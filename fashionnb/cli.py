@@ -24,6 +24,8 @@ app = typer.Typer(
 data_app = typer.Typer(help="The datasets of the book: where they are, and how to get them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
+INTERRUPTED = 130
+
 Profile = Annotated[str, typer.Option("--profile", help="quick, cpu or full.", envvar="FASHIONNB_PROFILE")]
 Name = Annotated[str, typer.Argument(help="A dataset, as `fashionnb data list` calls it.")]
 
@@ -32,19 +34,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status: 0, 2 after a mistake that has a message, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return app(_join_pairs(words), prog_name="fashionnb", standalone_mode=False) or 0
+        status = app(_join_pairs(words), prog_name="fashionnb", standalone_mode=False) or 0
     except FashionNBError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Interrupted. Training goes on from its last saved state when the same is run again.", file=sys.stderr)
-        return 130
+        status = INTERRUPTED
     except Exception as error:
         if not hasattr(error, "format_message"):  # not typer's word for a wrong option or command
             raise
         if message := error.format_message():  # without a command the help is the message, and was printed
             print(f"{message}\nTry `fashionnb --help`.", file=sys.stderr)
         return 2
+    if status == INTERRUPTED:  # typer may have caught the KeyboardInterrupt itself, and kept only this
+        print("Interrupted. Training goes on from its last saved state when the same is run again.", file=sys.stderr)
+    return status
 
 
 @app.callback(invoke_without_command=True)

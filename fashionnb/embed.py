@@ -79,7 +79,7 @@ def as_tensor(images: Tensor | np.ndarray) -> Tensor:
         if images.ndim not in (3, 4):
             raise DataError(f"An array of images is (n, height, width[, channels]), got {images.shape}.")
         images = images[..., None] if images.ndim == 3 else images
-        images = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+        images = torch.from_numpy(np.require(images, requirements=["C", "W"])).permute(0, 3, 1, 2)
     if images.ndim != 4:
         raise DataError(f"A tensor of images is (n, channels, height, width), got {tuple(images.shape)}.")
     if images.dtype == torch.float64:

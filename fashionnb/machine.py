@@ -34,6 +34,14 @@ def hardware(device: str = "cpu") -> str:
 
 def peak_memory_mb(who: int = resource.RUSAGE_SELF) -> float:
     """The most memory (MB, resident) that this process held so far; `RUSAGE_CHILDREN`: its largest finished child."""
+    status = Path("/proc/self/status")
+    # getrusage begins with what the parent held when it started us; the kernel's own high-water mark does not.
+    if (
+        who == resource.RUSAGE_SELF
+        and status.exists()
+        and (mark := re.search(r"VmHWM:\s*(\d+) kB", status.read_text()))
+    ):
+        return round(int(mark[1]) / 2**10, 1)
     peak = resource.getrusage(who).ru_maxrss
     return round(peak / 2**20 if sys.platform == "darwin" else peak / 2**10, 1)  # macOS counts bytes, Linux kilobytes
 

@@ -13,6 +13,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
@@ -123,12 +124,15 @@ def space(ax: Axes, points: np.ndarray, labels: np.ndarray, classes: Sequence[st
     ax.set(xticks=[], yticks=[], title=title)
 
 
-def mosaic(points: np.ndarray, pictures: np.ndarray, labels: np.ndarray, rows: int, width: float = 10) -> Figure:
+def mosaic(
+    points: np.ndarray, pictures: np.ndarray, labels: np.ndarray, rows: int, classes: Sequence[str], width: float = 10
+) -> Figure:
     """Lay out garments on a grid so that neighbours in the map stay neighbours. Introduced in chapter 02.
 
     The n = rows × columns cells are matched to the points with the smallest sum of squared distances (Kuhn 1955).
 
-    points : (n, 2). pictures : (n, height, width, 1) uint8, light on dark. labels : (n,), the tint of each garment.
+    points : (n, 2). pictures : (n, height, width, 1) uint8, light on dark. labels : (n,), the tint of each garment;
+    `classes` names the tints below the picture.
     """
     columns = len(points) // rows
     points = points[: rows * columns].astype(float)
@@ -141,9 +145,11 @@ def mosaic(points: np.ndarray, pictures: np.ndarray, labels: np.ndarray, rows: i
     for picture, label, (column, row) in zip(pictures, labels, cells[cell], strict=False):
         ink = picture.astype(float) / 255 * (1 - np.array(PALETTE[label % 10])) * 0.92
         canvas[row * tall : (row + 1) * tall, column * wide : (column + 1) * wide] = 1 - ink
-    fig, axes = new(size=(width, width * rows * tall / (columns * wide)))
+    fig, axes = new(size=(width, width * rows * tall / (columns * wide) + 0.3))
     axes[0, 0].imshow(canvas, interpolation="antialiased")
     axes[0, 0].axis("off")
+    tints = [Patch(color=PALETTE[c % 10], label=name) for c, name in enumerate(classes)]
+    fig.legend(handles=tints, loc="outside lower center", ncols=10, frameon=False, fontsize=7, handlelength=1)
     return fig
 
 

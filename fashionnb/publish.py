@@ -90,8 +90,9 @@ def publish(profile: str = "cpu", out: Path | str | None = None, *, root: Path |
 
     Raises
     ------
-    RunError : no checkout. PublishError : a chapter is not in `_toc.yml`, was not run, changed since, or failed; a link leads nowhere;
-        or jupyter-book warns of anything.
+    RunError : no checkout here.
+    PublishError : a chapter is not in `_toc.yml`, was not run, changed since, or failed; a link leads nowhere; or
+        jupyter-book warns of anything.
     """
     root = Book.find().root if root is None else Path(root).resolve()
     out = root / "_build" / "site" if out is None else Path(out).resolve()
@@ -139,7 +140,8 @@ def stage(root: Path, profile: str, staged: Path) -> tuple[Chapter, ...]:
     reference = pages.api_pages(root / "fashionnb")
     for name, text in reference.items():
         write_text(staged / "api" / f"{name}.md", text)
-    toc["parts"].append({"caption": "API reference", "chapters": [{"file": f"api/{name}"} for name in reference]})
+    if reference:
+        toc["parts"].append({"caption": "API reference", "chapters": [{"file": f"api/{name}"} for name in reference]})
     write_text(staged / "_toc.yml", yaml.safe_dump(toc, sort_keys=False))
     config = yaml.safe_load((root / "_config.yml").read_text())
     config["repository"] = {"url": repository(root), "branch": BRANCH}

@@ -83,8 +83,11 @@ def imported(name: str, known: dict[str, Path]) -> set[str]:
 
 
 def code_of(name: str, known: dict[str, Path]) -> Code:
-    """What the module called `name` says."""
-    return read_module(known[name].read_text(encoding="utf-8"), _home(name, known))
+    """What the module called `name` says; one that is not Python (half edited, say) may hide anything."""
+    try:
+        return read_module(known[name].read_text(encoding="utf-8"), _home(name, known))
+    except SyntaxError:
+        return Code(hidden=True)
 
 
 def read_cell(source: str) -> Code:

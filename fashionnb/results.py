@@ -82,7 +82,7 @@ class Recorder:
         ----------
         interval : an `evaluation.intervals.Interval`, or (low, high, how). 95 % unless it has its own `level`.
         reference : what others report, (value, source).
-        The rest as in `Row`.
+        others : as in `Row`.
 
         Raises
         ------

@@ -127,7 +127,6 @@ class Run:
         if self.monitor is not None and self.scores.index(max(self.scores)) == len(self.history) - 1:
             self._write(self.best, checkpoints.weights(self.model))  # first, so that `last` never lacks its best
         self.save()
-        self._clock = time.monotonic()
 
     def save_now_and_then(self, stop: threading.Event) -> None:
         """Save if the last time is long ago. If `stop` is set: save in any case, and raise `KeyboardInterrupt`."""
@@ -135,6 +134,7 @@ class Run:
             self.save()
         if stop.is_set():
             raise KeyboardInterrupt(f"stopped and saved in {self.folder}; the same call goes on from there")
+        self._clock = time.monotonic()  # what came between two steps was not training
 
     def save(self) -> None:
         """Write the whole run to `last`, in one step. Raises `WriteError`."""

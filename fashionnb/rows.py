@@ -64,7 +64,8 @@ class Row(_Strict):
     """One number. Fractions are fractions (0.58), never percent.
 
     method : what was measured, in the reader's words. metric : one of `METRICS`. data, split, n : on what, and on how
-    many items or questions. class_ (`class` in the file) : for numbers of one class. role : where it stands in a table.
+    many items or questions. ``class_`` (`class` in the file) : for numbers of one class. role : where it stands in a
+    table. reference : what others report.
     """
 
     method: str = Field(min_length=1)

@@ -8,78 +8,29 @@
 - a run with parameters of one's own: the same three below `_build/own/<parameters>`; with `out`: below that folder.
 """
 
-import json
 import logging
 import os
 import re
-import shutil
 import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fashionnb import files, keys, machine, profiles
 from fashionnb.chapters import Book, Chapter
-from fashionnb.errors import DataNotFound, ProfileError, RunError
+from fashionnb.errors import DataError, DataNotFound, ProfileError, RunError
+from fashionnb.jobs import Job, Outcome, Tell, do, short
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
 
 log = logging.getLogger(__name__)
 
-Tell = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one chapter.
-
-    notebook : the executed notebook. served : it was there already, made by the very same run. seconds,
-    peak_memory_mb : as measured when it was executed. error : the whole message if it failed, else "". results : the
-    file it recorded, if any. apart : why that file is not the published one, else "".
-    """
-
-    chapter: str
-    notebook: Path
-    served: bool
-    seconds: float
-    peak_memory_mb: float
-    error: str
-    results: Path | None
-    apart: str
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One chapter with everything decided about how it runs."""
-
-    chapter: Chapter
-    book: Book
-    profile: str
-    parameters: Mapping[str, Any]
-    base: Path  # below it lie `run`, `models`, `results`
-    results: Path  # the folder that holds the profiles
-    apart: str
-    offline: bool
-    threads: int
-
-    @property
-    def notebook(self) -> Path:
-        return self.base / "run" / self.profile / f"{self.chapter.name}.ipynb"
-
-    @property
-    def recorded(self) -> Path:
-        return self.results / self.profile / f"{self.chapter.name}.json"
-
-    @property
-    def models(self) -> Path:
-        return self.base / "models"
+DATA_FOLDER = "data_folder"
+"""The parameter by which chapters let a reader say where the datasets lie."""
 
 
 def run(
@@ -114,28 +65,18 @@ def run(
     """
     if profile not in profiles.NAMES:
         raise ProfileError(f"There is no profile {profile!r}. Use one of: {', '.join(profiles.NAMES)}.")
-    console = _terminal() if progress else None
     if jobs < 1:
         raise RunError(f"--jobs must be 1 or more, got {jobs}.")
+    given = dict(parameters or {})
+    if given.get(DATA_FOLDER):
+        given[DATA_FOLDER] = str(Path(given[DATA_FOLDER]).resolve())  # the chapters run in a folder of their own
     book = book or Book.find()
     chapters = book.chapters(wanted)
-    typed = {chapter.name: chapter.typed(parameters or {}) for chapter in chapters}
-    used = {chapter.name: keys.uses(chapter, typed[chapter.name], book) for chapter in chapters}
-    absent = _fetch_absent(set().union(*used.values()), progress=console is not None)
-    threads = max(1, (int(os.environ.get("OMP_NUM_THREADS") or 0) or machine.cores()) // jobs)
-    base = Path(out).resolve() if out else book.build / "own" / _named(parameters) if parameters else book.build
-
-    todo = []
-    for chapter in chapters:
-        missing = [name for name in used[chapter.name] if name in absent]
-        reasons = ["own parameters"] * bool(parameters) + ["--out was given"] * bool(out)
-        reasons += [f"drawn garments stand in for {', '.join(missing)}"] * bool(missing)
-        results = base / "results" if reasons else book.folder / "results"
-        todo.append(
-            _Job(chapter, book, profile, typed[chapter.name], base, results, "; ".join(reasons), bool(missing), threads)
-        )
-    with _bars(console, [job.chapter.name for job in todo]) as tell:
-        return _all(todo, jobs, force, tell)
+    console = _terminal() if progress else None
+    with _data_in(given.get(DATA_FOLDER)):
+        todo = _plan(chapters, book, profile, given, jobs, Path(out).resolve() if out else None, console is not None)
+        with _bars(console, [job.chapter.name for job in todo]) as tell:
+            return _all(todo, jobs, force, tell)
 
 
 def report(outcomes: Sequence[Outcome]) -> "Group":
@@ -153,19 +94,44 @@ def report(outcomes: Sequence[Outcome]) -> "Group":
         table.add_row(outcome.chapter, state, f"{outcome.seconds:,.1f}", memory)
         if outcome.results:
             why = f", apart from the published ones: {outcome.apart}" if outcome.apart else ""
-            notes.append(Text(f"Results of {outcome.chapter}: {_short(outcome.results)}{why}."))
+            notes.append(Text(f"Results of {outcome.chapter}: {short(outcome.results)}{why}."))
     return Group(table, *notes)
 
 
-def _all(todo: list[_Job], jobs: int, force: bool, tell: Tell) -> list[Outcome]:
+def _plan(
+    chapters: list[Chapter],
+    book: Book,
+    profile: str,
+    given: Mapping[str, str],
+    jobs: int,
+    out: Path | None,
+    progress: bool,
+) -> list[Job]:
+    """Decide how each chapter runs, after everything that can be refused was refused."""
+    typed = {chapter.name: chapter.typed(given) for chapter in chapters}
+    used = {chapter.name: keys.uses(chapter, typed[chapter.name], book) for chapter in chapters}
+    absent = _fetch_absent(set().union(*used.values()), progress)
+    threads = max(1, (int(os.environ.get("OMP_NUM_THREADS") or 0) or machine.cores()) // jobs)
+    base = out or (book.build / "own" / _named(given) if given else book.build)
+    todo = []
+    for chapter in chapters:
+        missing = [name for name in used[chapter.name] if name in absent]
+        reasons = ["own parameters"] * bool(given) + ["--out was given"] * bool(out)
+        reasons += [f"drawn garments stand in for {', '.join(missing)}"] * bool(missing)
+        results, apart = base / "results" if reasons else book.folder / "results", "; ".join(reasons)
+        todo.append(Job(chapter, book, profile, typed[chapter.name], base, results, apart, bool(missing), threads))
+    return todo
+
+
+def _all(todo: list[Job], jobs: int, force: bool, tell: Tell) -> list[Outcome]:
     """Run the jobs, so many at a time; a chapter that reads another's results waits for it."""
     running: set[subprocess.Popen] = set()
     futures: dict[str, Future[Outcome]] = {}
 
-    def one(job: _Job, before: list[Future]) -> Outcome:
+    def one(job: Job, before: list[Future]) -> Outcome:
         for future in before:
             future.result()
-        return _one(job, force, running, tell)
+        return do(job, force, running, tell)
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
@@ -181,108 +147,19 @@ def _all(todo: list[_Job], jobs: int, force: bool, tell: Tell) -> list[Outcome]:
             raise
 
 
-def _one(job: _Job, force: bool, running: set[subprocess.Popen], tell: Tell) -> Outcome:
-    key = keys.key(job.chapter, job.profile, job.parameters, job.book)
-    metadata = None if force else _kept(job, key)
-    served = metadata is not None
-    if metadata is None:
-        interrupted = _prepare_models(job, "" if force else key)
-        metadata = _execute(job, key, running, tell)
-        # What an interruption left behind is worth going on with; after an end of any other kind nobody should.
-        if not metadata.get("error", {}).get("died"):
-            interrupted.unlink(missing_ok=True)
-    log.info("%s: %s", job.chapter.name, "unchanged, kept" if served else "run")
-    tell(job.chapter.name, 1, 1)
-    return Outcome(
-        chapter=job.chapter.name,
-        notebook=job.notebook,
-        served=served,
-        seconds=metadata["seconds"],
-        peak_memory_mb=metadata["peak_memory_mb"],
-        error=_message(job, metadata["error"]) if "error" in metadata else "",
-        results=job.recorded if "results" in metadata else None,
-        apart=job.apart,
-    )
-
-
-def _kept(job: _Job, key: str) -> dict[str, Any] | None:
-    """What is known of the run with this key, if it was good and what it left behind is still there, untouched."""
+@contextmanager
+def _data_in(folder: str | None) -> Iterator[None]:
+    """Look for datasets in this folder while the block lasts; the chapters inherit it."""
+    before = os.environ.get("FASHIONNB_DATA")
+    if folder:
+        os.environ["FASHIONNB_DATA"] = folder
     try:
-        metadata = json.loads(job.notebook.read_text(encoding="utf-8"))["metadata"]["fashionnb"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    if metadata.get("key") != key or "error" in metadata:
-        return None
-    recorded = files.sha256(job.recorded) if job.recorded.exists() else None
-    return metadata if "results" not in metadata or metadata["results"] == recorded else None
-
-
-def _prepare_models(job: _Job, key: str) -> Path:
-    """Empty the chapter's models folder, lest training takes an older model for its own, unless this very run (by its
-    key) was interrupted there. Returns the file that says that a run is under way.
-    """
-    folder = job.models / job.chapter.name
-    under_way = folder / f".{job.profile}.under-way"
-    if not (key and under_way.exists() and under_way.read_text(encoding="utf-8") == key):
-        shutil.rmtree(folder / job.profile, ignore_errors=True)
-    files.write_text(under_way, key)
-    return under_way
-
-
-def _execute(job: _Job, key: str, running: set[subprocess.Popen], tell: Tell) -> dict[str, Any]:
-    """Execute the chapter in a process of its own and return the metadata of the notebook that it leaves."""
-    import nbformat
-
-    task = {
-        "notebook": nbformat.writes(job.chapter.notebook),
-        "target": str(job.notebook),
-        "folder": str(job.book.folder),
-        "parameters": job.parameters,
-        "results": str(job.recorded),
-        "metadata": {"key": key, "profile": job.profile, "parameters": job.parameters},
-    }
-    command = [sys.executable, "-m", "fashionnb.execute"]
-    metadata = None
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as noise:
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, text=True, env=_environment(job)
-        ) as process:
-            running.add(process)
-            with suppress(BrokenPipeError):  # it ended at once; why, it says below
-                process.stdin.write(json.dumps(task))
-                process.stdin.close()
-            for line in process.stdout:
-                said = json.loads(line)
-                metadata = said.get("metadata")
-                if metadata is None:
-                    tell(job.chapter.name, said["done"], said["of"])
-        running.discard(process)
-        if metadata is None:
-            noise.seek(0)
-            last = "\n".join(f"    {line}" for line in noise.read().splitlines()[-5:])
-            message = (
-                f"{job.chapter.name}: the process that runs it ended with status {process.returncode} and no report. "
-                f"If it was killed, the memory was probably not enough. The last that it said:\n{last}"
-            )
-            metadata = {"seconds": 0.0, "peak_memory_mb": 0.0, "error": {"message": message, "died": True}}
-    return metadata
-
-
-def _environment(job: _Job) -> dict[str, str]:
-    """What the chapter finds in its environment."""
-    beside = Path(sys.executable).parent  # so that `!fashionnb …` in a cell is this installation's
-    return {
-        **os.environ,
-        "PATH": os.pathsep.join([str(beside), os.environ.get("PATH", "")]),
-        "FASHIONNB_PROFILE": job.profile,
-        "FASHIONNB_BOOK": "1",
-        "FASHIONNB_RESULTS": str(job.results),
-        "FASHIONNB_MODELS": str(job.models),
-        "FASHIONNB_PARAMETERS": json.dumps(job.parameters),
-        "OMP_NUM_THREADS": str(job.threads),
-        # It was tried a moment ago; no need for each chapter to wait for the network again.
-        **({"FASHIONNB_OFFLINE": "1"} if job.offline else {}),
-    }
+        yield
+    finally:
+        if folder and before is None:
+            del os.environ["FASHIONNB_DATA"]
+        elif folder:
+            os.environ["FASHIONNB_DATA"] = before
 
 
 def _fetch_absent(names: set[str], progress: bool) -> set[str]:
@@ -290,34 +167,15 @@ def _fetch_absent(names: set[str], progress: bool) -> set[str]:
     from fashionnb.data import sources
 
     absent = set()
+    if names:
+        sources.places()  # a wrong FASHIONNB_DATA is a mistake, and no reason to draw garments
     for name in sorted(names):
-        if sources.fingerprint(name) != "absent":
-            continue
         try:
             sources.fetch(name, progress=progress)
-        except DataNotFound as error:
-            log.warning("%s", error)
+        except (DataError, DataNotFound, files.WriteError) as error:  # the chapter will draw garments, as `load` says
+            log.warning("%s cannot be had: %s", name, str(error).splitlines()[0])
             absent.add(name)
     return absent
-
-
-def _message(job: _Job, error: Mapping[str, Any]) -> str:
-    """The chapter, the cell and its place in the file, the error and the end of its traceback."""
-    if "message" in error:
-        return error["message"]
-    source = error["source"].splitlines()
-    line = source[error["line"] - 1].strip() if error["line"] <= len(source) else ""
-    start = job.chapter.text.find(error["source"])
-    place = f", line {job.chapter.text[:start].count(chr(10)) + error['line']}" if start >= 0 and source else ""
-    value = error["value"].strip()
-    trace = [part for part in error["traceback"] if part.strip("- ") and "Traceback (most recent" not in part]
-    return "\n".join(
-        [
-            f"{job.chapter.name} failed in code cell {error['cell']} ({_short(job.chapter.path)}{place}): {line}",
-            *(f"    {part}" for part in trace or [f"{error['name']}: {value}"]),
-            f"The executed notebook is {_short(job.notebook)}.",
-        ]
-    )
 
 
 def _named(parameters: Mapping[str, str]) -> str:
@@ -325,11 +183,6 @@ def _named(parameters: Mapping[str, str]) -> str:
     spelt = ",".join(f"{name}={value}" for name, value in sorted(parameters.items()))
     safe = re.sub(r"[^\w.,=+-]+", "_", spelt)[:80]
     return safe if safe == spelt else f"{safe}-{sha256(spelt.encode()).hexdigest()[:8]}"
-
-
-def _short(path: Path) -> Path:
-    """The path as seen from here, where it lies below here."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _terminal() -> "Console | None":

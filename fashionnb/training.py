@@ -8,7 +8,7 @@ again and it goes on where it stopped, on the same numbers to the last bit (on a
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -125,7 +125,7 @@ def fit(
     identity = _identity(model, batches, recipe, steps_per_epoch, about)
     run = Run(Path(folder), model, optimizer, identity, monitor, mode, writes=accelerator.is_main_process)
 
-    with interruptible() as stop, _own_randomness(accelerator), _bar(recipe, steps_per_epoch, run, progress) as bar:
+    with interruptible() as stop, _tidily(accelerator, network), _bar(recipe, steps_per_epoch, run, progress) as bar:
         while run.epoch <= recipe.epochs:
             network.train()
             for batch in _rest_of_epoch(batches, recipe, steps_per_epoch, run, accelerator):
@@ -147,13 +147,13 @@ def fit(
                 _show(bar, run)
                 run.save_now_and_then(stop)  # after Ctrl-C: saves, and stops here
 
-            run.finish_epoch(_measure(validate, model, recipe, run))
+            run.finish_epoch(_measure(validate, model, recipe, run, accelerator))
             if on_epoch and accelerator.is_main_process:
                 on_epoch(run.table())
             run.save_now_and_then(stop)
 
     accelerator.wait_for_everyone()
-    accelerator.unwrap_model(network, keep_fp32_wrapper=False).eval()
+    model.eval()
     if monitor:
         run.load_best()
     return run.table()
@@ -215,23 +215,28 @@ def _scaled(tensor: Tensor) -> Tensor:
 
 
 def _value_and_numbers(result: Any, accelerator: Accelerator) -> tuple[Tensor, dict[str, float]]:
-    """What to go downhill on, and what to log: the mean over all processes, so that all take the same decisions."""
+    """What to go downhill on, and what to log."""
     value, numbers = result if isinstance(result, tuple) else (result, {})
-    numbers = {"loss": value.detach(), **numbers}
-    means = {
-        name: accelerator.reduce(torch.as_tensor(number, dtype=torch.float32, device=accelerator.device), "mean").item()
-        for name, number in numbers.items()
-    }
-    return value, means
+    return value, _means({"loss": value.detach(), **numbers}, accelerator)
 
 
-def _measure(validate: Callable | None, model: nn.Module, recipe: Recipe, run: Run) -> dict[str, float]:
+def _means(numbers: dict[str, float | Tensor], accelerator: Accelerator) -> dict[str, float]:
+    """The numbers, averaged over all processes, so that they all take the same decisions."""
+    if accelerator.num_processes == 1:
+        return {name: float(number) for name, number in numbers.items()}
+    tensors = {name: torch.as_tensor(number, dtype=torch.float32) for name, number in numbers.items()}
+    return {name: accelerator.reduce(t.to(accelerator.device), "mean").item() for name, t in tensors.items()}
+
+
+def _measure(
+    validate: Callable | None, model: nn.Module, recipe: Recipe, run: Run, accelerator: Accelerator
+) -> dict[str, float]:
     if validate is None:
         return {}
     model.eval()
     torch.manual_seed(seed_of(recipe.seed, run.epoch, run.step))
     with torch.no_grad():
-        return {name: float(number) for name, number in validate(model).items()}
+        return _means(validate(model), accelerator)
 
 
 def _generator(recipe: Recipe, epoch: int) -> torch.Generator:
@@ -276,9 +281,14 @@ def _accelerator(recipe: Recipe) -> Accelerator:
     return accelerator
 
 
-def _own_randomness(accelerator: Accelerator) -> AbstractContextManager:
-    """Within the block torch may be seeded at will; afterwards the caller's random state is as it was."""
-    return torch.random.fork_rng([accelerator.device] if accelerator.device.type == "cuda" else [])
+@contextmanager
+def _tidily(accelerator: Accelerator, network: nn.Module) -> Iterator[None]:
+    """Afterwards, however it ends, the caller's random state and the model's own `forward` are as they were."""
+    with torch.random.fork_rng([accelerator.device] if accelerator.device.type == "cuda" else []):
+        try:
+            yield
+        finally:
+            accelerator.unwrap_model(network, keep_fp32_wrapper=False)
 
 
 def _bar(recipe: Recipe, steps_per_epoch: int, run: Run, progress: bool) -> tqdm:

@@ -1,4 +1,4 @@
-"""The project as a whole: its lists agree with one another, its floors hold, it imports lightly, its chapters stay readable."""
+"""The project as a whole: its lists agree, its floors hold, it imports lightly, its chapters stay readable."""
 
 import ast
 import re
@@ -21,14 +21,14 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]-*.md"))
 CONDA_NAMES = {"pytorch": "torch"}  # conda's name -> the name on the Python index
 
-# A module belongs to the first room that its name begins with. It may import from its own room and from lower floors; on
-# floor 1 the rooms are strangers, on the others rooms of one floor may use each other, in no circle.
+# A module belongs to the first room that its name begins with. It may import from its own room and from lower floors.
+# On floor 1 the rooms are strangers; on the others, rooms of one floor may use each other, in no circle.
 FLOORS = {
     "errors": 0, "files": 0, "profiles": 0,
     "data": 1, "losses": 1, "miners": 1, "models": 1, "evaluation": 1,
-    "training": 2, "embed": 2, "checkpoints": 2, "export": 2, "search.index": 2,
+    "training": 2, "resuming": 2, "embed": 2, "checkpoints": 2, "export": 2, "search.index": 2,
     "search.recommend": 3, "search": 3, "analyse": 3, "plots": 3, "listing": 3, "machine": 3, "rows": 3, "results": 3,
-    "chapters": 4, "reach": 4, "keys": 4, "execute": 4, "runs": 4, "pairs": 4, "pages": 4, "publish": 4, "demo": 4,
+    "chapters": 4, "reach": 4, "keys": 4, "execute": 4, "jobs": 4, "runs": 4, "pairs": 4, "pages": 4, "publish": 4, "demo": 4,
     "cli": 5,
 }  # fmt: skip
 

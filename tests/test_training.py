@@ -24,7 +24,7 @@ TIMES = ["seconds", "images_per_second"]
 
 
 class Net(nn.Module):
-    """Small, with everything that could spoil a resumed run: dropout, running statistics, channels beside each other."""
+    """Small, with everything that could spoil a resumed run: dropout, running statistics, its own memory layout."""
 
     def __init__(self, width: int = 4) -> None:
         super().__init__()
@@ -313,7 +313,7 @@ def test_a_loss_that_is_not_finite_stops_before_it_spoils_the_weights(tmp_path):
         return loss(model, batch)[0] * (1 if good >= 0 else math.nan)
 
     model = net()
-    with pytest.raises(TrainingError, match="became nan in epoch 2, step 3.*lower learning_rate"):
+    with pytest.raises(TrainingError, match=r"became nan in epoch 2, step 3.*lower learning_rate"):
         train(tmp_path, model, loss=exploding)
     assert all(parameter.isfinite().all() for parameter in model.parameters())
 
@@ -328,7 +328,7 @@ def test_batches_that_run_dry(tmp_path, number):
 
 
 def test_a_monitor_that_nobody_measures(tmp_path):
-    with pytest.raises(TrainingError, match="'recall@1', which was not measured in epoch 1.*one of epoch, loss"):
+    with pytest.raises(TrainingError, match=r"'recall@1', which was not measured in epoch 1.*one of epoch, loss"):
         train(tmp_path, monitor="recall@1")
     with pytest.raises(TrainingError, match="which was nan"):
         train(tmp_path / "nan", validate=lambda _model: {"score": math.nan}, monitor="score")
@@ -372,6 +372,40 @@ def test_another_precision_in_the_same_process(tmp_path):
     assert fingerprint(full[0]) != fingerprint(half[0])
     assert half[0](torch.rand(2, 1, 6, 6)).dtype == torch.float32
     assert same_run(full, train(tmp_path / "c"))
+
+
+def test_a_failed_run_in_bf16_leaves_the_model_itself_in_float32(tmp_path):
+    model, dtypes = net(), []
+    model.head.register_forward_hook(lambda _module, _inputs, output: dtypes.append(output.dtype))
+
+    def breaking(model, batch):
+        model(batch[0])
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(tmp_path, model, loss=breaking, recipe=Recipe(4, 8, 0.03, precision="bf16"))
+    model(torch.rand(2, 1, 6, 6))
+    assert dtypes == [torch.bfloat16, torch.float32]
+
+
+def test_the_seconds_are_those_of_training_alone(tmp_path):
+    def slow(_model):
+        time.sleep(0.5)
+        return {}
+
+    _, history = train(tmp_path, validate=slow, on_epoch=lambda _table: time.sleep(0.5))
+    fast = train(tmp_path / "fast")[1]
+    assert history["seconds"].sum() < fast["seconds"].sum() + 2  # and not the 4 seconds that were slept
+    assert (history["images_per_second"] * history["seconds"]).tolist() == pytest.approx([8 * STEPS] * 4)
+
+
+def test_the_bar_counts_steps_and_can_be_switched_off(tmp_path, capsys):
+    fit(net(), batches, loss, Recipe(2, 8, 0.03), steps_per_epoch=STEPS, folder=tmp_path / "a")
+    shown = capsys.readouterr()
+    assert "epoch 2: 100%" in shown.err
+    assert "10/10" in shown.err
+    train(tmp_path / "b")
+    assert capsys.readouterr().err == shown.out == ""
 
 
 def test_frozen_weights_stay(tmp_path):

@@ -42,11 +42,10 @@ def as_rst(lines: list[str]) -> list[str]:
             written += ["", f".. rubric:: {line.strip()}", ""]
             in_field = False
         elif not indented and (field := FIELD.fullmatch(line)):
-            written += [] if in_field else [""]
-            written.append(f"- **{_inline(field['name'])}** : {_inline(field['text'])}")
+            written += ["", f"- **{_inline(field['name'])}** : {_inline(field['text'])}"]
             in_field = True
         elif in_field and indented:
-            written.append(f"  {_inline(line.strip())}")
+            written.append("  " + _inline(line.removeprefix("    ")))  # a list inside keeps its own indentation
         else:
             written += [""] if in_field and line.strip() else []
             in_field = in_field and not line.strip()

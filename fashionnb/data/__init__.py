@@ -12,17 +12,20 @@ from fashionnb.errors import DataError, DataNotFound
 from fashionnb.files import WriteError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fashionnb.data.nouns import Catalogue
 
 log = logging.getLogger(__name__)
 
 
-def load(name: str, stand_in: bool = True) -> "Catalogue":
+def load(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -> "Catalogue":
     """The catalogue of a dataset: found on this machine, else fetched, else drawn. Introduced in chapter 01.
 
     Parameters
     ----------
     name : "fashion-mnist", "clothing-dataset-small" or "fashion-product-images-small".
+    folder : where the datasets lie; without it `FASHIONNB_DATA`, and after either the cache and a download.
     stand_in : draw garments of the same shape if the dataset cannot be had. The catalogue then says so in
         `stands_in_for`, a warning is logged, and the page should show `banner`. False: raise instead.
 
@@ -33,15 +36,15 @@ def load(name: str, stand_in: bool = True) -> "Catalogue":
     Raises
     ------
     DataError : the dataset is here but damaged, or there is none of that name. Nothing stands in for a mistake.
-    DataNotFound : `FASHIONNB_DATA` names no folder; or the dataset cannot be had and `stand_in` is False.
+    DataNotFound : the folder (or `FASHIONNB_DATA`) is none; or the dataset cannot be had and `stand_in` is False.
     WriteError : the dataset cannot be put into the cache and `stand_in` is False.
     """
     from fashionnb.data import sources
 
     reader = sources.reader(name)
-    sources.places()  # raises here, since a wrong FASHIONNB_DATA is a mistake and not a missing dataset
+    sources.places(folder)  # raises here, since a wrong folder is a mistake and not a missing dataset
     try:
-        path = sources.fetch(name)
+        path = sources.fetch(name, folder)
     except (DataNotFound, DataError, WriteError) as error:
         if not stand_in:
             raise

@@ -22,7 +22,6 @@ SMALLEST, LARGEST = 16, 512
 SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
 
-
 def catalogue(
     n: int = 2000,
     size: int | tuple[int, int] = 64,
@@ -76,7 +75,9 @@ def catalogue(
     return Catalogue("atelier", table, ArrayImages(pictures), kept, stands_in_for)
 
 
-def draw(category: str, colour: str, pattern: str = "Solid", season: str = "Summer", size: int = 64, seed: int = 0) -> np.ndarray:
+def draw(
+    category: str, colour: str, pattern: str = "Solid", season: str = "Summer", size: int = 64, seed: int = 0
+) -> np.ndarray:
     """Draw one garment on white: uint8 (size, size, 3). Introduced in chapter 01.
 
     The same seed gives the same cut and pose in every colour, pattern and size.
@@ -129,7 +130,9 @@ def _check(n, channels, categories, background, splits) -> None:
         raise DataError(f"The atelier draws on 'white' or 'black', not on {background!r}.")
     strange = [name for name in categories if name not in CATEGORIES]
     if strange or not len(categories) or len(set(categories)) < len(categories):
-        what = f"no category {strange[0]!r}" if strange else "no empty list of categories, and none that names one twice"
+        what = (
+            f"no category {strange[0]!r}" if strange else "no empty list of categories, and none that names one twice"
+        )
         raise DataError(f"The atelier knows {what}; choose some of: {', '.join(CATEGORIES)}.")
     shares = list(splits.values())
     if not shares or min(shares) < 0 or not 0 < sum(shares) < np.inf:

@@ -31,19 +31,21 @@ def smooth(points: np.ndarray, sharp: np.ndarray, steps: int, closed: bool = Tru
     if not closed:
         sharp = sharp.copy()
         sharp[[0, -1]] = True
-    chord = np.roll(points, -1, axis=2) - points
+    k = points.shape[2]
+    last, following = np.arange(-1, k - 1), np.arange(1, k + 1) % k
+    chord = points[..., following] - points
     length = np.sqrt(chord[0] ** 2 + chord[1] ** 2) + np.float32(1e-6)
     ahead = chord / length
-    behind, before = np.roll(ahead, 1, axis=2), np.roll(length, 1, axis=1)
+    behind, before = ahead[..., last], length[:, last]
     tangent = (before * ahead + length * behind) / (before + length)
     leave = np.where(sharp, ahead, tangent) * length
-    arrive = np.where(np.roll(sharp, -1), ahead, np.roll(tangent, -1, axis=2)) * length
+    arrive = np.where(sharp[following], ahead, tangent[..., following]) * length
     t = np.arange(steps, dtype=np.float32) / steps
     curve = points[..., None] + (t * t * (3 - 2 * t)) * chord[..., None]
     curve += (t * (1 - t) ** 2) * leave[..., None]
     curve += (t * t * (t - 1)) * arrive[..., None]
     curve = curve.reshape(2, points.shape[1], -1)
-    return curve if closed else curve[..., : (points.shape[2] - 1) * steps + 1]
+    return curve if closed else curve[..., : (k - 1) * steps + 1]
 
 
 def ribbon(line: np.ndarray, width: np.ndarray | float) -> np.ndarray:
@@ -71,7 +73,7 @@ def fill(outlines: np.ndarray, height: int, width: int) -> np.ndarray:
     (b, height, width) float32, 0 outside to 1 inside.
     """
     x0, y0 = start = outlines.astype(np.float64)
-    x1, y1 = np.roll(start, -1, axis=-1)
+    x1, y1 = start[..., np.arange(1, start.shape[-1] + 1) % start.shape[-1]]
     b = outlines.shape[2]
     y = np.clip((y0 + y1) / 2, 0, height)
     x0, x1 = np.clip(x0, 0, width), np.clip(x1, 0, width)

@@ -82,7 +82,7 @@ def palette(colour: np.ndarray, season: np.ndarray, chances: np.ndarray) -> dict
     bright = own @ np.float32([0.3, 0.6, 0.1]) > 120
     return {
         "fabric": np.clip(own, 0, 255),
-        "accent": np.where(c[:, 4:5] < 0.75, other, own * 0.72),
+        "accent": other,
         "strap": np.where(c[:, 4:5] < 0.55, own * 0.9, leather),
         "light": np.broadcast_to(pale, own.shape),
         "sole": np.where(c[:, 3:4] < 0.6, leather, dark),
@@ -110,7 +110,9 @@ def weave(pattern: str, u: np.ndarray, v: np.ndarray, chances: np.ndarray, size:
     if pattern == "Checked":
         often, wide = np.minimum(5 + 7 * a, size / 7), 0.3 + 0.2 * b
         across, down = _bands(u, often, wide, size), _bands(v, often, wide, size)
-        fine = np.where(c < 0.5, _bands(u + 0.25 / often, often, 0.07, size) + _bands(v + 0.25 / often, often, 0.07, size), 0)
+        fine = np.where(
+            c < 0.5, _bands(u + 0.25 / often, often, 0.07, size) + _bands(v + 0.25 / often, often, 0.07, size), 0
+        )
         return 0.42 * (across + down), 0.5 * np.minimum(fine, 1)
     if pattern == "Dotted":
         often, big = np.minimum(6 + 9 * a, size / 6), 0.16 + 0.14 * b

@@ -5,6 +5,9 @@ pixel the garment covers, how bright it is there, which material it is, and wher
 colours come last, in one go.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 
 from fashionnb.data import accessories, cuts, drawing
@@ -29,7 +32,8 @@ CHANCES = 72
 """Random numbers that an item is made of: attributes, pose, cloth, cut."""
 _POSE, _CLOTH, _CUT = 4, 10, 24  # where those of each kind begin
 
-_PIXELS = 2**17  # painted at a time, so that a block stays in the processor's cache
+_PAINTED = 2**17  # pixels painted at a time, so that a block stays in the processor's cache
+_CUT_OUT = 2**21  # pixels whose garments are cut at a time, so that many share the work of Python itself
 _LIGHT = (0.5, 0.8)  # from the upper left
 
 
@@ -49,8 +53,9 @@ def paint(
 
     Parameters
     ----------
-    category : a key of `CUTS`. colour, pattern, season : (n,) int, numbers into `COLOURS`,
-        `PATTERNS` and `SEASONS`. chances : (n, CHANCES) in [0, 1), all the randomness there is.
+    category : a key of `CUTS`.
+    colour, pattern, season : (n,) int, numbers into `COLOURS`, `PATTERNS` and `SEASONS`.
+    chances : (n, CHANCES) in [0, 1), all the randomness there is.
     shape : height and width in pixels. channels : 1 or 3. background : "white" or "black".
 
     Returns
@@ -58,77 +63,109 @@ def paint(
     (n, height, width, channels) uint8. One picture does not depend on the others.
     """
     pictures = np.empty((len(chances), *shape, channels), np.uint8)
-    step = max(1, _PIXELS // (shape[0] * shape[1]))
-    for first in range(0, len(chances), step):
-        some = slice(first, first + step)
-        pictures[some] = _block(
-            category, colour[some], pattern[some], season[some], chances[some], shape, channels, background
-        )
+    pixels = shape[0] * shape[1]
+    for group in _slices(len(chances), _CUT_OUT // pixels):
+        cut = Cut(chances[group, _CUT:], warmth(season[group]))
+        CUTS[category](cut)
+        pose = _pose(chances[group, _POSE:_CLOTH])
+        parts = [_lay_out(part, pose, shape) for part in cut.parts]
+        cloth = chances[group, _CLOTH:_CUT].astype(np.float32)
+        colours = palette(colour[group], season[group], cloth[:, 3:8])
+        folds = [np.full(len(cloth), number, np.float32) for number in (*cut.folds, cut.rib)]
+        for block in _slices(len(cloth), _PAINTED // pixels):
+            u, v = _unplace([number[block] for number in pose], shape)
+            dyes = {name: values[block] for name, values in colours.items()}
+            page = _paint_parts(parts, block, u, v, dyes)
+            fold = _folds([number[block] for number in folds], u, v, cloth[block])
+            page["bright"] *= 1 + fold
+            u, v = page["u"] + 0.1 * fold, page["v"]  # stripes follow the folds
+            planes = _cloth(pattern[group][block], u, v, dyes, cloth[block, 8:], min(shape))
+            pictures[group][block] = _finish(page, planes, channels, background)
     return pictures
 
 
-def _block(category, colour, pattern, season, chances, shape, channels, background) -> np.ndarray:
+def _slices(n: int, step: int) -> Iterator[slice]:
+    """Slices of at most `step` (and at least 1) that make up `range(n)`."""
+    step = max(1, step)
+    return (slice(first, min(first + step, n)) for first in range(0, n, step))
+
+
+def _lay_out(part: Part, pose, shape) -> Part:
+    """The same part with fine closed outlines (2, r, b, m), in pixels, in place of its control points."""
     size = min(shape)
-    cut = Cut(chances[:, _CUT:], warmth(season))
-    CUTS[category](cut)
-    pose = _pose(chances[:, _POSE:_CLOTH])
-    u, v = _unplace(pose, shape)
-    cover, shade, stuff = np.zeros_like(u), np.ones_like(u), {}
-    cloth = u.copy(), v.copy()
-    for part in cut.parts:
-        outlines = _place(_outlines(part, size), pose, shape)
-        window, corner = _window(outlines, drawing.reach(part.relief * size) if part.relief else 0, shape)
-        seen, bright = cover[window], shade[window]
-        inside = drawing.fill(outlines - corner, *seen.shape[1:])
-        if part.material == "nothing":
-            seen *= 1 - inside
-            continue
-        tone = part.tone[:, None, None]
-        if part.relief:
-            tone = tone * _relief(inside, bright, part.relief * size)
-        bright += inside * (tone - bright)
-        np.maximum(seen, inside, out=seen)
-        if part.material != "fabric":
-            stuff.setdefault(part.material, np.zeros_like(u))
-        for name, weight in stuff.items():
-            weight[window] += inside * (np.float32(name == part.material) - weight[window])
-        if part.turn is not None or part.relief >= 0.03:  # the cloth of sleeves is turned, that of bodies straight
-            _lay_cloth(cloth, window, inside > 0.5, u[window], v[window], part.turn)
-    fold = _folds(cut, u, v, chances[:, _CLOTH:])
-    shade *= 1 + fold
-    colours = palette(colour, season, chances[:, _CLOTH + 3 : _CLOTH + 8])
-    planes = _cloth(pattern, cloth[0] + 0.1 * fold, cloth[1], colours, chances[:, _CLOTH + 8 : _CUT], size)
-    return _colour(cover, shade, planes, stuff, colours, channels, background)
-
-
-def _outlines(part: Part, size: int) -> np.ndarray:
-    """The part's outlines as fine closed curves (2, r, b, m), still in units of the picture."""
     _, r, b, k = part.points.shape
     steps = int(np.ceil(part.span * size)) + 1
     curves = drawing.smooth(part.points.reshape(2, r * b, k), part.sharp, steps, closed=part.width is None)
     if part.width is not None:
-        curves = drawing.ribbon(curves, np.tile(np.broadcast_to(part.width, b), r).astype(np.float32))
-    return curves.reshape(2, r, b, -1)
+        curves = drawing.ribbon(curves, np.tile(part.width, r))
+    across, down, tilt, right, low = (number[part.who] for number in pose)
+    x, y = curves.reshape(2, r, b, -1)
+    x, y = x * across, (y - 0.5) * down
+    cos, sin = np.cos(tilt), np.sin(tilt)
+    height, width = shape
+    x, y = width / 2 + size * (x * cos - y * sin + right), height / 2 + size * (x * sin + y * cos + low)
+    return replace(part, points=np.stack([x, y]))
+
+
+def _paint_parts(parts, block, u, v, colours) -> dict[str, np.ndarray]:
+    """All parts of a block of garments, from back to front.
+
+    What is painted, each (b, height, width): `cover`, how much of a pixel is garment; `bright`, how much light comes
+    back; `u` and `v`, where on the cloth it lies; `cloth`, how much of it is cloth; and `red`, `green`, `blue`, the
+    colour of what is not cloth, times its share.
+    """
+    size = min(u.shape[1:])
+    page = {name: np.zeros_like(u) for name in ("cover", "red", "green", "blue")}
+    page |= {"bright": np.ones_like(u), "cloth": np.ones_like(u), "u": u.copy(), "v": v.copy()}
+    for part in parts:
+        part = part.some(block)
+        if not part.points.size:
+            continue
+        rows, columns, corner = _window(part.points, drawing.reach(part.relief * size), u.shape[1:])
+        inside = drawing.fill(part.points - corner, rows.stop - rows.start, columns.stop - columns.start)
+        here = (part.who, rows, columns)
+        piece = {name: field[here] for name, field in page.items()}
+        _add(piece, part, inside, u[here], v[here], colours, size)
+        if not isinstance(part.who, slice):  # then the piece is a copy
+            for name, field in piece.items():
+                page[name][here] = field
+    return page
+
+
+def _add(page, part, inside, u, v, colours, size) -> None:
+    """Paint one part, which covers `inside` of each pixel, over what is on this piece of the page."""
+    behind = 1 - inside
+    if part.material == "nothing":
+        page["cover"] *= behind
+        return
+    light = part.tone[:, None, None]
+    if part.relief:
+        light = light * _relief(inside, page["bright"], part.relief * size)
+    page["bright"] += inside * (light - page["bright"])
+    np.maximum(page["cover"], inside, out=page["cover"])
+    for name in ("cloth", "red", "green", "blue"):
+        page[name] *= behind
+    if part.material == "fabric":
+        page["cloth"] += inside
+    else:
+        for name, value in zip(("red", "green", "blue"), colours[part.material][part.who].T, strict=True):
+            page[name] += inside * value[:, None, None]
+    if part.turn is not None:  # the cloth of sleeves is turned ...
+        cos, sin = (f(part.turn)[:, None, None] for f in (np.cos, np.sin))
+        u, v = np.abs(u) * cos - v * sin, np.abs(u) * sin + v * cos
+    if part.turn is not None or part.relief >= 0.03:  # ... that of bodies straight; small parts take what is there
+        mostly = inside > 0.5
+        np.copyto(page["u"], u, where=mostly)
+        np.copyto(page["v"], v, where=mostly)
 
 
 def _window(outlines, margin, shape):
-    """The part of the picture that these outlines can touch: as a slice of (b, height, width), and its x, y corner."""
+    """The rows and columns of the picture that these outlines can touch, and the corner (x, y) where they begin."""
     low = np.floor(outlines.min(axis=(1, 2, 3))).astype(int) - margin
     high = np.ceil(outlines.max(axis=(1, 2, 3))).astype(int) + margin + 1
     left, top = np.clip(low, 0, [shape[1] - 1, shape[0] - 1])
     right, bottom = np.clip(high, [left + 1, top + 1], [shape[1], shape[0]])
-    corner = np.float32([left, top])[:, None, None, None]
-    return (slice(None), slice(top, bottom), slice(left, right)), corner
-
-
-def _lay_cloth(cloth, window, here, u, v, turn) -> None:
-    """Say where on the cloth the points of this part lie."""
-    if turn is not None:
-        cos, sin = (f(turn).astype(np.float32)[:, None, None] for f in (np.cos, np.sin))
-        u = np.abs(u)
-        u, v = u * cos - v * sin, u * sin + v * cos
-    for plane, new in zip(cloth, (u, v), strict=True):
-        np.copyto(plane[window], new, where=here)
+    return slice(top, bottom), slice(left, right), np.float32([left, top])[:, None, None, None]
 
 
 def _pose(chances: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -136,16 +173,6 @@ def _pose(chances: np.ndarray) -> tuple[np.ndarray, ...]:
     spread = (chances - 0.5).astype(np.float32)
     across, down, tilt, right, low = (spread[:, k : k + 1] for k in range(5))
     return 1 + 0.08 * across, 0.985 + 0.04 * down, 0.11 * tilt * np.abs(2 * tilt), 0.02 * right, 0.02 * low
-
-
-def _place(outlines, pose, shape):
-    """From garment units to pixels."""
-    across, down, tilt, right, low = pose
-    height, width = shape
-    size = min(shape)
-    x, y = outlines[0] * across, (outlines[1] - 0.5) * down
-    cos, sin = np.cos(tilt), np.sin(tilt)
-    return np.stack([width / 2 + size * (x * cos - y * sin + right), height / 2 + size * (x * sin + y * cos + low)])
 
 
 def _unplace(pose, shape):
@@ -159,27 +186,28 @@ def _unplace(pose, shape):
     return u, v
 
 
-def _relief(inside, shade, soft):
-    """The brightness of a part that bulges like a cushion; it also casts a soft shadow on what lies behind."""
+def _relief(inside, bright, soft):
+    """The light on a part that bulges like a cushion; it also casts a soft shadow on what lies behind (`bright`)."""
     height = drawing.blur(inside, soft)
-    shade -= 0.34 * height * shade
-    lit = np.empty_like(height)
-    lit[:, 1:-1] = _LIGHT[1] * (height[:, 2:] - height[:, :-2])
-    lit[:, [0, -1]] = 0
-    lit[:, :, 1:-1] += _LIGHT[0] * (height[:, :, 2:] - height[:, :, :-2])
-    return (0.82 + 0.18 * height) + (0.3 * soft) * lit
+    bright *= 1 - 0.34 * height
+    light = 0.82 + 0.18 * height
+    height *= 0.3 * soft
+    light[:, 1:-1] += _LIGHT[1] * (height[:, 2:] - height[:, :-2])
+    light[:, :, 1:-1] += _LIGHT[0] * (height[:, :, 2:] - height[:, :, :-2])
+    return light
 
 
-def _folds(cut, u, v, chances):
+def _folds(folds, u, v, chances):
     """Soft folds, deeper and wider apart towards the hem; and knitted ribs."""
-    deep, fan = (np.reshape(np.broadcast_to(x, len(u)), (-1, 1, 1)).astype(np.float32) for x in cut.folds)
-    a, b, c = (chances[:, k].astype(np.float32)[:, None, None] for k in range(3))
+    deep, fan, rib = (number[:, None, None] for number in folds)
+    a, b, c = (chances[:, k, None, None] for k in range(3))
     across = u / (1 + fan * np.maximum(v - 0.42, 0))
-    wave = np.sin((34 + 16 * a) * across + 5 * (b - 0.5) * v + 6.3 * c) + 0.7 * np.sin((17 + 9 * b) * across - 7 * (a - 0.3) * v + 6.3 * a)
-    fold = deep * wave * np.clip(2.2 * v - 0.5, 0.1, 1)
-    if np.any(cut.rib):
-        often = min(150.0, 2.2 * u.shape[2])  # radians; finer than the pixels can hold would only glitter
-        fold += np.reshape(cut.rib, (-1, 1, 1)).astype(np.float32) * np.sin(often * u)
+    fold = np.sin((34 + 16 * a) * across + (5 * (b - 0.5)) * v + 6.3 * c)
+    fold += 0.7 * np.sin((17 + 9 * b) * across - (7 * (a - 0.3)) * v + 6.3 * a)
+    fold *= deep * np.clip(2.2 * v - 0.5, 0.1, 1)
+    if rib.any():
+        often = min(150.0, 2.2 * min(u.shape[1:]))  # radians; finer than the pixels can hold would only glitter
+        fold += rib * np.sin(often * u)
     return fold
 
 
@@ -200,25 +228,28 @@ def _cloth(pattern, u, v, colours, chances, size):
     return planes
 
 
-def _colour(cover, shade, cloth, stuff, colours, channels, background):
+def _finish(page, planes, channels, background):
     """From what was painted to pixels."""
-    ground = np.float32(255 if background == "white" else 0)
-    if background == "white":  # the garment's own shadow on the page
-        size = min(cover.shape[1:])
-        ground = 255 - 30 * np.roll(drawing.blur(cover, 0.022 * size), max(1, round(0.014 * size)), axis=1)
-    gleam = 24 * (shade - 0.86)  # so that black cloth shows its folds as well
-    planes = []
-    for k in range(3):
-        plane = cloth[k] + np.zeros_like(shade) if cloth[k].shape != shade.shape else cloth[k]
-        for name, weight in stuff.items():
-            plane = plane + weight * (colours[name][:, k, None, None] - plane)
-        plane = plane * shade + gleam
-        planes.append(plane)
+    gleam = 42 * (page["bright"] - 0.93)  # so that black cloth shows its folds as well
+    planes = [plane * page["cloth"] for plane in planes]
+    for plane, other in zip(planes, ("red", "green", "blue"), strict=True):
+        plane += page[other]
+        plane *= page["bright"]
+        plane += gleam
     if channels == 1:
         grey = 0.299 * planes[0] + 0.587 * planes[1] + 0.114 * planes[2]
         planes = [255 - 0.82 * grey if background == "black" else grey]
-    picture = np.empty((*cover.shape, channels), np.uint8)
+    beside = 1 - page["cover"]
+    if background == "white":  # the garment's own shadow on the page
+        size = min(page["cover"].shape[1:])
+        shadow = drawing.blur(page["cover"], 0.022 * size)
+        beside *= 255 - 30 * np.roll(shadow, max(1, round(0.014 * size)), axis=1)
+    else:
+        beside *= 0
+    picture = np.empty((*page["cover"].shape, channels), np.uint8)
     for k, plane in enumerate(planes):
-        plane = np.clip(plane, 0, 255)
-        picture[..., k] = np.rint(ground + cover * (plane - ground))
+        np.clip(plane, 0, 255, out=plane)
+        plane *= page["cover"]
+        plane += beside
+        picture[..., k] = np.rint(plane, out=plane)
     return picture

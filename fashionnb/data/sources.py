@@ -46,33 +46,33 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("fashionnb"))
 
 
-def places() -> list[Path]:
-    """The folders that are searched, first to last: `FASHIONNB_DATA` if it is set, then the cache.
+def places(folder: Path | str | None = None) -> list[Path]:
+    """The folders that are searched, first to last: `folder`, or else `FASHIONNB_DATA` if it is set; then the cache.
 
     Raises
     ------
-    DataNotFound : `FASHIONNB_DATA` names something that is not a folder, or one that may not be read. Going on without
-        it would run a chapter on other data than the reader meant.
+    DataNotFound : what was given is not a folder, or one that may not be read. Going on without it would run a chapter
+        on other data than the reader meant.
     """
-    given = os.environ.get("FASHIONNB_DATA")
+    given, what = (str(folder), "The data folder") if folder else (os.environ.get("FASHIONNB_DATA"), "FASHIONNB_DATA")
     if not given:
         return [cache_folder()]
     folder = Path(given).expanduser()
     if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
-        what = "may not be read" if folder.is_dir() else "is not a folder"
-        raise DataNotFound(f"FASHIONNB_DATA is {given!r}, which {what}. Correct it, or unset it to use the cache.")
+        why = "may not be read" if folder.is_dir() else "is not a folder"
+        raise DataNotFound(f"{what} is {given!r}, which {why}. Correct it, or leave it out to use the cache.")
     return [folder, cache_folder()]
 
 
-def find(name: str) -> Path:
-    """Where the dataset is on this machine: a folder, or a zip file. Introduced in chapter 01.
+def find(name: str, folder: Path | str | None = None) -> Path:
+    """Where the dataset is on this machine: a folder, or a zip file. `folder` as in `places`. Introduced in chapter 01.
 
     Raises
     ------
     DataNotFound : it is neither in `FASHIONNB_DATA` nor in the cache; the message says what to do.
     DataError : there is no such source.
     """
-    source, searched, incomplete = get(name), places(), ""
+    source, searched, incomplete = get(name), places(folder), ""
     for path in (place / file for place in searched for file in source.files):
         if path.exists():
             missing = _missing(source, path) if _is_folder(source) else []
@@ -85,8 +85,10 @@ def find(name: str) -> Path:
     )
 
 
-def fetch(name: str, progress: bool = True) -> Path:
+def fetch(name: str, folder: Path | str | None = None, progress: bool = True) -> Path:
     """Download the dataset into the cache, unless it is on this machine already, and return where it is.
+
+    `folder` as in `places`.
 
     Files that were fetched whole and checked are kept when a later one fails, and the next call goes on from there.
 
@@ -97,9 +99,9 @@ def fetch(name: str, progress: bool = True) -> Path:
     WriteError : the cache cannot be written, or the disk is full.
     """
     source = get(name)
-    places()  # a wrong FASHIONNB_DATA is reported rather than worked around
+    places(folder)  # a wrong folder is reported rather than worked around
     with suppress(DataNotFound):
-        return find(name)
+        return find(name, folder)
     if not source.urls:
         raise DataNotFound(f"{name} cannot be fetched by a program. {_advice(source)}")
     target = cache_folder() / source.files[0]

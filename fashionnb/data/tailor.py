@@ -5,7 +5,7 @@ garments themselves.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,22 +18,33 @@ SHARP = True  # as third entry of a control point: a corner here, not a bend
 class Part:
     """One painted layer of a block of b garments.
 
+    who : which items of the block have it: their numbers, or a slice that means all. What follows is of these b items.
     points : control points (2, r, b, k) of r outlines. sharp : (k,) bool.
-    width : of a line, a number or (b,); None for a filled outline.
-    material : "fabric", or a name of the palette, or "nothing": a hole. tone : (b,) brightness, 1 as the cloth is.
+    material : "fabric", or a name of the palette, or "nothing": a hole.
     relief : how softly the part bulges, in units of the picture; 0 is flat.
-    turn : (b,) radians by which the cloth is turned, mirrored left and right (sleeves); None for straight.
     span : about the longest way between two control points, in units of the picture.
+    width : of a line, (b,); None for a filled outline. tone : (b,) brightness, 1 as the cloth is.
+    turn : (b,) radians by which the cloth is turned, mirrored left and right (sleeves); None for straight.
     """
 
+    who: np.ndarray | slice
     points: np.ndarray
     sharp: np.ndarray
-    width: Number | None
     material: str
-    tone: np.ndarray
     relief: float
-    turn: np.ndarray | None
     span: float
+    width: np.ndarray | None
+    tone: np.ndarray
+    turn: np.ndarray | None
+
+    def some(self, block: slice) -> "Part":
+        """The same part for the items in `block` only, which then count from 0."""
+        who, some = slice(None), block
+        if not isinstance(self.who, slice):
+            some = slice(*np.searchsorted(self.who, [block.start, block.stop]))
+            who = self.who[some] - block.start
+        own = {name: x if x is None else x[some] for name, x in vars(self).items() if name in ("width", "tone", "turn")}
+        return replace(self, who=who, points=self.points[:, :, some], **own)
 
 
 @dataclass
@@ -79,20 +90,24 @@ class Cut:
         self._add([[(x + dx, y + dy) for dx, dy in rim] for x, y in centres], None, span=0.05, **how)
 
     def _add(
-        self, rings, width, material="fabric", tone=1.0, relief=0.0, turn=None, both=False, show=True, span=0.36
+        self, rings, width, material="fabric", tone=1.0, relief=0.0, turn=None, both=False, show=True, span=0.2
     ) -> None:
         b = len(self.warm)
         points = np.empty((2, len(rings), b, len(rings[0])), np.float32)
         for r, ring in enumerate(rings):
             for k, point in enumerate(ring):
                 points[0, r, :, k], points[1, r, :, k] = point[:2]
-        if show is not True:  # a hidden part shrinks to a point, which has no area: so all of a block are drawn alike
-            points *= np.asarray(show)[:, None]
         if both:
             points = np.concatenate([points, points * np.float32([-1, 1])[:, None, None, None]], axis=1)
         sharp = np.array([len(point) > 2 for point in rings[0]])
-        tone = np.full(b, tone, np.float32)
-        self.parts.append(Part(points, sharp, width, material, tone, relief, turn, span))
+        own = {"width": width, "tone": tone, "turn": turn}
+        own = {name: x if x is None else np.full(b, x, np.float32) for name, x in own.items()}
+        who = slice(None)
+        if show is not True:
+            who = np.flatnonzero(show)
+            points, own = points[:, :, who], {name: x if x is None else x[who] for name, x in own.items()}
+        if points.size:
+            self.parts.append(Part(who, points, sharp, material, relief, span, **own))
 
 
 def symmetric(points: Sequence[Point]) -> list[Point]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from fashionnb.errors import DataError
 
 METRICS = ("euclidean", "cosine")
-CHUNK_BYTES = 32 * 2**20
+CHUNK_BYTES = 24 * 2**20
 
 # Float64 sums are off by about 1e-16 of the squared length, so distances by about 1e-8 of the length: well below this.
 SAME = 1e-6
@@ -41,16 +41,17 @@ def strips(queries: Tensor, gallery: Tensor, chunk_bytes: int = CHUNK_BYTES) -> 
             "Embed both with the same model."
         )
     centre = gallery.mean(0)
-    rounding = SAME**2 * queries.norm(dim=1, keepdim=True)  # all that is left of a gallery in one place
-    queries, gallery = queries - centre, gallery - centre
-    query_squares, gallery_squares = queries.square().sum(1, keepdim=True), gallery.square().sum(1)
-    same = SAME * query_squares.sqrt() + rounding
+    rounding = SAME**2 * centre.norm()  # all that separates the rows of a gallery in one place
+    gallery = gallery - centre
+    gallery_square = gallery.norm(dim=1).square()
     step = max(1, chunk_bytes // (8 * len(gallery)))
     for start in range(0, len(queries), step):
         rows = slice(start, min(start + step, len(queries)))
-        squared = torch.addmm(gallery_squares, queries[rows], gallery.T, alpha=-2).add_(query_squares[rows])
+        query = queries[rows] - centre
+        length = query.norm(dim=1, keepdim=True)
+        squared = torch.addmm(gallery_square, query, gallery.T, alpha=-2).add_(length.square())
         distances = squared.clamp_min_(0).sqrt_()
-        yield rows, distances.masked_fill_(distances <= same[rows], 0.0)
+        yield rows, distances.masked_fill_(distances <= SAME * length + rounding, 0.0)
 
 
 def vectors(values: np.ndarray | Tensor, name: str, metric: str = "euclidean") -> Tensor:

@@ -1,0 +1,167 @@
+"""Models on disk: what is written comes back, and what does not fit is refused."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from fashionnb import checkpoints, models
+from fashionnb.checkpoints import fingerprint, load, save
+from fashionnb.errors import DataNotFound, ModelMismatch
+from fashionnb.files import sha256
+from fashionnb.models.style2vec import Style2Vec
+
+
+@pytest.fixture
+def model():
+    return Style2Vec(dimensions=6, width=4)
+
+
+@pytest.fixture
+def folder(tmp_path, model):
+    return save(model, tmp_path / "model", {"data": "fashion-mnist", "metrics": {"recall@1": 0.9}, "seeds": [0]})
+
+
+def edit(folder, **changes):
+    """Change fields of the card; None removes one."""
+    card = json.loads((folder / "card.json").read_text()) | changes
+    (folder / "card.json").write_text(json.dumps({name: value for name, value in card.items() if value is not None}))
+
+
+def replace_weights(folder, tensors):
+    save_file(tensors, folder / "model.safetensors")
+    edit(folder, sha256=sha256(folder / "model.safetensors"))
+
+
+def test_what_was_saved_comes_back(folder, model):
+    back, card = load(folder)
+    assert fingerprint(back) == fingerprint(model)
+    assert not back.training
+    images = torch.rand(2, 1, 28, 28)
+    assert torch.equal(back(images), model.eval()(images))
+    assert card.architecture == "style2vec"
+    assert card.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert card.metrics == {"recall@1": 0.9}
+    assert set(card.versions) == {"fashionnb", "torch", "python"}
+    assert sorted(path.name for path in folder.iterdir()) == ["card.json", "model.safetensors"]
+
+
+def test_weights_that_are_shared_are_saved_too(tmp_path, monkeypatch):
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.arguments = {}
+            self.one = nn.Linear(3, 3)
+            self.other = self.one
+
+    monkeypatch.setitem(models.ARCHITECTURES, "tied", Tied)
+    tied = Tied()
+    back, card = load(save(tied, tmp_path))
+    assert back.one is back.other
+    assert fingerprint(back) == fingerprint(tied)
+    assert card.parameters == 12
+
+
+def test_saving_again_replaces(folder, model):
+    with torch.no_grad():
+        model.head.bias += 1
+    save(model, folder)
+    assert fingerprint(load(folder)[0]) == fingerprint(model)
+
+
+@pytest.mark.parametrize("name", ["card.json", "model.safetensors"])
+def test_a_missing_file(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(DataNotFound, match=f"{name} is not there"):
+        load(folder)
+
+
+def test_weights_that_were_changed(folder):
+    path = folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelMismatch, match="SHA-256 is"):
+        load(folder)
+
+
+def test_weights_of_other_shapes_are_listed_with_both(folder):
+    tensors = load_file(folder / "model.safetensors")
+    tensors["head.weight"] = torch.zeros(5, 16)
+    tensors["extra"] = torch.zeros(2)
+    del tensors["head.bias"]
+    replace_weights(folder, tensors)
+    with pytest.raises(ModelMismatch) as caught:
+        load(folder)
+    message = str(caught.value)
+    assert "3 of" in message
+    assert "head.weight: (5, 16) in the file, (6, 16) in the model" in message
+    assert "head.bias: nothing in the file, (6,) in the model" in message
+    assert "extra: (2,) in the file, nothing in the model" in message
+
+
+def test_many_wrong_shapes_are_cut_short(folder):
+    edit(folder, arguments={"width": 8})
+    with pytest.raises(ModelMismatch, match=r"… and \d+ more"):
+        load(folder)
+
+
+def test_no_safetensors_file(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(b"nonsense")
+    edit(folder, sha256=sha256(path))
+    with pytest.raises(ModelMismatch, match="is not a safetensors file"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        ({"architecture": "resnet"}, "no architecture 'resnet'"),
+        ({"arguments": {"depth": 3}}, "cannot be built.*depth"),
+        ({"arguments": {"width": -4}}, "cannot be built"),
+        ({"sha256": None}, "sha256: Field required"),
+        ({"colour": "blue"}, "colour: Extra inputs"),
+        ({"metrics": {"recall@1": "good"}}, "metrics.recall@1"),
+    ],
+)
+def test_a_broken_card(folder, change, phrase):
+    edit(folder, **change)
+    with pytest.raises(ModelMismatch, match=phrase):
+        load(folder)
+
+
+def test_a_card_that_is_no_json(folder):
+    (folder / "card.json").write_text("nonsense")
+    with pytest.raises(ModelMismatch, match="Invalid JSON"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("card", "phrase"),
+    [
+        ({"dataset": "x"}, "dataset: Extra inputs.*fields are .*data"),
+        ({"metrics": {"auc": float("nan")}}, "metrics.auc.*finite"),
+        ({"sha256": "0"}, "sha256 follow from the model"),
+    ],
+)
+def test_a_card_that_cannot_be_saved_leaves_nothing(tmp_path, model, card, phrase):
+    with pytest.raises(ModelMismatch, match=phrase):
+        save(model, tmp_path / "new", card)
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_fingerprint_sees_weights_and_nothing_else(model):
+    before = fingerprint(model)
+    assert fingerprint(model.train().to(memory_format=torch.contiguous_format)) == before
+    with torch.no_grad():
+        model.stem[0][1].running_mean[0] += 1e-6  # a buffer, not a parameter
+    assert fingerprint(model) != before
+    assert fingerprint(nn.Linear(2, 2)) != fingerprint(nn.Linear(2, 2))
+
+
+def test_load_weights_names_the_place(model):
+    with pytest.raises(ModelMismatch, match="somewhere does not fit Style2Vec"):
+        checkpoints.load_weights(model, {}, "somewhere")

@@ -19,6 +19,7 @@ from fashionnb.rows import Results, Row
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PROGRESS_WIDGET = re.compile(r"\s*(.*\d+%\||Output\(\)|$)", re.DOTALL)  # tqdm.notebook; rich in a notebook
 EMPTY_PRE = re.compile(r"\s*<pre[^>]*>\s*</pre>\s*")
+EMPTY_DISPLAY = re.compile(r"<IPython\.core\.display\.\w+ object>")  # such as Markdown("")
 TERMINAL_CODE = re.compile(r"\x1b\[(\?25[lh]|\d*[KJABCDG])")  # cursor movements; colours stay
 LINK = re.compile(r"(?<!`)(?P<open>\]\()(?P<target>[^()\s]+)(?P<close>(?:\s+\"[^\"]*\")?\))")
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//|#", re.IGNORECASE)  # another site, or another place on this page
@@ -155,7 +156,7 @@ def _table_line(cells: list[str]) -> str:
 
 
 def _with_interval(row: Row) -> str:
-    return f"{row.value:.3f} [{row.interval.low:.3f}, {row.interval.high:.3f}]"
+    return f"{row.value:.3f} [{row.interval.low:.3f},\N{NO-BREAK SPACE}{row.interval.high:.3f}]"
 
 
 def _api_page(title: str, modules: list[str]) -> str:
@@ -200,7 +201,7 @@ def _still(outputs: list[NotebookNode]) -> list[NotebookNode]:
                 kept[-1].text += output.text
             else:
                 kept.append(new_output("stream", name="stdout", text=output.text))
-        elif not _is_progress(output.get("data", {})):
+        elif not _is_nothing(output.get("data", {})):
             kept.append(output)
     for output in kept:
         if output.output_type == "stream":
@@ -208,12 +209,16 @@ def _still(outputs: list[NotebookNode]) -> list[NotebookNode]:
     return [output for output in kept if output.output_type != "stream" or output.text.strip()]
 
 
-def _is_progress(data: dict) -> bool:
-    """True for tqdm's and rich's widgets, and for what rich prints where ipywidgets is missing."""
+def _is_nothing(data: dict) -> bool:
+    """True for the bars of tqdm and rich, for what rich says where ipywidgets is missing, and for an empty display."""
     if WIDGET in data:
         return PROGRESS_WIDGET.match(data.get("text/plain", "")) is not None
     shown = data.get("text/html", "")
-    return 'install "ipywidgets" for Jupyter' in html.unescape(shown) or EMPTY_PRE.fullmatch(shown) is not None
+    return (
+        'install "ipywidgets" for Jupyter' in html.unescape(shown)
+        or EMPTY_PRE.fullmatch(shown) is not None
+        or (list(data) == ["text/plain"] and EMPTY_DISPLAY.fullmatch(data["text/plain"]) is not None)
+    )
 
 
 def _final_text(text: str) -> str:

@@ -43,10 +43,11 @@ def test_progress_bars_leave_their_last_state():
         {WIDGET: {"model_id": "a"}, "text/plain": "embedding:  30%|###  | 3/10"},
         {WIDGET: {"model_id": "a"}, "text/plain": "Output()"},
         {"text/html": "<pre>x.py:260: UserWarning: install &quot;ipywidgets&quot; for Jupyter support</pre>"},
+        {"text/plain": "<IPython.core.display.Markdown object>"},
         {"text/html": '<pre style="white-space:pre"></pre>\n', "text/plain": ""},
     ],
 )
-def test_progress_displays_go(data):
+def test_progress_and_empty_displays_go(data):
     figure = shown(image_png="iVBOR")
     assert cleaned(new_output("display_data", data=data), figure) == [figure]
 
@@ -139,12 +140,12 @@ def test_results_table_keeps_datasets_apart_and_classes_out():
         "",
         "| Fashion-MNIST, test, n = 1,000 | recall@1 | map@r |",
         "|---|---|---|",
-        "| pixels | 0.500 [0.490, 0.510] |  |",
-        "| net | 0.800 [0.790, 0.810] | 0.700 [0.690, 0.710] |",
+        "| pixels | 0.500 [0.490,\N{NO-BREAK SPACE}0.510] |  |",
+        "| net | 0.800 [0.790,\N{NO-BREAK SPACE}0.810] | 0.700 [0.690,\N{NO-BREAK SPACE}0.710] |",
         "",
         "| photos, test, n = 1,000 | accuracy |",
         "|---|---|",
-        "| net | 0.900 [0.890, 0.910] |",
+        "| net | 0.900 [0.890,\N{NO-BREAK SPACE}0.910] |",
         "",
         "Intervals, 95%: bootstrap over 100 test items.",
     ]

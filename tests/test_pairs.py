@@ -7,40 +7,9 @@ import nbformat
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small_chapter import CHAPTER, HEADER
 
 from fashionnb import pairs
-
-HEADER = """---
-jupytext:
-  formats: ipynb,md:myst
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-"""
-CHAPTER = f"""{HEADER}
-# A title
-
-Text with $x^2$.
-
-```{{code-cell}} ipython3
-:tags: [parameters]
-
-seed = 0
-```
-
-```{{code-cell}} ipython3
-print(seed)
-```
-
-```{{code-cell}} ipython3
-print(seed)
-```
-"""
 
 
 @pytest.fixture

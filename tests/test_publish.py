@@ -7,7 +7,7 @@ import nbformat
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_output
-from test_pairs import CHAPTER
+from small_chapter import CHAPTER
 
 from fashionnb import pairs, publish
 from fashionnb.files import sha256
@@ -110,7 +110,7 @@ def test_results_of_this_very_run_stand_on_the_page_that_asks_for_them(root):
     pretend_to_run(root, "02-two", results=sha256(results))
     text = (staged(root) / "book" / "words.md").read_text()
     assert "### [A title](02-two.ipynb)" in text
-    assert "| net | 0.500 [0.400, 0.600] |" in text
+    assert "| net | 0.500 [0.400,\N{NO-BREAK SPACE}0.600] |" in text
     pretend_to_run(root, "02-two", results="of another run")
     assert "Nothing was recorded" in (staged(root) / "book" / "words.md").read_text()
 

@@ -9,6 +9,7 @@ import re
 
 UNDERLINE = re.compile(r"\s*-{3,}\s*")
 FIELD = re.compile(r"(?P<name>[\w*][\w*.@, ]{0,60}?) : (?P<text>\S.*)")
+LIST = re.compile(r"\s*([-*]|\w+[.)]) ")
 KEPT = re.compile(
     r"(``.+?``|:\w[\w:]*:`[^`]+`|`[^`]+`|(?<![\w*])\*{1,2}(?=[^\s*])[^*]+(?<=\S)\*{1,2}(?![\w*]))"
 )  # code, emphasis
@@ -46,6 +47,8 @@ def as_rst(lines: list[str]) -> list[str]:
             in_field = True
         elif in_field and indented:
             written.append("  " + _inline(line.removeprefix("    ")))  # a list inside keeps its own indentation
+        elif indented and number and lines[number - 1].strip() and not LIST.match(lines[number - 1]):
+            written.append(_inline(line.strip()))  # a sentence goes on
         else:
             written += [""] if in_field and line.strip() else []
             in_field = in_field and not line.strip()

@@ -143,6 +143,7 @@ def _check_size(size) -> tuple[int, int]:
     shape = tuple(size) if isinstance(size, Sequence) else (size, size)
     if len(shape) != 2 or not all(isinstance(s, int | np.integer) and SMALLEST <= s <= LARGEST for s in shape):
         raise DataError(
-            f"The atelier cannot draw at size {size!r}; give one number of pixels from {SMALLEST} to {LARGEST}, or (height, width)."
+            f"The atelier cannot draw at size {size!r}; "
+            f"give one number of pixels from {SMALLEST} to {LARGEST}, or (height, width)."
         )
     return int(shape[0]), int(shape[1])

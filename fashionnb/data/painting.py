@@ -32,7 +32,7 @@ CHANCES = 72
 """Random numbers that an item is made of: attributes, pose, cloth, cut."""
 _POSE, _CLOTH, _CUT = 4, 10, 24  # where those of each kind begin
 
-_PAINTED = 2**17  # pixels painted at a time, so that a block stays in the processor's cache
+_PAINTED = 2**18  # pixels painted at a time, so that a block stays in the processor's cache
 _CUT_OUT = 2**21  # pixels whose garments are cut at a time, so that many share the work of Python itself
 _LIGHT = (0.5, 0.8)  # from the upper left
 

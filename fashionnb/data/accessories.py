@@ -94,7 +94,9 @@ def sneaker(cut: Cut) -> None:
         (-0.285, toe + 0.004), (-0.36, toe + 0.022), (-0.43, base - 0.045), (-0.455, base + 0.02, SHARP),
         (-0.29, base + 0.02, SHARP), (-0.25, base - 0.055),
     ], material="light", relief=0.014, show=cap, span=0.16)
-    cut.line([(-0.27, toe - 0.004), (-0.24, base - 0.055), (-0.27, base + 0.01)], 0.008, tone=0.72, show=~cap, span=0.12)
+    cut.line([
+        (-0.27, toe - 0.004), (-0.24, base - 0.055), (-0.27, base + 0.01),
+    ], 0.008, tone=0.72, show=~cap, span=0.12)
     cut.shape([
         (0.385, heel), (0.33, heel + 0.03), (0.31, base - 0.115), (0.3, base + 0.02, SHARP),
         (0.41, base + 0.02, SHARP), (0.42, base - 0.075), (0.393, base - 0.175),
@@ -138,14 +140,18 @@ def bag(cut: Cut) -> None:
         (-hold, top + 0.02), (-hold * 0.94, mix(top, rise, 0.55)), (-hold * 0.5, rise + 0.012), (0.0, rise),
         (hold * 0.5, rise + 0.012), (hold * 0.94, mix(top, rise, 0.55)), (hold, top + 0.02),
     ]
-    cut.line([(x * 0.94, y - 0.025) for x, y in arch], thin, material="strap", tone=0.68, relief=0.008, show=~flap, span=0.25)
+    cut.line([
+        (x * 0.94, y - 0.025) for x, y in arch
+    ], thin, material="strap", tone=0.68, relief=0.008, show=~flap, span=0.25)
     bottom = [(foot - 0.006, base - 0.03), (foot - 0.04, base), (foot * 0.5, base + 0.004), (0.0, base + 0.005)]
     cut.shape(symmetric([
         (0.0, top), (wide * 0.6, top), (wide, top + 0.004, SHARP), (mix(wide, foot, 0.35), mix(top, base, 0.35)),
         (mix(wide, foot, 0.8), mix(top, base, 0.75)), *bottom,
     ]), relief=0.036)
     panel, y = cut.perhaps(0.4) & ~flap, mix(top, base, 0.72)
-    cut.shape(symmetric([(0.0, y), (mix(wide, foot, 0.72), y, SHARP), *bottom]), material="strap", relief=0.02, show=panel)
+    cut.shape(symmetric([
+        (0.0, y), (mix(wide, foot, 0.72), y, SHARP), *bottom,
+    ]), material="strap", relief=0.02, show=panel)
     cut.line([
         (-wide, top + 0.012), (0.0, top + 0.012), (wide, top + 0.012),
     ], 0.024, material="strap", relief=0.008, show=~flap)

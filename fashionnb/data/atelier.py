@@ -18,8 +18,10 @@ from fashionnb.data.painting import CHANCES, CUTS, paint
 from fashionnb.errors import DataError
 
 CATEGORIES = tuple(CUTS)
-SMALLEST, LARGEST = 16, 512
+"""What can be drawn: the ten classes of Fashion-MNIST, in their published order."""
+
 SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
+SMALLEST, LARGEST = 16, 512  # pixels
 
 
 def catalogue(
@@ -55,7 +57,7 @@ def catalogue(
     """
     _check(n, channels, categories, background, splits)
     shape = _check_size(size)
-    chances = np.random.default_rng(seed).random((n + -n % len(categories), CHANCES))
+    chances = _generator(seed).random((n + -n % len(categories), CHANCES))
     order = np.argsort(chances[:, 0].reshape(-1, len(categories)), axis=1).ravel()[:n]
     chances = chances[:n]
     chosen = {
@@ -94,7 +96,7 @@ def draw(
             raise DataError(f"The atelier knows no {kind} {name!r}; choose one of: {', '.join(known[kind])}.")
         chosen[kind] = np.array([known[kind].index(name)])
     shape = _check_size(size)
-    chances = np.random.default_rng(seed).random((1, CHANCES))
+    chances = _generator(seed).random((1, CHANCES))
     return _paint(chosen, chances, shape, 3, "white")[0]
 
 
@@ -122,21 +124,25 @@ def _deal(n: int, splits: Mapping[str, float]) -> np.ndarray:
 
 
 def _check(n, channels, categories, background, splits) -> None:
-    if n < 1:
-        raise DataError(f"The atelier was asked for n={n} items; ask for 1 or more.")
+    if not isinstance(n, int | np.integer) or n < 1:
+        raise DataError(f"The atelier was asked for n={n!r} items; ask for a whole number, 1 or more.")
     if channels not in (1, 3):
         raise DataError(f"The atelier draws 1 (grey) or 3 (colour) channels, not {channels!r}.")
     if background not in ("white", "black"):
         raise DataError(f"The atelier draws on 'white' or 'black', not on {background!r}.")
-    strange = [name for name in categories if name not in CATEGORIES]
-    if strange or not len(categories) or len(set(categories)) < len(categories):
-        what = (
-            f"no category {strange[0]!r}" if strange else "no empty list of categories, and none that names one twice"
-        )
-        raise DataError(f"The atelier knows {what}; choose some of: {', '.join(CATEGORIES)}.")
+    if isinstance(categories, str) or not len(categories) or len(set(categories)) < len(categories):
+        raise DataError(f"Expected a list of different categories, got {categories!r}; choose from {CATEGORIES}.")
+    if strange := [name for name in categories if name not in CATEGORIES]:
+        raise DataError(f"The atelier knows no category {strange[0]!r}; choose some of: {', '.join(CATEGORIES)}.")
     shares = list(splits.values())
-    if not shares or min(shares) < 0 or not 0 < sum(shares) < np.inf:
+    if not all(isinstance(share, int | float) and share >= 0 for share in shares) or not 0 < sum(shares) < np.inf:
         raise DataError(f"The splits {dict(splits)} are not shares: give each a number, 0 or more, not all of them 0.")
+
+
+def _generator(seed) -> np.random.Generator:
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise DataError(f"The atelier cannot draw from seed {seed!r}; give a whole number, 0 or more.")
+    return np.random.default_rng(seed)
 
 
 def _check_size(size) -> tuple[int, int]:

@@ -41,10 +41,10 @@ _BESIDE = {
 }
 # The light of a season: a tint, and how much of it. Spring is fresh, summer clear, autumn warm, winter deep.
 _TINT = {
-    "Spring": ((255, 252, 244), 0.13),
+    "Spring": ((255, 252, 244), 0.09),
     "Summer": ((255, 236, 190), 0.0),
-    "Autumn": ((150, 92, 44), 0.15),
-    "Winter": ((34, 42, 62), 0.14),
+    "Autumn": ((150, 92, 44), 0.1),
+    "Winter": ((34, 42, 62), 0.08),
 }
 _WARM = {"Spring": 0.62, "Summer": 1.0, "Autumn": 0.33, "Winter": 0.0}
 MATERIALS = ("fabric", "accent", "strap", "light", "sole", "metal", "button")
@@ -75,7 +75,7 @@ def palette(colour: np.ndarray, season: np.ndarray, chances: np.ndarray) -> dict
     c = chances.astype(np.float32)
 
     own = values[colour] + share * (tint - values[colour])
-    own = own * (0.93 + 0.14 * c[:, :1]) + np.float32([6, 0, -6]) * (c[:, 1:2] - 0.5)  # no two dye baths are alike
+    own = own * (0.955 + 0.09 * c[:, :1]) + np.float32([6, 0, -6]) * (c[:, 1:2] - 0.5)  # no two dye baths are alike
     other = values[beside[colour, (c[:, 2] * 4).astype(int)]]
     pale, dark = np.float32([244, 241, 234]), np.float32([52, 46, 44])
     leather = np.float32([[60, 48, 42], [148, 98, 62], [196, 152, 104], [40, 40, 44]])[(c[:, 3] * 4).astype(int)]

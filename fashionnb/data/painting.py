@@ -176,7 +176,7 @@ def _pose(chances: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _unplace(pose, shape):
-    """The garment coordinates of every pixel's centre: two arrays (b, height, width). The inverse of `_place`."""
+    """The garment coordinates of every pixel's centre: two arrays (b, height, width). `_lay_out` backwards."""
     across, down, tilt, right, low = (number[:, :, None] for number in pose)
     height, width = shape
     x = ((np.arange(width, dtype=np.float32) + 0.5 - width / 2) / min(shape))[None, None, :] - right

@@ -3,14 +3,14 @@
 One function for each category. It takes a `Cut` (a block of garments in the making) and adds parts to it, from the back
 to the front. Every number that varies between two garments of a category is drawn by `cut.between`; what follows the
 season follows `cut.warm`. All that has shoulders shares `_sleeves`, `_body` and `_opening`, so that a shirt may look
-like a coat or a pullover, as in real wardrobes. Shoes and bags are in `fashionnb.data.accessories`.
+like a coat or a pullover, as in real wardrobes. Shoes and bags are in `fashionnb.data.atelier.accessories`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from fashionnb.data.tailor import SHARP, Cut, Number, mix, symmetric
+from fashionnb.data.atelier.tailor import SHARP, Cut, Number, mix, symmetric
 
 # fmt: off
 # Control points are read as rows, not one to a line.

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from fashionnb.data import accessories, cuts, drawing
-from fashionnb.data.fabrics import PATTERNS, palette, warmth, weave
-from fashionnb.data.tailor import Cut, Part
+from fashionnb.data.atelier import accessories, cuts, drawing
+from fashionnb.data.atelier.fabrics import PATTERNS, palette, warmth, weave
+from fashionnb.data.atelier.tailor import Cut, Part
 
 CUTS = {
     "T-shirt/top": cuts.t_shirt,

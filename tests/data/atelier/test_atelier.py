@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
-from fashionnb.data import atelier, fashion_mnist, painting
+from fashionnb.data import atelier, fashion_mnist
+from fashionnb.data.atelier import painting
 from fashionnb.errors import DataError
 
 COLUMNS = ["id", "category", "colour", "pattern", "season", "split", "image"]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fashionnb.data import drawing
+from fashionnb.data.atelier import drawing
 
 SIZE = 24
 

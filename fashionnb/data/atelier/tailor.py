@@ -1,7 +1,7 @@
 """The tailor's table of the `atelier`: a block of garments in the making, to which parts are added from back to front.
 
-Coordinates: x from -0.5 (left) to 0.5, y from 0 (top) to 1. To read next: `fashionnb.data.cuts`, which holds the
-garments themselves.
+Coordinates: x from -0.5 (left) to 0.5, y from 0 (top) to 1. To read next: `cuts` beside this file, which holds the garments
+themselves.
 """
 
 from collections.abc import Sequence

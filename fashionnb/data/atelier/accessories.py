@@ -1,11 +1,11 @@
 """How the shoes and bags of the `atelier` are made. Shoes are seen from the side, toe to the left.
 
-As in `fashionnb.data.cuts`: one function for each category, parts from the back to the front.
+As in `fashionnb.data.atelier.cuts`: one function for each category, parts from the back to the front.
 """
 
 import numpy as np
 
-from fashionnb.data.tailor import SHARP, Cut, mix, symmetric
+from fashionnb.data.atelier.tailor import SHARP, Cut, mix, symmetric
 
 # fmt: off
 # Control points are read as rows, not one to a line.

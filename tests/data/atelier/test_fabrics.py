@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from fashionnb.data.fabrics import COLOURS, MATERIALS, PATTERNS, SEASONS, palette, warmth, weave
+from fashionnb.data.atelier.fabrics import COLOURS, MATERIALS, PATTERNS, SEASONS, palette, warmth, weave
 
 
 def test_there_are_twelve_colours_five_patterns_and_four_seasons():

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from fashionnb.data.fabrics import COLOURS, PATTERNS, SEASONS
+from fashionnb.data.atelier.fabrics import COLOURS, PATTERNS, SEASONS
+from fashionnb.data.atelier.painting import CHANCES, CUTS, paint
 from fashionnb.data.images import ArrayImages
 from fashionnb.data.nouns import Catalogue
-from fashionnb.data.painting import CHANCES, CUTS, paint
 from fashionnb.errors import DataError
 
 CATEGORIES = tuple(CUTS)

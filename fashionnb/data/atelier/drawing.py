@@ -3,7 +3,7 @@
 An outline is a few control points; `smooth` turns them into a fine closed curve, `ribbon` into a band along an open
 one, and `fill` into coverage: for each pixel, how much of it lies inside (so edges are soft, never jagged). Everything
 works on a block of `b` drawings together, and what comes out for one drawing does not depend on its neighbours in the
-block. It knows nothing of clothes; those are in `fashionnb.data.cuts`.
+block. It knows nothing of clothes; those are in `fashionnb.data.atelier.cuts`.
 """
 
 from functools import cache

@@ -143,12 +143,12 @@ def mosaic(
     tall, wide = pictures.shape[1:3]
     canvas = np.ones((rows * tall, columns * wide, 3))
     for picture, label, (column, row) in zip(pictures, labels, cells[cell], strict=False):
-        ink = picture.astype(float) / 255 * (1 - np.array(PALETTE[label % 10])) * 0.92
+        ink = picture.astype(float) / 255 * (1 - np.array(PALETTE[label % 10]) * 0.85)
         canvas[row * tall : (row + 1) * tall, column * wide : (column + 1) * wide] = 1 - ink
     fig, axes = new(size=(width, width * rows * tall / (columns * wide) + 0.3))
     axes[0, 0].imshow(canvas, interpolation="antialiased")
     axes[0, 0].axis("off")
-    tints = [Patch(color=PALETTE[c % 10], label=name) for c, name in enumerate(classes)]
+    tints = [Patch(color=np.array(PALETTE[c % 10]) * 0.85, label=name) for c, name in enumerate(classes)]
     fig.legend(handles=tints, loc="outside lower center", ncols=10, frameon=False, fontsize=7, handlelength=1)
     return fig
 

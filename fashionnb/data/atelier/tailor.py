@@ -1,7 +1,7 @@
 """The tailor's table of the `atelier`: a block of garments in the making, to which parts are added from back to front.
 
-Coordinates: x from -0.5 (left) to 0.5, y from 0 (top) to 1. To read next: `cuts` beside this file, which holds the garments
-themselves.
+Coordinates: x from -0.5 (left) to 0.5, y from 0 (top) to 1. The garments themselves are in `cuts` and
+`accessories` beside this file.
 """
 
 from collections.abc import Sequence

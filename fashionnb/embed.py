@@ -1,6 +1,6 @@
 """Images to vectors: batched, without gradients, and kept on disk so that the same work is not done twice.
 
-What to do with the vectors: `fashionnb.evaluation` measures them, `fashionnb.search` finds neighbours among them.
+What to do with the vectors: `fashionnb.evaluation` measures them and finds neighbours among them.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Losses for metric learning: numbers that fall as items of one class move together and the others apart.
 
-They know tensors only. Which items meet in a loss is the business of `fashionnb.data.samplers` and `fashionnb.miners`;
+They know tensors only. Which items meet in a loss is the business of `fashionnb.miners`;
 the loop that minimises it is `fashionnb.training`.
 """
 

@@ -19,12 +19,18 @@ NAME = re.compile(r"`[A-Za-z_][\w.]*`")  # stays in single backticks: the defaul
 def setup(app):
     """Called by Sphinx."""
     app.connect("autodoc-process-docstring", _process)
+    app.connect("autodoc-process-signature", _readable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _process(app, what, name, obj, options, lines):
     if name.startswith("fashionnb"):
         lines[:] = as_rst(lines)
+
+
+def _readable(app, what, name, obj, options, signature, returns):
+    # "<factory>", the default of some fields of dataclasses, is no Python: Sphinx would give up on the whole signature.
+    return (signature or "").replace("<factory>", "...") or None, returns
 
 
 def as_rst(lines: list[str]) -> list[str]:

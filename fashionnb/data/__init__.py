@@ -14,6 +14,8 @@ from fashionnb.files import WriteError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from IPython.display import Markdown
+
     from fashionnb.data.nouns import Catalogue
 
 log = logging.getLogger(__name__)
@@ -54,8 +56,10 @@ def load(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -
     return reader.read(path)
 
 
-def banner(*catalogues: "Catalogue") -> str:
-    """A block quote in Markdown that says which datasets are drawn; "" if all are real. Introduced in chapter 01.
+def banner(*catalogues: "Catalogue") -> "Markdown | None":
+    """A block quote that says which datasets are drawn; None, which a cell does not show, if all are real.
+
+    Introduced in chapter 01.
 
     A chapter displays it right below its set-up cell, so that nobody takes its numbers for those of the real data.
     """
@@ -63,10 +67,12 @@ def banner(*catalogues: "Catalogue") -> str:
 
     missing = list(dict.fromkeys(catalogue.stands_in_for for catalogue in catalogues if catalogue.stands_in_for))
     if not missing:
-        return ""
+        return None
+    from IPython.display import Markdown
+
     titles = " and ".join(f"**{get(name).title}**" for name in missing)
     commands = ", ".join(f"`fashionnb data fetch {name}`" for name in missing)
-    return (
+    return Markdown(
         f"> ⚠️ **Drawn garments stand in for the real ones.** This page ran without {titles}: not on this machine, and "
         "not to be downloaded. Everything below was computed on garments that `fashionnb.data.atelier` draws. It shows "
         "that the code works and what the figures look like, but **its numbers are not comparable** with those of the "

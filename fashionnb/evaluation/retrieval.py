@@ -1,6 +1,6 @@
 """Are an item's nearest neighbours of its own class? Recall@k, Precision@1, MRR, MAP@R, and the neighbours themselves.
 
-Exact and brute force: this measures an embedding. To search a large catalogue quickly, see `fashionnb.search`.
+Exact and brute force: this measures an embedding. Searching a large catalogue quickly is another matter.
 
 One rule for ties everywhere: distances that are equal in float32 are ranked by gallery index, the lower first. A model
 that maps everything to one point therefore gets the score of the gallery's order, not a lucky one.

@@ -170,7 +170,7 @@ def publish(
 def sync(check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if any is stale.")] = False) -> None:
     """Make the notebooks (NN-name.ipynb) anew from their sources (NN-name.md)."""
     from fashionnb import pairs
-    from fashionnb.chapters import Book
+    from fashionnb.runs.chapters import Book
 
     folder = Book.find().folder
     if not check:

@@ -26,11 +26,11 @@ import yaml
 from nbformat import NotebookNode
 
 from fashionnb import pages, pairs
-from fashionnb.chapters import Book
 from fashionnb.files import sha256, write_text
 from fashionnb.pages import PublishError
 from fashionnb.results import load
 from fashionnb.rows import Results
+from fashionnb.runs.chapters import Book
 
 BRANCH = "main"
 RESULTS_HERE = re.compile(r"<!--\s*results:.*?-->", re.DOTALL)  # on a page: put the table of results here

@@ -28,7 +28,7 @@ FLOORS = {
     "data": 1, "losses": 1, "miners": 1, "models": 1, "evaluation": 1,
     "training": 2, "resuming": 2, "embed": 2, "checkpoints": 2, "export": 2, "search.index": 2,
     "search.recommend": 3, "search": 3, "analyse": 3, "plots": 3, "listing": 3, "machine": 3, "rows": 3, "results": 3,
-    "chapters": 4, "reach": 4, "keys": 4, "execute": 4, "jobs": 4, "runs": 4, "pairs": 4, "pages": 4, "publish": 4,
+    "runs": 4, "pairs": 4, "pages": 4, "publish": 4,
     "demo": 4,
     "cli": 5,
 }  # fmt: skip

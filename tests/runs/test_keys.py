@@ -3,8 +3,8 @@
 import pytest
 import tiny
 
-from fashionnb import keys
 from fashionnb.data import sources
+from fashionnb.runs import keys
 
 USES_HELPER = tiny.chapter("from tinypackage.helper import VALUE", parameters="seed = 0\nsource = 'x'")
 

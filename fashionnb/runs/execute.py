@@ -1,15 +1,13 @@
 """One chapter, executed by papermill, in a process that does nothing else.
 
-`fashionnb.runs` starts `python -m fashionnb.execute` with a job (JSON) on its input and reads JSON lines from its
+`fashionnb.runs.jobs` starts `python -m fashionnb.runs` with a job (JSON) on its input and reads JSON lines from its
 output: first the progress, at last the report. A process of its own means that the peak memory is that of this
 chapter's kernel, and that one chapter cannot disturb another.
 """
 
 import json
-import os
 import re
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -135,21 +133,3 @@ def _plain(text: str) -> str:
 def _state(path: Path) -> tuple[int, int] | None:
     """Changes whenever the file is written anew."""
     return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
-
-
-def main() -> None:
-    """Read the job, execute it, report."""
-    # The kernel inherits our output and may print to it; so the reports go to a copy that it does not inherit.
-    reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def send(**report: Any) -> None:
-        reports.write(json.dumps(report) + "\n")
-        reports.flush()
-
-    job = json.load(sys.stdin)
-    send(metadata=execute(job, lambda done, of: send(done=done, of=of)))
-
-
-if __name__ == "__main__":
-    main()

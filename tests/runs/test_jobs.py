@@ -5,8 +5,8 @@ import json
 import pytest
 import tiny
 
-from fashionnb import jobs
 from fashionnb.files import sha256
+from fashionnb.runs import jobs
 
 
 @pytest.fixture

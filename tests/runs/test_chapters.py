@@ -5,8 +5,8 @@ import datetime
 import pytest
 import tiny
 
-from fashionnb.chapters import Book
 from fashionnb.errors import RunError
+from fashionnb.runs.chapters import Book
 
 PARAMETERS = """
 profile = None

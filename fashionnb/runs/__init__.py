@@ -1,7 +1,7 @@
 """Run chapters: each through papermill, in a profile, and only if something that it depends on has changed.
 
-`run` is behind `fashionnb run`. What a chapter depends on is in `fashionnb.keys`, how one is executed in
-`fashionnb.execute`. Where everything lands, relative to the checkout:
+`run` is behind `fashionnb run`. What a chapter depends on is in `fashionnb.runs.keys`, how one is executed in
+`fashionnb.runs.execute`. Where everything lands, relative to the checkout:
 
 - a plain run: the notebook in `_build/run/<profile>`, models in `_build/models/<chapter>/<profile>`, results in
   `book/results/<profile>`; or in `_build/results/<profile>` if drawn garments stood in for a dataset;
@@ -19,10 +19,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashionnb import files, keys, machine, profiles
-from fashionnb.chapters import Book, Chapter
+from fashionnb import files, machine, profiles
 from fashionnb.errors import DataError, DataNotFound, ProfileError, RunError
-from fashionnb.jobs import Job, Outcome, Tell, do, short
+from fashionnb.runs import keys
+from fashionnb.runs.chapters import Book, Chapter
+from fashionnb.runs.jobs import Job, Outcome, Tell, do, short
 
 if TYPE_CHECKING:
     from rich.console import Console, Group

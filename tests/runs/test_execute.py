@@ -6,8 +6,8 @@ import nbformat
 import pytest
 import tiny
 
-from fashionnb.chapters import Chapter
-from fashionnb.execute import _failure, execute
+from fashionnb.runs.chapters import Chapter
+from fashionnb.runs.execute import _failure, execute
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fashionnb import files, keys
-from fashionnb.chapters import Book, Chapter
+from fashionnb import files
+from fashionnb.runs import keys
+from fashionnb.runs.chapters import Book, Chapter
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ def _execute(job: Job, key: str, running: set[subprocess.Popen], tell: Tell) -> 
         "results": str(job.recorded),
         "metadata": {"key": key, "profile": job.profile, "parameters": job.parameters},
     }
-    command = [sys.executable, "-m", "fashionnb.execute"]
+    command = [sys.executable, "-m", "fashionnb.runs"]
     metadata = None
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as noise:
         with subprocess.Popen(

@@ -1,6 +1,6 @@
 """Which modules of a package a piece of code can reach: the import graph, read without importing anything.
 
-`fashionnb.keys` hashes what a chapter reaches, so that editing a helper runs exactly the chapters that could notice.
+`keys` hashes what a chapter reaches, so that editing a helper runs exactly the chapters that could notice it.
 When in doubt the answer is "more": a chapter run once too often costs minutes, a stale number costs trust.
 """
 

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from fashionnb import files, reach
-from fashionnb.chapters import Book, Chapter
+from fashionnb import files
+from fashionnb.runs import reach
+from fashionnb.runs.chapters import Book, Chapter
 
 
 def key(chapter: Chapter, profile: str, parameters: Mapping[str, Any], book: Book) -> str:

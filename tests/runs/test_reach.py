@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionnb.reach import imported, modules, reach, read_cell
+from fashionnb.runs.reach import imported, modules, reach, read_cell
 
 FILES = {
     "__init__.py": "",

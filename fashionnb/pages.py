@@ -4,6 +4,7 @@ Everything here takes text or a notebook and returns another; `publish` reads, w
 stay plain Markdown: badges, the measured line, the build stamp and the API reference exist on the site only.
 """
 
+import base64
 import html
 import re
 from collections.abc import Callable
@@ -119,6 +120,15 @@ def duration(seconds: float) -> str:
 def memory(megabytes: float) -> str:
     """Megabytes in words: "640 MB", "1.2 GB"."""
     return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+
+
+def picture(notebook: NotebookNode, tag: str) -> bytes | None:
+    """The picture (PNG) that the cell with this tag drew; None if there is no such cell or picture."""
+    cells = [cell for cell in notebook.cells if tag in cell.metadata.get("tags", []) and cell.cell_type == "code"]
+    drawn = [
+        output.data["image/png"] for cell in cells for output in cell.outputs if "image/png" in output.get("data", {})
+    ]
+    return base64.b64decode(drawn[0]) if drawn else None
 
 
 def results_table(title: str, results: Results) -> str:

@@ -34,6 +34,7 @@ from fashionnb.runs.chapters import Book
 
 BRANCH = "main"
 RESULTS_HERE = re.compile(r"<!--\s*results:.*?-->", re.DOTALL)  # on a page: put the table of results here
+COVER = "book/_static/cover.png"
 PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".gif", ".webp")
 FRONT_DOOR = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Fashion embeddings</title>
@@ -127,16 +128,18 @@ def stage(root: Path, profile: str, staged: Path) -> tuple[Chapter, ...]:
             f"_toc.yml: it lists {missing[0]}, but there is no {missing[0]}.md. Write it, or take the line out."
         )
 
+    _stage_files(root, staged)
     chapters = []
     for name in [name for name in names if Path(name).name in executed]:
         notebook, chapter = _chapter(root, profile, name, names)
         write_text(staged / f"{name}.ipynb", nbformat.writes(notebook))
         chapters.append(chapter)
+        if cover := pages.picture(notebook, "cover"):  # the front page shows what this very run drew
+            (staged / COVER).write_bytes(cover)
     for name in [name for name in names if Path(name).name not in executed]:
         text = RESULTS_HERE.sub(lambda _: _all_results(chapters), (root / f"{name}.md").read_text())
         write_text(staged / f"{name}.md", pages.relink(text, _linker(root, name, names)))
 
-    _stage_files(root, staged)
     reference = pages.api_pages(root / "fashionnb")
     for name, text in reference.items():
         write_text(staged / "api" / f"{name}.md", text)

@@ -52,6 +52,13 @@ def test_progress_and_empty_displays_go(data):
     assert cleaned(new_output("display_data", data=data), figure) == [figure]
 
 
+def test_the_picture_of_a_tagged_cell():
+    figure = shown(image_png="aVZCT1I=")
+    notebook = new_notebook(cells=[executed(figure), executed(shown(text_plain="2"), figure, tags=["cover"])])
+    assert pages.picture(notebook, "cover") == b"iVBOR"
+    assert pages.picture(notebook, "frontispiece") is None
+
+
 def test_a_real_widget_is_refused():
     slider = new_output("display_data", data={WIDGET: {"model_id": "a"}, "text/plain": "IntSlider(value=0)"})
     with pytest.raises(PublishError, match="here, cell 1: it shows a Jupyter widget"):

@@ -41,5 +41,5 @@ $(READY): requirements.lock pyproject.toml
 	@command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
 	@uv=$$(command -v uv || echo $(BIN)/uv); \
 		$$uv pip install --python $(BIN)/python --require-hashes -r requirements.lock && \
-		$$uv pip install --python $(BIN)/python --no-deps -e .
+		$$uv pip install --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@

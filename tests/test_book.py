@@ -78,6 +78,7 @@ def test_every_chapter_is_published_with_what_the_site_adds(site, pages):
             assert badge.endswith(f"/blob/main/book/{chapter.stem}.ipynb")
         assert "injected-parameters" not in text
         assert "# Parameters" not in text
+        assert "|--" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL), "a table that is not rendered"
 
 
 def test_calls_in_cells_link_to_the_api_reference(pages):

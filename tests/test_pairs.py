@@ -98,7 +98,7 @@ lines = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min
 @given(st.lists(st.tuples(st.sampled_from(["text", "code"]), lines), max_size=6))
 def test_any_chapter_is_in_step_after_one_sync(tmp_path, cells):
     body = "".join(
-        f"\n```{{code-cell}} ipython3\n{text}\n```\n" if kind == "code" else f"\nA {text}\n" for kind, text in cells
+        f"\n```{{code-cell}} ipython3\na {text}\n```\n" if kind == "code" else f"\nA {text}\n" for kind, text in cells
     )
     (tmp_path / "01-one.md").write_text(f"{HEADER}\n# Title\n{body}", encoding="utf-8")
     pairs.sync(tmp_path)

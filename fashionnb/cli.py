@@ -112,22 +112,24 @@ def results(
 
 @data_app.command("list", epilog="Example: [b]fashionnb data list[/]")
 def data_list() -> None:
-    """List the datasets: size, licence, and where each is on this machine."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """List the datasets: where each is on this machine and where it comes from, licence, citation, checksums."""
     from fashionnb.data import sources
     from fashionnb.errors import DataNotFound
 
-    table = Table("name", "title", "size", "licence", "here")
-    table.columns[0].no_wrap, table.columns[-1].overflow = True, "fold"
     for name, source in sources.SOURCES.items():
         try:
             here = str(sources.find(name))
         except DataNotFound:
-            here = "no" if source.urls else "no; by hand"
-        table.add_row(name, source.title, f"{source.bytes / 1e6:,.0f} MB", source.licence, here)
-    Console().print(table)
+            here = f"no; `fashionnb data fetch {name}`" if source.urls else f"no; by hand: {source.by_hand}"
+        print(f"{name}: {source.title}, {source.bytes / 1e6:,.0f} MB")
+        print(f"  here     {here}")
+        for addresses in source.urls.values():
+            print(f"  from     {' or '.join(addresses)}")
+        print(f"  page     {source.homepage}")
+        print(f"  licence  {source.licence}{f' ({source.terms})' if source.terms else ''}")
+        print(f"  cite     {source.citation}")
+        for file, digest in source.sha256.items():
+            print(f"  sha256   {digest}  {file}")
 
 
 @data_app.command("where", epilog="Example: [b]fashionnb data where fashion-mnist[/]")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,11 @@ class Recipe:
             "clip": 0,
             "seed": 0,
         }.items():
-            if not getattr(self, name) >= least:
-                raise TrainingError(f"Recipe: {name} is {getattr(self, name)}, it must be at least {least}.")
-        if not 0 < self.learning_rate < math.inf:
-            raise TrainingError(f"Recipe: learning_rate is {self.learning_rate}, it must be positive, such as 0.001.")
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not value >= least:
+                raise TrainingError(f"Recipe: {name} is {value!r}, it must be a number of at least {least}.")
+        if not isinstance(self.learning_rate, Real) or not 0 < self.learning_rate < math.inf:
+            raise TrainingError(f"Recipe: learning_rate is {self.learning_rate!r}, it must be positive, such as 0.001.")
         choices = {"schedule": SCHEDULES, "device": ("cpu", "cuda", "mps"), "precision": ("no", "bf16")}
         for name, known in choices.items():
             if getattr(self, name) not in known:

@@ -98,8 +98,9 @@ def test_damaged_results(call, recorded):
 def test_data_list(call):
     status, out, _ = call("data", "list")
     assert status == 0
-    assert "fashion-mnist" in out
-    assert "31 MB" in out
+    assert "fashion-mnist: Fashion-MNIST, 31 MB" in out
+    for said in ("licence  MIT", "arxiv.org/abs/1708.07747", "train-images-idx3-ubyte.gz or http", "sha256   c59f468a"):
+        assert said in out
 
 
 def test_real_data(call, real_data, monkeypatch):

@@ -99,8 +99,8 @@ def read(path: Path | str) -> Catalogue:
     worn = table["master_category"].isin(_WORN)
     table["pattern"] = [pattern_from_name(name) if on else "" for name, on in zip(table["name"], worn, strict=True)]
     table["split"] = table["id"].map(_split)
-    classes = tuple(sorted(set(table["category"])))
     table = table.loc[~bare, [*_FIRST, *table.columns.drop(_FIRST)]].reset_index(drop=True)
+    classes = tuple(sorted(set(table["category"])))  # of what is left: a class without items would confuse every chart
     table.attrs.update(without_image=int(bare.sum()), without_row=unnamed)
     return Catalogue(SOURCE, table, images, classes)
 

@@ -77,7 +77,7 @@ def test_the_table_with_all_its_quirks(tmp_path, caplog):
     assert table.loc["14", "pattern"] == ""  # nobody wears a lipstick
     assert table.loc["15", "name"] == 'Arrow Men 3.5" Shirt'
     assert not table.isna().any().any()
-    assert catalogue.classes == ("Lipstick", "Shirts", "Shorts", "Tops", "Tshirts", "Watches")
+    assert catalogue.classes == ("Lipstick", "Shirts", "Shorts", "Tops", "Watches")
     assert catalogue.table.attrs == {"without_image": 1, "without_row": 0}
     assert "1 products have no picture, 0 pictures have no product" in caplog.text
 
@@ -296,7 +296,7 @@ def test_a_parquet_copy_that_is_not_one_is_refused_and_leaves_nothing(tmp_path):
 def test_the_real_products(real_data):
     catalogue = read(real_data / "fashion-product-images-small.zip")
     assert len(catalogue) == 44_441
-    assert len(catalogue.classes) == 143
+    assert len(catalogue.classes) == 142
     assert catalogue.table.attrs == {"without_image": 5, "without_row": 0}
     assert (catalogue.table["usage"] == "").sum() == 317  # 316 "NA" and one empty
     assert not catalogue.table.isin(["NA"]).any().any()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -192,7 +193,14 @@ def test_ctrl_c_leaves_nothing_running(make):
         c01_look=tiny.chapter("import os, time\nopen('../pid', 'w').write(str(os.getpid()))", "time.sleep(600)")
     )
     command = [sys.executable, "-m", "fashionnb.cli", "run", "1", "--profile", "quick"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=book.folder)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=book.folder,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     note = book.root / "pid"
     deadline = time.monotonic() + 120
     while not (note.exists() and note.read_text()) and time.monotonic() < deadline:

@@ -32,7 +32,7 @@ API_GROUPS = {
     "training": ("Training, checkpoints and embeddings", ("training", "checkpoints", "embed", "export")),
     "evaluation": ("Evaluation", ("evaluation",)),
     "search": ("Search", ("search", "analyse")),
-    "figures": ("Figures and results", ("plots", "listing", "results", "rows")),
+    "figures": ("Figures and results", ("plots", "explorer", "listing", "results", "rows")),
     "ground": ("Profiles, files and errors", ("", "profiles", "files", "errors")),
     "running": ("Running and publishing", ()),  # and whatever no other group takes
 }

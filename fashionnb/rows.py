@@ -23,15 +23,21 @@ METRICS: dict[str, tuple[float, float]] = {
     "mrr": (0, 1),
     "silhouette": (-1, 1),
     "davies_bouldin": (0, math.inf),
+    "calinski_harabasz": (0, math.inf),
+    "nmi": (0, 1),
+    "ami": (-1, 1),
+    "trustworthiness": (0, 1),
+    "knn_preservation": (0, 1),
     "accuracy": (0, 1),
     "macro_f1": (0, 1),
     "auc": (0, 1),
     "fitb": (0, 1),
+    "images_per_second": (0, math.inf),
 }
 """Every metric name (a pattern) and the range that its values keep to. A new metric is added here first."""
 
 # Resampling can move these away from the value itself (repeated items tighten clusters), so their interval may miss it.
-RESAMPLED = ("davies_bouldin", "macro_f1")
+RESAMPLED = ("davies_bouldin", "calinski_harabasz", "nmi", "ami", "macro_f1")
 
 
 class _Strict(BaseModel):
@@ -104,7 +110,11 @@ class Row(_Strict):
 
 
 class Run(_Strict):
-    """How the rows of a file came about. seconds : from `start` to `save`. peak_memory_mb : resident. date : UTC."""
+    """How the rows of a file came about.
+
+    seconds : from `start` to `save`. peak_memory_mb : resident. precision : "no" is float32; files from before chapter
+    03 lack it. date : UTC.
+    """
 
     chapter: str = Field(min_length=1)
     profile: Literal["quick", "cpu", "full"]
@@ -112,6 +122,7 @@ class Run(_Strict):
     peak_memory_mb: float = Field(ge=0)
     hardware: str
     device: str
+    precision: Literal["no", "bf16"] | None = None
     threads: int = Field(ge=1)
     versions: dict[str, str]
     seeds: list[int]

@@ -1,9 +1,14 @@
 """Fixtures that several test files share."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +20,29 @@ def real_data() -> Path:
             pytest.fail("In CI the real data must be there: set FASHIONNB_DATA.")
         pytest.skip("FASHIONNB_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture
+def open_browser(tmp_path):
+    """A function that opens Chromium with the theme that a reader chose; without one, as on a first visit.
+
+    Its `options` are those of Playwright's browser contexts, for instance has_touch.
+    """
+    program = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("In CI the pages must be opened in a browser: install Chromium.")
+        pytest.skip("Chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+
+        def start(mode: str | None = None, **options):
+            context = playwright.chromium.launch_persistent_context(
+                tmp_path, executable_path=program, headless=True, chromium_sandbox=False, args=FLAGS, **options
+            )
+            if mode:
+                context.add_init_script(f"localStorage.mode = localStorage.theme = {mode!r}")
+            return context
+
+        yield start

@@ -3,7 +3,6 @@
 import functools
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -18,9 +17,6 @@ import pytest
 from fashionnb import pairs, publish
 
 ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
 
 pytestmark = pytest.mark.book
 
@@ -128,29 +124,6 @@ def address(site) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-
-
-@pytest.fixture
-def open_browser(tmp_path):
-    """A function that opens Chromium with the theme that a reader chose; without one, as on a first visit."""
-    program = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("In CI the pages must be opened in a browser: install Chromium.")
-        pytest.skip("Chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-
-        def start(mode: str | None = None):
-            context = playwright.chromium.launch_persistent_context(
-                tmp_path, executable_path=program, headless=True, chromium_sandbox=False, args=FLAGS
-            )
-            if mode:
-                context.add_init_script(f"localStorage.mode = localStorage.theme = {mode!r}")
-            return context
-
-        yield start
 
 
 # Resolves when the formulas are set and the figures drawn; pictures are complete when the page has loaded.

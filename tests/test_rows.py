@@ -8,7 +8,11 @@ from fashionnb.errors import ResultError
 
 
 @pytest.mark.parametrize(
-    "metric", ["recall@1", "recall@10", "precision@1", "map@r", "map@10", "mrr", "silhouette", "davies_bouldin", "fitb"]
+    "metric",
+    [
+        *("recall@1", "recall@10", "precision@1", "map@r", "map@10", "mrr", "silhouette", "davies_bouldin", "fitb"),
+        *("calinski_harabasz", "nmi", "ami", "trustworthiness", "knn_preservation", "images_per_second"),
+    ],
 )
 def test_known_metrics(metric):
     interval = {"low": 0.1, "high": 0.3, "how": "x"}

@@ -1,6 +1,7 @@
-"""Do the classes lie apart? Silhouette, item by item and class by class, and the Davies–Bouldin index.
+"""Do the classes lie apart? Silhouette, item by item and class by class, Davies–Bouldin and Calinski–Harabasz.
 
-Both judge the true classes, not clusters that some algorithm found. Chapter 04 shows what they cannot see.
+These judge the true classes; `cluster_agreement` asks instead whether an algorithm that sees no label finds them.
+Chapter 04 shows what each of them cannot see.
 """
 
 import numpy as np
@@ -96,6 +97,78 @@ def davies_bouldin(embeddings: Array, labels: Array) -> float:
     overlap = np.divide(width[:, None] + width, apart, out=np.full_like(apart, np.inf), where=apart > 0)
     np.fill_diagonal(overlap, 0)
     return float(overlap.max(1).mean())
+
+
+def calinski_harabasz(embeddings: Array, labels: Array) -> float:
+    """Compare the scatter of the class centres with the scatter inside the classes; higher is better.
+
+    Introduced in chapter 04. Caliński & Harabasz 1974, "A Dendrite Method for Cluster Analysis": with n items in c
+    classes (B / (c - 1)) / (W / (n - c)). B adds up, item by item, the squared distance of its class's centre from the
+    centre of all; W that of the item from its class's centre. It grows with n: compare it on the same items only.
+
+    Returns
+    -------
+    index : 0 or more. Infinite where no class has any width; 0 where all centres coincide, as in a collapsed embedding.
+        (scikit-learn gives 1 to both.)
+
+    Raises
+    ------
+    DataError : fewer than two classes, every item a class of its own, shapes disagree, or NaN.
+    """
+    x = vectors(embeddings, "embeddings").numpy()
+    classes, number, size = _classes(labels, len(x))
+    n, c = len(x), len(classes)
+    if n == c:
+        raise DataError(f"Each of the {n} items is a class of its own: there is no scatter inside a class to measure.")
+    members = [x[number == label] for label in range(c)]
+    centres = np.stack([_centre(items) for items in members])
+    between = size @ np.square(centres - _centre(x)).sum(1)
+    within = sum(np.square(items - centre).sum() for items, centre in zip(members, centres, strict=True))
+    if not between:
+        return 0.0
+    return float(between / (c - 1) / (within / (n - c))) if within else np.inf
+
+
+def cluster_agreement(embeddings: Array, labels: Array, seed: int = 0, clusters: int | None = None) -> dict[str, float]:
+    """Let k-means, which sees no label, find clusters, and compare them with the classes.
+
+    Introduced in chapter 04. The best of ten starts of k-means (Lloyd 1982), then the mutual information of clusters
+    and classes: normalised by the mean of their two entropies (NMI), or adjusted so that chance gives 0 on average
+    (AMI; Vinh, Epps & Bailey 2010). NMI rewards many small clusters, AMI does not.
+
+    Parameters
+    ----------
+    embeddings, labels : (n, d) and (n,).
+    seed : where k-means starts.
+    clusters : how many it looks for; without it, as many as there are classes. Never more than distinct points.
+
+    Returns
+    -------
+    {"nmi": 0 to 1, "ami": about 0 to 1} : 1 where clusters and classes are the same.
+
+    Raises
+    ------
+    DataError : fewer than two classes, fewer than one cluster, shapes disagree, or NaN.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
+
+    x = vectors(embeddings, "embeddings").numpy()
+    classes, number, _ = _classes(labels, len(x))
+    clusters = len(classes) if clusters is None else clusters
+    if clusters < 1:
+        raise DataError(f"k-means was asked for {clusters} clusters: ask for 1 or more, or for None.")
+    clusters = min(clusters, len(np.unique(x, axis=0)))
+    found = KMeans(clusters, n_init=10, random_state=seed).fit_predict(x)
+    return {
+        "nmi": float(normalized_mutual_info_score(number, found)),
+        "ami": float(adjusted_mutual_info_score(number, found)),
+    }
+
+
+def _centre(items: np.ndarray) -> np.ndarray:
+    """The mean of items (n, d): exactly theirs where all coincide, since nothing is left to round."""
+    return items[0] + (items - items[0]).mean(0)
 
 
 def _classes(labels: Array, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -95,7 +95,7 @@ def retrieval(
     rank, average_precision = torch.empty(len(kept), dtype=torch.int64), torch.empty(len(kept), dtype=torch.float64)
     for rows, distances in strips(q[kept], g, chunk_bytes):
         itself = kept[rows] if leave_one_out else None
-        order = _order(distances, itself)
+        order = order_keys(distances, itself)
         mine = query_class[kept[rows], None]
         rank[rows] = _rank_of_first_positive(order, gallery_class == mine)
         average_precision[rows] = _map_at_r(order, gallery_class, mine, positives[kept[rows]])
@@ -137,7 +137,7 @@ def neighbours(
     nearest = torch.empty(len(q), k, dtype=torch.int64)
     for rows, distances in strips(q, g, chunk_bytes):
         itself = torch.arange(rows.start, rows.stop) if gallery is None else None
-        nearest[rows] = _order(distances, itself).topk(k, largest=False).values
+        nearest[rows] = order_keys(distances, itself).topk(k, largest=False).values
     distances = _distance(nearest)
     return _index(nearest).numpy(), (distances if metric == "euclidean" else distances.square() / 2).numpy()
 
@@ -161,12 +161,21 @@ def knn_predict(train: Array, train_labels: Array, queries: Array, k: int = 5, m
     return near[np.arange(len(near)), votes.argmax(1)]  # argmax takes the first of equals, and that is the nearest
 
 
-# An order key is one integer for a query and a gallery item: the distance in its upper 32 bits, the index in its lower.
-# Non-negative floats sort as their bits do, so keys sort by distance and then by index, and no two of a row are equal.
+def order_keys(distances: Tensor, itself: Tensor | None) -> Tensor:
+    """Make each distance an integer, so that keys sort by distance and then by index, and no two of a row are equal.
 
+    Introduced in chapter 02. The key holds the distance in its upper 32 bits (non-negative floats sort as their bits
+    do) and the index in its lower.
 
-def _order(distances: Tensor, itself: Tensor | None) -> Tensor:
-    """The order keys, int64, of distances (r, g); where a query stands in the gallery `itself`, it comes last."""
+    Parameters
+    ----------
+    distances : (r, g) float, non-negative, as `fashionnb.evaluation.distances.strips` gives them; changed in place.
+    itself : (r,) int64, where each query stands in the gallery: it comes last in its own row. None: nowhere.
+
+    Returns
+    -------
+    keys : (r, g) int64.
+    """
     if itself is not None:
         distances[torch.arange(len(itself)), itself] = torch.inf
     bits = distances.float().view(torch.int32).long()

@@ -1,16 +1,24 @@
-"""Silhouette and Davies–Bouldin against their definitions and scikit-learn, and where we decide otherwise."""
+"""Judges of classes and clusters against their definitions and scikit-learn, and where we decide otherwise."""
 
+import itertools
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import davies_bouldin_score, silhouette_samples
+from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_samples
 
 from fashionnb.errors import DataError
-from fashionnb.evaluation.clustering import davies_bouldin, silhouette, silhouette_per_class
+from fashionnb.evaluation.clustering import (
+    calinski_harabasz,
+    cluster_agreement,
+    davies_bouldin,
+    silhouette,
+    silhouette_per_class,
+)
 
 
 def silhouette_by_definition(points, labels):
@@ -52,6 +60,7 @@ def test_scikit_learn_agrees(seed):
     assert davies_bouldin(x, y) == pytest.approx(
         davies_bouldin_score(x, y), rel=1e-7
     )  # theirs gives a singleton a width of 1e-8
+    assert calinski_harabasz(x, y) == pytest.approx(calinski_harabasz_score(x, y), rel=1e-9)
 
 
 def test_tensors_float32_and_names_as_labels_give_the_same():
@@ -83,6 +92,73 @@ def test_classes_without_width_are_the_best():
     assert davies_bouldin(np.array([[0.0], [0], [5]]), np.array([0, 0, 1])) == 0
 
 
+def calinski_harabasz_by_definition(points, labels):
+    def mean(members):
+        return [sum(values) / len(members) for values in zip(*members, strict=True)]
+
+    groups = {label: [p for p, y in zip(points, labels, strict=True) if y == label] for label in set(labels)}
+    between = sum(math.dist(mean(groups[y]), mean(points)) ** 2 for y in labels)
+    within = sum(math.dist(p, mean(groups[y])) ** 2 for p, y in zip(points, labels, strict=True))
+    n, c = len(points), len(groups)
+    return (between / (c - 1)) / (within / (n - c)) if within > 1e-9 else None if between > 1e-9 else 0.0
+
+
+@settings(deadline=None)
+@given(clusters())
+def test_calinski_harabasz_is_the_definition(data):
+    expected = calinski_harabasz_by_definition(*data)
+    ours = calinski_harabasz(*map(np.array, data))
+    assert ours == (math.inf if expected is None else pytest.approx(expected, rel=1e-6, abs=1e-9))
+
+
+def test_calinski_harabasz_of_a_collapsed_embedding_is_the_worst():
+    y = np.array([0, 1, 2, 0, 1, 2, 0])
+    assert calinski_harabasz(np.full((7, 4), 0.1), y) == 0
+    assert calinski_harabasz(np.eye(3)[y] + 0.1, y) == math.inf
+
+
+def mutual_information(a, b):
+    n, joint, ones, others = len(a), Counter(zip(a, b, strict=True)), Counter(a), Counter(b)
+    return sum(m / n * math.log(m * n / (ones[i] * others[j])) for (i, j), m in joint.items())
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=2, max_size=6).filter(
+        lambda pairs: len({label for _, label in pairs}) > 1
+    )
+)
+def test_cluster_agreement_is_the_definition(pairs):
+    """Clumps far apart, so that k-means finds them; chance is every order of the labels."""
+    clump, label = zip(*pairs, strict=True)
+    x = np.array(clump)[:, None] * 100.0
+    found = cluster_agreement(x, np.array(label), clusters=len(set(clump)))
+    mean_entropy = (mutual_information(clump, clump) + mutual_information(label, label)) / 2
+    agreed = mutual_information(clump, label)
+    chance = np.mean([mutual_information(clump, other) for other in itertools.permutations(label)])
+    assert found["nmi"] == pytest.approx(agreed / mean_entropy, abs=1e-9)
+    if abs(mean_entropy - chance) > 1e-9:
+        assert found["ami"] == pytest.approx((agreed - chance) / (mean_entropy - chance), abs=1e-9)
+
+
+def test_cluster_agreement_of_classes_apart_of_chance_and_of_a_collapsed_embedding():
+    """Chance: over 20 seeds AMI lay in -0.02 to 0.04."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(["Bag", "Coat", "Shirt"], 40)
+    x = np.repeat(np.eye(3) * 20, 40, axis=0) + rng.normal(size=(120, 3))
+    assert cluster_agreement(x, y) == {"nmi": pytest.approx(1), "ami": pytest.approx(1)}
+    assert cluster_agreement(torch.from_numpy(x), y, clusters=30)["nmi"] < 0.75
+    assert abs(cluster_agreement(rng.normal(size=(120, 3)), y)["ami"]) < 0.06
+    assert cluster_agreement(np.full((6, 4), 0.1), np.array([0, 1, 2, 0, 1, 2])) == {"nmi": 0, "ami": 0}
+
+
+def test_the_seed_decides_where_k_means_starts():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(80, 4)), rng.integers(0, 5, 80)
+    assert cluster_agreement(x, y, seed=3) == cluster_agreement(x, y, seed=3)
+    assert len({cluster_agreement(x, y, seed=seed)["nmi"] for seed in range(5)}) > 1
+
+
 @pytest.mark.parametrize(
     ("call", "phrase"),
     [
@@ -95,6 +171,13 @@ def test_classes_without_width_are_the_best():
         (lambda x, y: davies_bouldin(x, y * 0), "All 4 items are of one class"),
         (lambda x, y: davies_bouldin(x * np.nan, y), "embeddings: row 0 holds NaN"),
         (lambda x, y: davies_bouldin(x, y[:3]), "labels: expected one label for each of 4"),
+        (lambda x, y: calinski_harabasz(x, y * 0), "All 4 items are of one class"),
+        (lambda x, y: calinski_harabasz(x, np.arange(4)), "class of its own"),
+        (lambda x, y: calinski_harabasz(x * np.nan, y), "embeddings: row 0 holds NaN"),
+        (lambda x, y: cluster_agreement(x, y * 0), "All 4 items are of one class"),
+        (lambda x, y: cluster_agreement(x, y, clusters=0), "asked for 0 clusters"),
+        (lambda x, y: cluster_agreement(x * np.nan, y), "embeddings: row 0 holds NaN"),
+        (lambda x, y: cluster_agreement(x, y[:3]), "labels: expected one label for each of 4"),
     ],
 )
 def test_bad_input(call, phrase):

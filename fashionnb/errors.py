@@ -1,4 +1,4 @@
-"""Every error that fashionnb raises on purpose.
+"""Every error that fashionnb raises on purpose, and its one warning.
 
 One type for each kind of mistake. A message says what was got, what was wanted, where, and what to do about it.
 Commands print the message alone and exit with status 2; programs catch `FashionNBError` to catch them all.
@@ -7,6 +7,10 @@ Commands print the message alone and exit with status 2; programs catch `Fashion
 
 class FashionNBError(Exception):
     """The parent of all errors below."""
+
+
+class CollapseWarning(UserWarning):
+    """The embeddings of a model in training have become all but one point. Training goes on."""
 
 
 class DataError(FashionNBError, ValueError):

@@ -119,6 +119,7 @@ class Recorder:
             "peak_memory_mb": machine.peak_memory_mb(),
             "hardware": machine.hardware(self._profile.device),
             "device": self._profile.device,
+            "precision": self._profile.precision,
             "threads": self._profile.threads,
             "versions": machine.versions(),
             "seeds": self._seeds,

@@ -7,6 +7,7 @@ again and it goes on where it stopped, on the same numbers to the last bit (on a
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,7 +23,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from fashionnb.errors import TrainingError
+from fashionnb.errors import CollapseWarning, TrainingError
 from fashionnb.models import as_input
 from fashionnb.resuming import Run, hash_of, interruptible, seed_of
 
@@ -30,6 +31,10 @@ Batch = tuple[Tensor, ...]
 Batches = Callable[[int, torch.Generator], Iterable[Batch]]
 Loss = Callable[[nn.Module, Batch], Tensor | tuple[Tensor, dict[str, float]]]
 SCHEDULES = ("one-cycle", "plateau", "constant")
+COLLAPSED = 0.05
+"""The spread below which embeddings count as collapsed: two of them then lie about 0.07 apart (√2 times the spread), so
+that hardly a triplet keeps a margin of 0.2. On Fashion-MNIST healthy runs stay above 0.6, an untrained network begins
+at 0.4, and a collapse ends at 0.003."""
 
 
 @dataclass(frozen=True)
@@ -98,15 +103,18 @@ def fit(
     batches : called with the epoch (from 1) and a generator seeded for that epoch; gives tuples of tensors, as many as
         it likes (an endless sampler is fine). It must draw from that generator alone, so that the epoch can be
         replayed. uint8 images (n, c, h, w) are scaled to [0, 1] on the device.
-    loss : gives a scalar for the model and a batch; or that and more numbers to log, averaged over the epoch.
+    loss : gives a scalar for the model and a batch; or that and more numbers to log, averaged over the epoch. If one of
+        them is called "spread" (the root mean square distance of the embeddings to their mean), it is watched.
     steps_per_epoch : batches that make an epoch.
     folder : for `last.safetensors` (the run) and `best.safetensors`.
-    validate : measures the model, in eval mode and without gradients, after each epoch.
+    validate : measures the model, in eval mode, in float32 and without gradients, after each epoch.
     monitor, mode : the number that says which epoch is best, and whether "max" or "min" is good. It also drives the
         schedule "plateau" (without it the training loss does).
-    about : whatever else makes this run what it is, such as the margin. Saved, and compared before going on.
+    about : whatever else makes this run what it is, such as the "margin". Saved, and compared before going on.
     progress : show a bar.
-    on_epoch : called with the history after each epoch, for curves that grow.
+    on_epoch : called with the history after each epoch, and once when a run is taken up again; in every process. For
+        curves that grow, and for batches that follow the validation: they keep no state, they read in the history what
+        was measured before their epoch.
 
     Returns
     -------
@@ -118,14 +126,17 @@ def fit(
     TrainingError : the loss is not finite, `batches` runs dry, `monitor` names no number, the device is missing, or
         `folder` holds another run.
     KeyboardInterrupt : after Ctrl-C, when the step under way is done and saved. A second Ctrl-C does not wait.
+
+    Warns
+    -----
+    CollapseWarning : once, if the spread of an epoch is below `COLLAPSED`; with what to try. The training goes on.
     """
     accelerator = _accelerator(recipe)
-    adamw = torch.optim.AdamW(
-        [parameter for parameter in model.parameters() if parameter.requires_grad], weight_decay=recipe.weight_decay
-    )
-    network, optimizer = accelerator.prepare(model, adamw)
+    network, optimizer = accelerator.prepare(model, _adamw(model, recipe))
     identity = _identity(model, batches, recipe, steps_per_epoch, about)
     run = Run(Path(folder), model, optimizer, identity, monitor, mode, writes=accelerator.is_main_process)
+    if on_epoch and run.history:
+        on_epoch(run.table())
 
     with interruptible() as stop, _tidily(accelerator, network), _bar(recipe, steps_per_epoch, run, progress) as bar:
         while run.epoch <= recipe.epochs:
@@ -150,7 +161,9 @@ def fit(
                 run.save_now_and_then(stop)  # after Ctrl-C: saves, and stops here
 
             run.finish_epoch(_measure(validate, model, recipe, run, accelerator))
-            if on_epoch and accelerator.is_main_process:
+            if run.writes:
+                _warn_of_collapse(run.history, recipe, (about or {}).get("margin"))
+            if on_epoch:
                 on_epoch(run.table())
             run.save_now_and_then(stop)
 
@@ -237,8 +250,21 @@ def _measure(
         return {}
     model.eval()
     torch.manual_seed(seed_of(recipe.seed, run.epoch, run.step))
-    with torch.no_grad():
+    with torch.no_grad(), _in_float32(model):
         return _means(validate(model), accelerator)
+
+
+@contextmanager
+def _in_float32(model: nn.Module) -> Iterator[None]:
+    """Measured as it will be used: without the bfloat16 that Accelerate wraps around `forward` for training."""
+    wrapped, own = model.forward, getattr(model, "_original_forward", None)  # None: it trains in float32 anyway
+    if own:
+        model.forward = own
+    try:
+        yield
+    finally:
+        if own:
+            model.forward = wrapped
 
 
 def _generator(recipe: Recipe, epoch: int) -> torch.Generator:
@@ -265,6 +291,14 @@ def _identity(
         },
         "first batch": hash_of(first),
     }
+
+
+def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """The optimizer. Matrices and kernels shrink; gains and biases would lose what a norm or a layer is to put out."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    shrinking = {"params": [parameter for parameter in trained if parameter.ndim > 1]}
+    others = {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0}
+    return torch.optim.AdamW([shrinking, others], weight_decay=recipe.weight_decay)
 
 
 def _accelerator(recipe: Recipe) -> Accelerator:
@@ -303,6 +337,26 @@ def _show(bar: tqdm, run: Run) -> None:
     bar.set_description(f"epoch {run.epoch}", refresh=False)
     bar.set_postfix(loss=f"{run.sums['loss'] / run.step:.4f}", refresh=False)
     bar.update()
+
+
+def _warn_of_collapse(history: list[dict[str, float]], recipe: Recipe, margin: Any) -> None:
+    """Say so in the first epoch whose embeddings are all but one point: what was seen, and what to try."""
+    collapsed = [row.get("spread", math.inf) < COLLAPSED for row in history]
+    if not collapsed[-1] or any(collapsed[:-1]):
+        return
+    epoch, loss, spread = (history[-1][name] for name in ("epoch", "loss", "spread"))
+    levels = {"the margin": margin, "ln 2 = 0.693, where a soft margin ends": math.log(2)}
+    stands = [name for name, x in levels.items() if isinstance(x, Real) and abs(loss - x) < 0.05 * abs(x)]
+    warm_up = "" if recipe.schedule == "one-cycle" else " or a warm-up (schedule='one-cycle')"
+    warnings.warn(
+        f"The embeddings collapsed in epoch {epoch}: their spread is {spread:.2g} (0: all pictures are one point, 1: "
+        f"they fill the sphere), and the loss is {loss:.3f}{f': it stands at {stands[0]}' if stands else ''}. Training "
+        "goes on, but seldom recovers. Try, in another folder, random or semi-hard negatives for the first epochs, a "
+        f"lower learning_rate (now {recipe.learning_rate:g}){warm_up}, a margin instead of the soft margin, or the "
+        "supervised contrastive loss.",
+        CollapseWarning,
+        stacklevel=3,
+    )
 
 
 def _not_finite(value: float, recipe: Recipe, rate: float, run: Run) -> str:

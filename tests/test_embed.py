@@ -59,12 +59,12 @@ def test_the_model_is_left_as_it_was(training):
     assert model.training is training
     assert not model.norm.training
     with pytest.raises(DataError):
-        embed(Style2Vec(width=4).train(training), pictures())
+        embed(Style2Vec(stem=4, stages=[(8, 2), (8, 2)]).train(training), pictures())
     assert model.weight.grad is None
 
 
 def test_the_mode_is_restored_after_an_error():
-    model = Style2Vec(width=4).train()
+    model = Style2Vec(stem=4, stages=[(8, 2), (8, 2)]).train()
     with pytest.raises(DataError, match="at least 16 x 16"):
         embed(model, pictures())
     assert all(module.training for module in model.modules())

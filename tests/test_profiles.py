@@ -1,5 +1,7 @@
 """fashionnb.profiles: how big a run is."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -39,6 +41,33 @@ def test_unknown_names_are_refused_with_the_known_ones():
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(ProfileError, match="finds none here"):
         profiles.choose(device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("device", "probes", "expected"),
+    [
+        ("cuda", {}, "bf16"),
+        ("mps", {"_is_avx512_bf16_supported": True}, "no"),
+        ("cpu", {"_is_avx512_bf16_supported": True, "_is_amx_tile_supported": False}, "bf16"),
+        ("cpu", {"_is_avx512_bf16_supported": False, "_is_amx_tile_supported": True}, "bf16"),
+        ("cpu", {"_is_avx512_bf16_supported": False, "_is_amx_tile_supported": False}, "no"),
+        ("cpu", {}, "no"),  # a torch without these probes
+    ],
+)
+def test_half_precision_where_the_machine_has_it(monkeypatch, device, probes, expected):
+    monkeypatch.delenv("FASHIONNB_PRECISION", raising=False)
+    monkeypatch.setattr(torch, "cpu", SimpleNamespace(**{name: lambda yes=yes: yes for name, yes in probes.items()}))
+    monkeypatch.setattr(profiles, "_check_device", lambda device: device)
+    assert profiles.choose("full", device).precision == expected
+
+
+def test_the_precision_can_be_chosen(monkeypatch):
+    for precision in profiles.PRECISIONS:
+        monkeypatch.setenv("FASHIONNB_PRECISION", precision)
+        assert profiles.choose("cpu").precision == precision
+    monkeypatch.setenv("FASHIONNB_PRECISION", "fp16")
+    with pytest.raises(ProfileError, match=r"no precision 'fp16'.*no, bf16"):
+        profiles.choose("cpu")
 
 
 def test_begin_seeds_everything():

@@ -51,6 +51,7 @@ def test_what_is_saved_is_what_is_read(record):
     assert (row.class_, row.n, row.interval.level, row.reference.source) == ("Shirt", 1000, 0.9, "starting point")
     assert read.run.seeds == [0, 1]
     assert (read.run.profile, read.run.threads, read.run.device) == ("quick", 2, "cpu")
+    assert read.run.precision in ("no", "bf16")
     assert read.run.peak_memory_mb > 10
     assert {"python", "torch", "numpy", "fashionnb"} <= set(read.run.versions)
     raw = json.loads(path.read_text())

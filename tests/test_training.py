@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 
 import pandas as pd
 import pytest
@@ -16,8 +17,8 @@ from torch import nn
 
 from fashionnb import resuming
 from fashionnb.checkpoints import fingerprint
-from fashionnb.errors import TrainingError
-from fashionnb.training import Recipe, fit, learning_rate
+from fashionnb.errors import CollapseWarning, TrainingError
+from fashionnb.training import COLLAPSED, Recipe, fit, learning_rate
 
 STEPS = 5
 TIMES = ["seconds", "images_per_second"]
@@ -141,32 +142,37 @@ def test_an_exception_while_measuring_is_made_good_too(tmp_path):
 
 CHILD = """
     import sys
+    from functools import partial
     sys.path.insert(0, {here!r})
     from fashionnb import resuming
     from test_training import *
     resuming.SAVE_EVERY = 0.0
     count = 0
-    def slow(model, batch):
+    def slow(loss, model, batch):
         global count
         count += 1
         print(count, flush=True)
         time.sleep(0.05)
         return loss(model, batch)
     torch.set_num_threads({threads})
-    train({folder!r}, loss=slow, monitor="score")
+    settings = {settings}()
+    train({folder!r}, **settings | {{"loss": partial(slow, settings["loss"])}})
 """
 
 
-def started(folder):
-    """The same training in a process of its own, slowly; returns it at its 8th step."""
+def monitored():
+    return {"loss": loss, "monitor": "score"}
+
+
+def started(folder, settings=monitored, step=8):
+    """The same training in a process of its own, slowly; returns it at that step."""
     from pathlib import Path
 
-    code = textwrap.dedent(CHILD).format(
-        here=str(Path(__file__).parent), folder=str(folder), threads=torch.get_num_threads()
-    )
+    places = {"here": str(Path(__file__).parent), "folder": str(folder), "threads": torch.get_num_threads()}
+    code = textwrap.dedent(CHILD).format(**places, settings=settings.__name__)
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for line in child.stdout:
-        if line.strip() == "8":
+        if line.strip() == str(step):
             break
     return child
 
@@ -177,6 +183,139 @@ def test_a_killed_process_then_the_same_run_to_the_last_bit(tmp_path):
     child.communicate()
     assert child.returncode == -signal.SIGKILL
     assert same_run(train(tmp_path / "killed", monitor="score"), train(tmp_path / "whole", monitor="score"))
+
+
+def following_the_validation():
+    """Classes that went badly get more of the batch; pictures are shifted; two losses at once. Everything is afresh."""
+    seen = {"history": pd.DataFrame()}
+
+    def weights(epoch):
+        if epoch == 1:
+            return torch.ones(3)
+        row = seen["history"].iloc[epoch - 2]  # what was measured before this epoch
+        return torch.tensor([row[f"class {c}"] for c in range(3)])
+
+    def weighted_batches(epoch, generator):
+        while True:
+            labels = torch.multinomial(weights(epoch), 8, replacement=True, generator=generator)
+            images = torch.randint(0, 60, (8, 1, 6, 6), generator=generator) + 90 * labels[:, None, None, None]
+            shift = int(torch.randint(-1, 2, (1,), generator=generator))
+            yield images.roll(shift, 3).to(torch.uint8), labels
+
+    def two_losses(model, batch):
+        entropy, numbers = loss(model, batch)
+        z = nn.functional.normalize(model(batch[0]))
+        pulled = ((z @ z.T - 1) * (batch[1][:, None] == batch[1])).square().mean()
+        return entropy + 0.5 * pulled, {**numbers, "cross entropy": entropy.detach(), "pulled": pulled.detach()}
+
+    def per_class(model):
+        images, labels = next(iter(batches(0, torch.Generator().manual_seed(1))))
+        losses = nn.functional.cross_entropy(model(images / 255), labels, reduction="none")
+        return {f"class {c}": float(losses[labels == c].sum()) + 0.1 for c in range(3)}
+
+    follow = {"on_epoch": lambda history: seen.update(history=history)}
+    return {"batches": weighted_batches, "loss": two_losses, "validate": per_class, **follow}
+
+
+def test_batches_that_follow_the_validation_go_on_to_the_last_bit(tmp_path):
+    child = started(tmp_path / "killed", following_the_validation, step=2 * STEPS + 3)  # in the middle of epoch 3
+    child.kill()
+    child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    steps = []
+    settings = following_the_validation()
+    counted = settings | {"loss": lambda model, batch: steps.append(1) or settings["loss"](model, batch)}
+    resumed, whole = train(tmp_path / "killed", **counted), train(tmp_path / "whole", **following_the_validation())
+    assert STEPS < len(steps) < 2 * STEPS  # the rest of epoch 3, and epoch 4
+    assert same_run(resumed, whole)
+    shares = whole[1][[f"class {c}" for c in range(3)]].iloc[1]
+    assert shares.max() > 1.2 * shares.min()  # otherwise nothing was followed
+
+
+def test_the_same_functions_go_on_in_the_same_process(tmp_path):
+    """As in a notebook, where the cell with `fit` is run again after Ctrl-C, and no other."""
+    settings = following_the_validation()
+    stop = iter([*[False] * 12, True, *[False] * 20])
+
+    def breaking(model, batch):
+        if next(stop):
+            raise StoppedError
+        return settings["loss"](model, batch)
+
+    with pytest.raises(StoppedError):
+        train(tmp_path / "broken", **settings | {"loss": breaking})
+    resumed = train(tmp_path / "broken", **settings | {"loss": breaking})
+    assert same_run(resumed, train(tmp_path / "whole", **following_the_validation()))
+
+
+def test_on_epoch_hears_the_history_after_each_epoch_and_on_going_on(tmp_path):
+    heard = []
+
+    def hear(history):
+        heard.append(list(history["epoch"]))
+        if heard == [[1], [1, 2]]:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(tmp_path, on_epoch=hear)
+    _, history = train(tmp_path, on_epoch=hear)
+    assert heard == [[1], [1, 2], [1, 2], [1, 2, 3], [1, 2, 3, 4]]
+    train(tmp_path, on_epoch=lambda table: pd.testing.assert_frame_equal(table, history, check_exact=True))
+
+
+def losing(spreads, level=0.2):
+    """A loss that logs these spreads, one for each epoch, and stands at about that level."""
+    steps = iter(spread for spread in spreads for _ in range(STEPS))
+
+    def measured(model, batch):
+        return 0 * loss(model, batch)[0] + level, {"spread": next(steps)}
+
+    return measured
+
+
+@pytest.mark.parametrize(
+    ("level", "about", "stands"),
+    [
+        (0.201, {"margin": 0.2}, ": it stands at the margin."),
+        (0.69, {"margin": "soft"}, ": it stands at ln 2 = 0.693"),
+        (0.69, None, ": it stands at ln 2 = 0.693"),
+        (0.201, None, "0.201. Training"),
+        (0.3, {"margin": 0.2}, "0.300. Training"),
+    ],
+)
+def test_a_collapse_is_told_once_with_what_was_seen(tmp_path, level, about, stands):
+    spreads = [0.5, 0.004, 0.003, 0.5]
+    with pytest.warns(CollapseWarning) as caught:
+        _, history = train(tmp_path, loss=losing(spreads, level), about=about)
+    assert len(history) == 4  # the training went on
+    (warning,) = caught
+    message = str(warning.message)
+    assert "collapsed in epoch 2: their spread is 0.004 " in message
+    assert stands in message
+    assert ("stands at" in message) == ("stands at" in stands)
+    assert "semi-hard" in message
+    assert "learning_rate (now 0.03), a margin" in message  # one-cycle warms up already
+    assert warning.filename == __file__
+
+
+@pytest.mark.parametrize("spreads", [[COLLAPSED] * 4, [math.nan] * 4, None], ids=["wide enough", "nan", "no spread"])
+def test_no_collapse_no_warning(tmp_path, spreads):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(tmp_path, loss=losing(spreads) if spreads else loss)
+
+
+def test_a_collapse_is_not_told_again_on_going_on(tmp_path):
+    def stop(history):
+        if len(history) == 2:
+            raise StoppedError
+
+    recipe = Recipe(4, 8, 0.03, schedule="constant")
+    with pytest.warns(CollapseWarning, match=r"in epoch 1.*or a warm-up"), pytest.raises(StoppedError):
+        train(tmp_path, loss=losing([0.01] * 4), recipe=recipe, on_epoch=stop)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(tmp_path, loss=losing([0.01] * 2), recipe=recipe)
 
 
 def test_ctrl_c_finishes_the_step_saves_and_stops(tmp_path):
@@ -374,6 +513,21 @@ def test_another_precision_in_the_same_process(tmp_path):
     assert same_run(full, train(tmp_path / "c"))
 
 
+def test_bf16_trains_but_losses_and_measures_are_in_float32(tmp_path):
+    model, inside = net(), []
+    model.head.register_forward_hook(lambda head, _inputs, output: inside.append((head.training, output.dtype)))
+
+    def outputs_checked(model, batch):
+        assert model(batch[0]).dtype == torch.float32
+        return loss(model, batch)
+
+    settings = {"recipe": Recipe(2, 8, 0.03, precision="bf16"), "monitor": "score"}
+    model, history = train(tmp_path, model, loss=outputs_checked, **settings)
+    assert set(inside) == {(True, torch.bfloat16), (False, torch.float32)}
+    with torch.no_grad():
+        assert validate(model)["score"] == history["score"].max()  # what was measured in between still holds
+
+
 def test_a_failed_run_in_bf16_leaves_the_model_itself_in_float32(tmp_path):
     model, dtypes = net(), []
     model.head.register_forward_hook(lambda _module, _inputs, output: dtypes.append(output.dtype))
@@ -416,6 +570,17 @@ def test_frozen_weights_stay(tmp_path):
     assert torch.equal(model.body[0].weight, before)
     with pytest.raises(TrainingError, match="frozen there"):
         train(tmp_path)
+
+
+def test_matrices_and_kernels_shrink_gains_and_biases_do_not(tmp_path):
+    def level(model, batch):
+        return 0 * sum(parameter.sum() for parameter in model.parameters())
+
+    model, before = net(), net()
+    train(tmp_path, model, loss=level, recipe=Recipe(1, 8, 0.1, weight_decay=0.5, schedule="constant", clip=0))
+    for (name, was), now in zip(before.named_parameters(), model.parameters(), strict=True):
+        shrunk = 0.95**STEPS if name in ("body.0.weight", "head.weight") else 1
+        torch.testing.assert_close(now, was * shrunk)
 
 
 def test_clip_shortens_the_gradient(tmp_path):

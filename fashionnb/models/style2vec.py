@@ -1,16 +1,16 @@
 """Style2Vec: a small residual network that turns a garment's picture into a point on the unit sphere.
 
-It is the book's first model (chapter 02) and small enough to train on a laptop. It knows nothing of losses or data.
+It is the book's first model (chapter 02) and small enough to train on a laptop; with more `stages` it is the larger one
+of chapter 03. It knows nothing of losses or data.
 """
 
 from collections.abc import Sequence
+from math import prod
 
 import torch
 from torch import Tensor, nn
 
 from fashionnb.errors import DataError
-
-SMALLEST = 16  # pixels: below that the last stage would have a single point to look at
 
 
 class Style2Vec(nn.Module):
@@ -18,44 +18,60 @@ class Style2Vec(nn.Module):
 
     Residual blocks after He et al. 2016, "Deep Residual Learning for Image Recognition"; the embedding on the unit
     sphere after Schroff et al. 2015, "FaceNet". Two choices are for the CPU: the stem halves the picture at once, since
-    the first layers cost the most; and convolutions are dense, since depthwise ones save parameters but little time.
+    the first layers cost the most (chapter 03's long run can afford `stem_stride` 1, and sees finer things); and
+    convolutions are dense, since depthwise ones save parameters but little time.
 
     Parameters
     ----------
     dimensions : length of the embedding.
     channels : 1 for grey images, 3 for colour.
-    width : channels of the first stage; the others have 2, 3 and 4 times as many.
+    stem, stem_stride : channels and stride of the first convolution.
+    stages : (channels, stride) of each residual block.
+    mirror : in eval mode, embed each picture together with its mirror image: a garment mirrored is the same garment. It
+        takes twice the time.
     mean, std : of the training images in [0, 1], one number or one per channel. The defaults are Fashion-MNIST's.
+
+    Raises
+    ------
+    DataError : `stages` that make no network.
     """
 
     def __init__(
         self,
         dimensions: int = 128,
         channels: int = 1,
-        width: int = 32,
+        stem: int = 32,
+        stem_stride: int = 2,
+        stages: Sequence[Sequence[int]] = ((64, 2), (96, 2), (128, 1)),
+        mirror: bool = False,
         mean: float | Sequence[float] = 0.2860,
         std: float | Sequence[float] = 0.3530,
     ) -> None:
         super().__init__()
-        self.arguments = {"dimensions": dimensions, "channels": channels, "width": width, "mean": mean, "std": std}
+        stages = _pairs(stages)
+        sizes = {"dimensions": dimensions, "channels": channels, "stem": stem, "stem_stride": stem_stride}
+        self.arguments = {**sizes, "stages": stages, "mirror": mirror, "mean": mean, "std": std}
+        self.channels, self.mirror = channels, mirror
+        # The last stage has 2 x 2 pixels to look at.
+        self.smallest = 2 * stem_stride * prod(stride for _, stride in stages)
         self.register_buffer("mean", torch.as_tensor(mean).float().expand(channels).reshape(1, -1, 1, 1).clone())
         self.register_buffer("std", torch.as_tensor(std).float().expand(channels).reshape(1, -1, 1, 1).clone())
-        self.stem = nn.Sequential(_convolution(channels, width, size=5, stride=2), nn.ReLU())
-        self.stages = nn.Sequential(
-            Residual(width, 2 * width, stride=2),
-            Residual(2 * width, 3 * width, stride=2),
-            Residual(3 * width, 4 * width, stride=1),
-        )
-        self.head = nn.Linear(4 * width, dimensions)
+        self.stem = nn.Sequential(_convolution(channels, stem, size=5, stride=stem_stride), nn.ReLU())
+        self.stages, inputs = nn.Sequential(), stem
+        for outputs, stride in stages:
+            self.stages.append(Residual(inputs, outputs, stride))
+            inputs = outputs
+        self.head = nn.Linear(inputs, dimensions)
         # Channels beside each other in memory: the same network, a fifth more images a second on a CPU.
         self.to(memory_format=torch.channels_last)
 
     def features(self, images: Tensor) -> Tensor:
-        """What the network saw, before it is an embedding: (n, 4 * width), not normalised.
+        """What the network saw, before it is an embedding: (n, channels of the last stage), not normalised.
 
         Parameters
         ----------
-        images : (n, channels, height, width) float32 in [0, 1], at least 16 x 16 pixels.
+        images : (n, channels, height, width) float32 in [0, 1], at least `smallest` pixels high and wide (16, unless
+            `stages` says otherwise).
 
         Raises
         ------
@@ -67,27 +83,38 @@ class Style2Vec(nn.Module):
         return self.stages(x).mean((2, 3))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embeddings (n, dimensions), each of length 1. Takes and refuses what `features` does."""
-        return nn.functional.normalize(self.head(self.features(images)))
+        """Embeddings (n, dimensions) float32, each of length 1. Takes and refuses what `features` does."""
+        z = self._embedded(images)
+        if self.mirror and not self.training:
+            z = nn.functional.normalize(z + self._embedded(images.flip(3)))
+        return z
+
+    def _embedded(self, images: Tensor) -> Tensor:
+        z = self.head(self.features(images))
+        return nn.functional.normalize(z.float())  # bfloat16 keeps a length of 1 to two digits only
 
     def _check(self, images: Tensor) -> None:
-        channels = self.arguments["channels"]
-        if images.ndim != 4 or images.shape[1] != channels or min(images.shape[2:]) < SMALLEST:
+        if images.ndim != 4 or images.shape[1] != self.channels or min(images.shape[2:]) < self.smallest:
             raise DataError(
-                f"Style2Vec takes images (n, {channels}, height, width) of at least {SMALLEST} x {SMALLEST} pixels, "
-                f"got {tuple(images.shape)}. Use `catalogue.tensor(size, channels={channels})`."
+                f"Style2Vec takes images (n, {self.channels}, height, width) of at least {self.smallest} x "
+                f"{self.smallest} pixels, got {tuple(images.shape)}. "
+                f"Use `catalogue.tensor(size, channels={self.channels})`."
             )
         if not images.is_floating_point():
             raise DataError(f"Style2Vec takes float32 in [0, 1], got {images.dtype}. Use `fashionnb.models.as_input`.")
 
 
 class Residual(nn.Module):
-    """Two convolutions beside a shortcut: (n, inputs, h, w) -> (n, outputs, h / stride, w / stride)."""
+    """Two convolutions beside a shortcut: (n, inputs, h, w) -> (n, outputs, h / stride, w / stride).
+
+    The shortcut is the input itself where the shapes agree, else a 1 x 1 convolution of it.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        self.shortcut = _convolution(inputs, outputs, size=1)
+        alike = inputs == outputs and stride == 1
+        self.shortcut = nn.Identity() if alike else _convolution(inputs, outputs, size=1)
         self.residual = nn.Sequential(
             _convolution(inputs, outputs, stride=stride),
             nn.ReLU(),
@@ -107,3 +134,15 @@ def _convolution(inputs: int, outputs: int, size: int = 3, *, stride: int = 1) -
         nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False),  # the norm has a bias of its own
         nn.BatchNorm2d(outputs),
     )
+
+
+def _pairs(stages: Sequence[Sequence[int]]) -> list[list[int]]:
+    """The stages, checked, and as a card's JSON has them."""
+    try:
+        pairs = [[channels, stride] for channels, stride in stages]
+        sensible = min(min(pair) for pair in pairs) >= 1
+    except (TypeError, ValueError):  # no pairs, or none at all
+        sensible = False
+    if not sensible:
+        raise DataError(f"`stages` are (channels, stride) pairs of 1 or more, as ((64, 2), (128, 1)); got {stages!r}.")
+    return pairs

@@ -1,7 +1,9 @@
 """Which triplets of a batch to learn from.
 
-A miner takes labels (from chapter 03 on also distances) and returns three index tensors: anchors, positives, negatives.
-It knows nothing of pictures or models. What to do with the triplets is the business of `fashionnb.losses`.
+A miner takes labels, and all but the first also the distances between the items of the batch, for example those of
+`fashionnb.losses.pairwise_distances`. It returns three index tensors: anchors, positives, negatives. It knows nothing
+of pictures or models, and no gradient flows through it. What to do with the triplets is the business of
+`fashionnb.losses`.
 """
 
 import torch
@@ -9,8 +11,13 @@ from torch import Tensor
 
 from fashionnb.errors import DataError
 
+Triplets = tuple[Tensor, Tensor, Tensor]
 
-def random_triplets(labels: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+# Random directions of a high dimension lie about √2 apart; with the authors' margins the loss is 0 from here on.
+FAR = 1.4
+
+
+def random_triplets(labels: Tensor, generator: torch.Generator | None = None) -> Triplets:
     """For each item a random positive (never itself) and a random negative.
 
     Introduced in chapter 02. Schroff, Kalenichenko & Philbin 2015, "FaceNet", section 3.
@@ -29,12 +36,171 @@ def random_triplets(labels: Tensor, generator: torch.Generator | None = None) ->
     ------
     DataError : `labels` is empty or not one-dimensional.
     """
+    positive, negative = _alike_and_other(labels)
+    anchors = _usable(positive, negative)
+    return anchors, _one_of(positive[anchors], generator), _one_of(negative[anchors], generator)
+
+
+def batch_hard(distances: Tensor, labels: Tensor) -> Triplets:
+    """For each item its farthest positive and its nearest negative.
+
+    Introduced in chapter 03. Hermans, Beyer & Leibe 2017, "In Defense of the Triplet Loss", eq. 5.
+
+    Parameters
+    ----------
+    distances : (n, n) float, from each item to each; any unit, only the order matters.
+    labels : (n,) int.
+
+    Returns
+    -------
+    anchors, positives, negatives : (m,) int64 each, m <= n. An item without a positive (a singleton class) or without
+        a negative (a one-class batch) is no anchor; ties go to the lower index.
+
+    Raises
+    ------
+    DataError : the shapes disagree, the batch is empty, or a distance is NaN or infinite.
+    """
+    distances, positive, negative = _checked(distances, labels)
+    farthest = distances.masked_fill(~positive, -torch.inf).argmax(1)
+    nearest = distances.masked_fill(~negative, torch.inf).argmin(1)
+    anchors = _usable(positive, negative)
+    return anchors, farthest[anchors], nearest[anchors]
+
+
+def semi_hard(distances: Tensor, labels: Tensor) -> Triplets:
+    """For each pair of anchor and positive the nearest of the negatives that are farther than the positive.
+
+    Introduced in chapter 03. Schroff, Kalenichenko & Philbin 2015, "FaceNet", eq. 4. Where no negative is farther, the
+    farthest of all is taken, as is usual: left out, just the pairs that are most wrong would never be learned. There
+    is no margin here, since a negative beyond it has a loss of 0 anyway.
+
+    Parameters
+    ----------
+    distances : (n, n) float, from each item to each; any unit, only the order matters.
+    labels : (n,) int.
+
+    Returns
+    -------
+    anchors, positives, negatives : (m,) int64 each, one triplet for each ordered pair of one class, m < n². Items of a
+        singleton class or of a one-class batch are no anchors; ties go to the lower index. Memory grows with n².
+
+    Raises
+    ------
+    DataError : the shapes disagree, the batch is empty, or a distance is NaN or infinite.
+    """
+    distances, positive, negative = _checked(distances, labels)
+    ascending, items = distances.masked_fill(~negative, torch.inf).sort(dim=1, stable=True)
+    next_farther = torch.searchsorted(ascending, distances, right=True)
+    farthest = torch.searchsorted(ascending, distances.masked_fill(~negative, -torch.inf).amax(1, keepdim=True))
+    chosen = items.gather(1, torch.minimum(next_farther, farthest))
+    anchors, positives = (positive & negative.any(1, keepdim=True)).nonzero(as_tuple=True)
+    return anchors, positives, chosen[anchors, positives]
+
+
+def batch_all(distances: Tensor, labels: Tensor, margin: float = 0.2) -> Triplets:
+    """List every triplet whose loss is above 0.
+
+    Introduced in chapter 03. Hermans, Beyer & Leibe 2017, "In Defense of the Triplet Loss", eq. 6. Good for looking at
+    small batches: with n items in c equal classes it takes some 10 n³/c bytes and 24 more for each triplet it lists,
+    gigabytes for 1,024 items. To train on all triplets use `fashionnb.losses.batch_all_triplets`, which lists none.
+
+    Parameters
+    ----------
+    distances : (n, n) float, from each item to each, in the unit of the margin.
+    labels : (n,) int.
+    margin : the loss of a triplet is max(0, d(a, p) - d(a, n) + margin).
+
+    Returns
+    -------
+    anchors, positives, negatives : (m,) int64 each, in the order of the anchors, then of the positives and negatives.
+
+    Raises
+    ------
+    DataError : the shapes disagree, the batch is empty, a distance is NaN or infinite, or the margin is no distance.
+    """
+    distances, positive, negative = _checked(distances, labels)
+    if isinstance(margin, str) or not 0 <= margin < torch.inf:
+        raise DataError(f"margin is {margin!r}, it must be a distance such as 0.2.")
+    anchors, positives = positive.nonzero(as_tuple=True)
+    gap = distances[anchors, positives][:, None] - distances[anchors]
+    pair, negatives = (negative[anchors] & (gap + margin > 0)).nonzero(as_tuple=True)
+    return anchors[pair], positives[pair], negatives
+
+
+def distance_weighted(
+    distances: Tensor, labels: Tensor, dimensions: int, generator: torch.Generator | None = None, cutoff: float = 0.5
+) -> Triplets:
+    """For each item a random positive, and a random negative drawn so that every distance has the same chance.
+
+    Introduced in chapter 03. Wu, Manmatha, Smola & Krähenbühl 2017, "Sampling Matters in Deep Embedding Learning",
+    section 4. On the unit sphere of d dimensions a random item lies at distance D with a density proportional to
+    D^(d-2) (1 - D²/4)^((d-3)/2); each negative is weighted with the inverse of that. Distances below `cutoff` weigh as
+    much as `cutoff`, so that the few nearest, often mislabelled, do not take it all. Those above 1.4 weigh as little
+    as 1.4 (the authors' program never draws these; here an anchor with only far negatives keeps one).
+
+    Parameters
+    ----------
+    distances : (n, n) float, Euclidean, not squared, between vectors of length 1.
+    labels : (n,) int.
+    dimensions : d, of the embeddings, at least 2.
+    generator : the source of randomness, on the CPU; without one torch's own.
+    cutoff : a distance above 0 and below 1.4.
+
+    Returns
+    -------
+    anchors, positives, negatives : (m,) int64 each, m <= n. An item without a positive (a singleton class) or without
+        a negative (a one-class batch) is no anchor.
+
+    Raises
+    ------
+    DataError : the shapes disagree, the batch is empty, a distance is NaN, negative or above 2, or `dimensions` or
+        `cutoff` is out of its range.
+    """
+    distances, positive, negative = _checked(distances, labels)
+    if distances.min() < 0 or distances.max() > 2.02:
+        raise DataError(
+            f"Between vectors of length 1 distances run from 0 to 2, got {distances.min():.3g} to "
+            f"{distances.max():.3g}. Normalise the embeddings, and do not square the distances."
+        )
+    if dimensions < 2 or not 0 < cutoff < FAR:
+        raise DataError(
+            f"distance_weighted wants dimensions of at least 2 and a cutoff between 0 and {FAR}, "
+            f"got {dimensions} and {cutoff}."
+        )
+    d, near = dimensions, distances.clamp(cutoff, FAR)
+    log_weights = (2 - d) * near.log() - (d - 3) / 2 * (1 - near.square() / 4).log()
+    # Each negative waits a random time, on average 1 / weight; the first to come is drawn. Logarithms never overflow.
+    log_times = torch.empty(distances.shape).exponential_(generator=generator).log().to(distances.device) - log_weights
+    anchors = _usable(positive, negative)
+    first = log_times.masked_fill(~negative, torch.inf).argmin(1)
+    return anchors, _one_of(positive[anchors], generator), first[anchors]
+
+
+def _alike_and_other(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """For each item which are its positives (itself is none) and which its negatives, (n, n) bool each."""
     if labels.dim() != 1 or not len(labels):
-        raise DataError(f"random_triplets wants labels of shape (n,) with n at least 1, got {tuple(labels.shape)}.")
+        raise DataError(f"A miner wants labels of shape (n,) with n at least 1, got {tuple(labels.shape)}.")
     same = labels[:, None] == labels[None, :]
-    positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    anchors = (positive.any(1) & ~same.all(1)).nonzero(as_tuple=True)[0]
-    return anchors, _one_of(positive[anchors], generator), _one_of(~same[anchors], generator)
+    return same.clone().fill_diagonal_(False), ~same
+
+
+def _checked(distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The distances, at least float32 and without gradient, and who is positive and negative to whom."""
+    positive, negative = _alike_and_other(labels)
+    if distances.shape != positive.shape:
+        raise DataError(
+            f"Expected distances of shape (n, n) for n labels, got {tuple(distances.shape)} for {len(labels)}. "
+            "Use pairwise_distances(embeddings)."
+        )
+    if not distances.isfinite().all():
+        row = int((~distances.isfinite()).any(1).nonzero()[0, 0])
+        raise DataError(f"distances: row {row} holds NaN or infinity. Look at the embeddings they were measured on.")
+    return distances.detach().to(torch.promote_types(distances.dtype, torch.float32)), positive, negative
+
+
+def _usable(positive: Tensor, negative: Tensor) -> Tensor:
+    """The items that have both a positive and a negative, (m,) int64."""
+    return (positive.any(1) & negative.any(1)).nonzero(as_tuple=True)[0]
 
 
 def _one_of(allowed: Tensor, generator: torch.Generator | None) -> Tensor:

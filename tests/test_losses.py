@@ -1,22 +1,92 @@
-"""Losses against their definitions in plain Python, against torch's own, and at the places where gradients break."""
+"""Losses against their definitions in plain Python, against torch's own and those of pytorch-metric-learning, and at
+the places where gradients break."""
 
 import math
+from itertools import combinations
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytorch_metric_learning import losses as theirs
+from pytorch_metric_learning import miners as their_miners
+from pytorch_metric_learning.distances import LpDistance
+from pytorch_metric_learning.reducers import AvgNonZeroReducer, DoNothingReducer, MeanReducer
 
 from fashionnb.errors import DataError
-from fashionnb.losses import pairwise_distances, triplet_margin
+from fashionnb.losses import (
+    batch_all_triplets,
+    contrastive,
+    multi_task,
+    pairwise_distances,
+    spread,
+    supervised_contrastive,
+    triplet_margin,
+)
+from fashionnb.miners import batch_all, batch_hard, semi_hard
+
+KINDS = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
+OF_A_BATCH = {
+    "batch-hard": lambda z, y: triplet_margin(*(z[side] for side in batch_hard(pairwise_distances(z), y))),
+    "soft": lambda z, y: triplet_margin(*(z[side] for side in batch_hard(pairwise_distances(z), y)), margin="soft"),
+    "batch-all": lambda z, y: batch_all_triplets(pairwise_distances(z), y),
+    "contrastive": lambda z, y: contrastive(pairwise_distances(z), y),
+    "supervised contrastive": supervised_contrastive,
+}
 
 
 def triplet_by_definition(anchor, positive, negative, margin, reduce):
+    gaps = [math.dist(a, p) - math.dist(a, n) for a, p, n in zip(anchor, positive, negative, strict=True)]
+    losses = [math.log(1 + math.exp(gap)) if margin == "soft" else max(0.0, gap + margin) for gap in gaps]
+    counted = losses if reduce == "mean" else [loss for loss in losses if loss > 0]
+    return sum(counted) / len(counted) if counted else 0.0
+
+
+def batch_all_by_definition(d, labels, margin, reduce):
+    everyone = range(len(labels))
     losses = [
-        max(0.0, math.dist(a, p) - math.dist(a, n) + margin) for a, p, n in zip(anchor, positive, negative, strict=True)
+        max(0.0, d[a][p] - d[a][n] + margin)
+        for a in everyone
+        for p in everyone
+        for n in everyone
+        if a != p and labels[a] == labels[p] != labels[n]
     ]
     counted = losses if reduce == "mean" else [loss for loss in losses if loss > 0]
     return sum(counted) / len(counted) if counted else 0.0
+
+
+def contrastive_by_definition(d, labels, margin):
+    losses = [
+        d[i][j] ** 2 if labels[i] == labels[j] else max(0.0, margin - d[i][j]) ** 2
+        for i, j in combinations(range(len(labels)), 2)
+    ]
+    return sum(losses) / len(losses) if losses else 0.0
+
+
+def supervised_contrastive_by_definition(z, labels, temperature):
+    everyone, each = range(len(labels)), []
+    for i in everyone:
+        similarity = [sum(x * y for x, y in zip(z[i], z[j], strict=True)) / temperature for j in everyone]
+        others = sum(math.exp(similarity[j]) for j in everyone if j != i)
+        positives = [j for j in everyone if j != i and labels[j] == labels[i]]
+        if positives:
+            each.append(-sum(math.log(math.exp(similarity[p]) / others) for p in positives) / len(positives))
+    return sum(each) / len(each) if each else 0.0
+
+
+@st.composite
+def batches(draw):
+    """Vectors of length 1 in eight directions (duplicates, all identical), and labels (singletons, one class)."""
+    n = draw(st.integers(1, 9))
+    angles = torch.tensor(draw(st.lists(st.integers(0, draw(st.integers(0, 7))), min_size=n, max_size=n))) * math.pi / 4
+    labels = draw(st.lists(st.integers(0, draw(st.integers(0, 3))), min_size=n, max_size=n))
+    return torch.stack([angles.cos(), angles.sin()], dim=1).double(), torch.tensor(labels)
+
+
+def space(n=40, d=8, classes=6, seed=0, kind=torch.float64):
+    """One class is a singleton."""
+    z = torch.nn.functional.normalize(normal(n, d, seed=seed, dtype=torch.float64)).to(kind)
+    return z.requires_grad_(), torch.tensor([classes, *(i % classes for i in range(1, n))])
 
 
 @st.composite
@@ -34,8 +104,9 @@ def normal(*shape, seed=0, **options):
 
 # A margin of 0.2137 keeps every loss off 0 by far more than the 1e-6 under the root, so "above 0" has one answer.
 @settings(deadline=None)
-@given(triplets(), st.sampled_from([0.2137, 1.2137]), st.sampled_from(["mean", "nonzero"]))
-def test_triplet_margin_is_the_definition(sides, margin, reduce):
+@given(triplets(), st.sampled_from([(0.2137, "mean"), (0.2137, "nonzero"), (1.2137, "nonzero"), ("soft", "mean")]))
+def test_triplet_margin_is_the_definition(sides, options):
+    margin, reduce = options
     expected = triplet_by_definition(*(side.tolist() for side in sides), margin, reduce)
     assert triplet_margin(*sides, margin, reduce).item() == pytest.approx(expected, abs=3e-6)
 
@@ -56,7 +127,7 @@ def test_gradients_are_those_of_the_numbers(reduce):
 
 
 @pytest.mark.parametrize("reduce", ["mean", "nonzero"])
-@pytest.mark.parametrize("kind", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", KINDS)
 def test_identical_images_give_finite_gradients(kind, reduce):
     """Where anchor, positive and negative are one picture, the loss is the margin and nothing is pulled."""
     sides = [torch.full((4, 8), 0.35, dtype=kind, requires_grad=True) for _ in range(3)]
@@ -104,7 +175,7 @@ def test_gradients_of_pairwise_distances(squared):
     assert torch.autograd.gradcheck(lambda a, b: pairwise_distances(a, b, squared), sides)
 
 
-@pytest.mark.parametrize("kind", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("different", [1, 16])
 def test_duplicates_in_a_batch_do_not_disturb_each_other(kind, different):
     """Rounding in the matrix product, times the steep root at 0, must not become a gradient."""
@@ -131,6 +202,14 @@ def test_a_nearly_collapsed_batch_still_has_its_distances():
         (((4, 2), (4, 3), (4, 2)), {}, "one dimension d"),
         (((4,), (4,), (4,)), {}, r"Expected embeddings \(n, d\)"),
         (((4, 2), (4, 2), (4, 2)), {"reduce": "sum"}, "no reduce='sum'. Use 'mean' or 'nonzero'"),
+        (((4, 2), (4, 2), (4, 2)), {"margin": "soft", "reduce": "nonzero"}, "no loss is 0: use reduce='mean'"),
+        (
+            ((4, 2), (4, 2), (4, 2)),
+            {"margin": "hard"},
+            "margin is 'hard', it must be a distance such as 0.2, or 'soft'",
+        ),
+        (((4, 2), (4, 2), (4, 2)), {"margin": math.nan}, "margin is nan"),
+        (((4, 2), (4, 2), (4, 2)), {"margin": -0.1}, "margin is -0.1"),
     ],
 )
 def test_bad_triplets(shapes, options, phrase):
@@ -152,3 +231,265 @@ def test_bad_input_of_pairwise_distances():
         pairwise_distances(torch.zeros(2, 3), torch.zeros(2, 4))
     with pytest.raises(DataError, match="a: row 0 holds NaN"):
         pairwise_distances(torch.full((1, 2), math.nan))
+
+
+# Distances of the eight directions differ by far more than rounding, and so do they from each other and the margins.
+@settings(deadline=None)
+@given(batches(), st.sampled_from([0.2137, 0.9, 5.0]), st.sampled_from(["mean", "nonzero"]))
+def test_batch_all_triplets_is_the_sum_over_all(batch, margin, reduce):
+    z, y = batch
+    distances = pairwise_distances(z)
+    expected = batch_all_by_definition(distances.tolist(), y.tolist(), margin, reduce)
+    assert batch_all_triplets(distances, y, margin, reduce).item() == pytest.approx(expected, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**31), st.sampled_from([0.0, 0.25, 1.0]), st.sampled_from(["mean", "nonzero"]))
+def test_a_triplet_exactly_on_the_margin_is_not_counted(seed, margin, reduce):
+    """Distances on quarters, so that many losses are exactly 0."""
+    generator = torch.Generator().manual_seed(seed)
+    distances = torch.randint(0, 9, (10, 10), generator=generator).double() / 4
+    y = torch.randint(0, 3, (10,), generator=generator)
+    expected = batch_all_by_definition(distances.tolist(), y.tolist(), margin, reduce)
+    assert batch_all_triplets(distances, y, margin, reduce).item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.2, 3.0])
+@pytest.mark.parametrize("classes", [1, 2, 39, 8])
+def test_gradients_of_batch_all_triplets_are_those_of_the_list(margin, classes):
+    z, y = space(classes=classes)
+    ours = batch_all_triplets(pairwise_distances(z), y, margin)
+    one_by_one = triplet_margin(*(z[side] for side in batch_all(pairwise_distances(z), y, margin)), margin, "nonzero")
+    torch.testing.assert_close(ours, one_by_one)
+    gradients = (torch.autograd.grad(loss, z)[0] for loss in (ours, one_by_one))
+    torch.testing.assert_close(*gradients)
+
+
+@settings(deadline=None)
+@given(batches(), st.sampled_from([0.5, 1.0, 3.0]))
+def test_contrastive_is_the_definition(batch, margin):
+    z, y = batch
+    distances = pairwise_distances(z)
+    expected = contrastive_by_definition(distances.tolist(), y.tolist(), margin)
+    assert contrastive(distances, y, margin).item() == pytest.approx(expected, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(batches(), st.sampled_from([0.05, 0.1, 1.0]))
+def test_supervised_contrastive_is_the_definition(batch, temperature):
+    z, y = batch
+    expected = supervised_contrastive_by_definition(z.tolist(), y.tolist(), temperature)
+    assert supervised_contrastive(z, y, temperature).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_with_one_positive_each_supervised_contrastive_is_info_nce():
+    one, other = (torch.nn.functional.normalize(normal(6, 4, seed=seed)) for seed in (0, 1))
+    z = torch.cat([one, other])
+    logits = (z @ z.T / 0.1).fill_diagonal_(-math.inf)
+    expected = torch.nn.functional.cross_entropy(logits, torch.arange(12).roll(6))
+    torch.testing.assert_close(supervised_contrastive(z, torch.arange(6).repeat(2)), expected)
+
+
+@settings(deadline=None)
+@given(batches(), st.sampled_from(KINDS), st.sampled_from(sorted(OF_A_BATCH)))
+def test_any_batch_in_any_precision_gives_a_finite_loss_and_finite_gradients(batch, kind, name):
+    z, y = batch[0].to(kind).requires_grad_(), batch[1]
+    loss = OF_A_BATCH[name](z, y)
+    loss.backward()
+    assert loss.dtype == torch.promote_types(kind, torch.float32)
+    assert loss.isfinite()
+    assert z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", OF_A_BATCH)
+def test_half_precision_loses_no_more_than_its_rounding(name):
+    z, y = space(kind=torch.bfloat16)
+    assert OF_A_BATCH[name](z, y).item() == pytest.approx(OF_A_BATCH[name](z.double(), y).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [batch_all_triplets, contrastive, lambda x, y: multi_task(torch.zeros(()), x, y)[0]])
+def test_half_precision_distances_and_logits_are_summed_in_float32(loss):
+    z, y = space(classes=9)
+    x = pairwise_distances(z).detach().bfloat16()
+    assert loss(x, y).item() == pytest.approx(loss(x.double(), y).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("loss", "value"),
+    [("batch-hard", 0.2), ("soft", math.log(2)), ("batch-all", 0.2), ("supervised contrastive", math.log(11))],
+)
+def test_what_a_loss_is_where_everything_has_collapsed(loss, value):
+    """Chapter 03 shows it: nothing is pulled anywhere, and the loss stands at a known number."""
+    z, y = torch.full((12, 16), 0.25, requires_grad=True), torch.arange(12) % 3
+    collapsed = OF_A_BATCH[loss](z, y)
+    collapsed.backward()
+    assert collapsed.item() == pytest.approx(value, abs=1e-6)
+    torch.testing.assert_close(z.grad, torch.zeros_like(z))
+
+
+@pytest.mark.parametrize("name", OF_A_BATCH)
+def test_gradients_of_a_batch(name):
+    z, y = space(n=8, d=3, classes=2)
+    # The length is checked, not a part of the function: a step of 1e-6 stays within its tolerance.
+    assert torch.autograd.gradcheck(lambda z: OF_A_BATCH[name](z, y), z)
+
+
+def agree(z, ours, other):
+    """The same number and the same gradient, to 1e-5."""
+    torch.testing.assert_close(ours, other, rtol=1e-5, atol=1e-5)
+    gradients = (torch.autograd.grad(loss, z)[0] for loss in (ours, other))
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-5)
+
+
+# Theirs normalises unless told, has a margin of 0.05, and takes the mean over losses above 0 (AvgNonZeroReducer).
+EUCLIDEAN = {"distance": LpDistance(normalize_embeddings=False)}
+REDUCERS = {"mean": MeanReducer, "nonzero": AvgNonZeroReducer}
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32])
+@pytest.mark.parametrize("reduce", REDUCERS)
+def test_pytorch_metric_learning_agrees_on_batch_hard(reduce, kind):
+    z, y = space(kind=kind)
+    ours = triplet_margin(*(z[side] for side in batch_hard(pairwise_distances(z), y)), 0.2, reduce)
+    loss = theirs.TripletMarginLoss(margin=0.2, reducer=REDUCERS[reduce](), **EUCLIDEAN)
+    agree(z, ours, loss(z, y, their_miners.BatchHardMiner(**EUCLIDEAN)(z, y)))
+
+
+@pytest.mark.parametrize("reduce", REDUCERS)
+def test_pytorch_metric_learning_agrees_on_semi_hard_triplets(reduce):
+    """Theirs lists all semi-hard triplets of a pair, ours the nearest: given the same ones, the losses are equal."""
+    z, y = space()
+    triplets = semi_hard(pairwise_distances(z), y)
+    loss = theirs.TripletMarginLoss(margin=0.2, reducer=REDUCERS[reduce](), **EUCLIDEAN)
+    agree(z, triplet_margin(*(z[side] for side in triplets), 0.2, reduce), loss(z, y, triplets))
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32])
+@pytest.mark.parametrize("margin", [0.05, 0.2, 1.0])
+@pytest.mark.parametrize("reduce", REDUCERS)
+def test_pytorch_metric_learning_agrees_on_batch_all(reduce, margin, kind):
+    """Theirs takes all triplets where it is given none."""
+    z, y = space(kind=kind)
+    loss = theirs.TripletMarginLoss(margin=margin, reducer=REDUCERS[reduce](), **EUCLIDEAN)
+    agree(z, batch_all_triplets(pairwise_distances(z), y, margin, reduce), loss(z, y))
+
+
+def test_pytorch_metric_learning_agrees_on_the_soft_margin():
+    """Theirs adds its margin inside the softplus, so it must be 0."""
+    z, y = space()
+    loss = theirs.TripletMarginLoss(margin=0, smooth_loss=True, reducer=MeanReducer(), **EUCLIDEAN)
+    agree(z, OF_A_BATCH["soft"](z, y), loss(z, y, their_miners.BatchHardMiner(**EUCLIDEAN)(z, y)))
+
+
+def test_pytorch_metric_learning_agrees_on_contrastive():
+    """Theirs squares nothing, and adds the means of both kinds of pair: so its losses pair by pair, each pair twice."""
+    z, y = space()
+    loss = theirs.ContrastiveLoss(pos_margin=0, neg_margin=1.2, reducer=DoNothingReducer(), **EUCLIDEAN)
+    pairs = torch.cat([kind["losses"] for kind in loss(z, y).values()])
+    agree(z, contrastive(pairwise_distances(z), y, 1.2), pairs.square().mean())
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.1, 1.0])
+def test_pytorch_metric_learning_agrees_on_supervised_contrastive(temperature):
+    """Theirs normalises: of length 1 already, only the gradient along the vector differs, which normalising removes."""
+    z, y = space()
+    unit = torch.nn.functional.normalize(z)
+    agree(z, supervised_contrastive(unit, y, temperature), theirs.SupConLoss(temperature)(z, y))
+
+
+@settings(deadline=None)
+@given(batches(), st.sampled_from(KINDS))
+def test_spread_is_the_definition(batch, kind):
+    z = batch[0].to(kind)
+    rows = z.tolist()
+    mean = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+    expected = (sum(math.dist(row, mean) ** 2 for row in rows) / len(rows)) ** 0.5
+    assert spread(z.requires_grad_()) == pytest.approx(expected, abs=1e-6)
+
+
+def test_spread_runs_from_a_point_to_the_whole_sphere():
+    assert spread(torch.full((9, 16), 0.25)) == 0
+    assert spread(torch.cat([torch.eye(4), -torch.eye(4)])) == 1
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_multi_task_is_the_definition(smoothing):
+    logits, labels, metric = normal(5, 3, dtype=torch.float64), [0, 2, 1, 1, 0], torch.tensor(0.7)
+    entropies = []
+    for row, label in zip(logits.tolist(), labels, strict=True):
+        logs = [x - math.log(sum(map(math.exp, row))) for x in row]
+        entropies.append(-(1 - smoothing) * logs[label] - smoothing * sum(logs) / 3)
+    entropy = sum(entropies) / 5
+    loss, numbers = multi_task(metric, logits, torch.tensor(labels), 0.3, smoothing)
+    assert loss.item() == pytest.approx(entropy + 0.3 * 0.7)
+    assert numbers == {"cross entropy": pytest.approx(entropy), "metric": pytest.approx(0.7)}
+
+
+def test_multi_task_teaches_both():
+    z, logits = (normal(6, 3, seed=seed).bfloat16().requires_grad_() for seed in (0, 1))
+    y = torch.arange(6) % 3
+    loss, _ = multi_task(contrastive(pairwise_distances(z), y), logits, y)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert all(x.grad.isfinite().all() and x.grad.any() for x in (z, logits))
+
+
+@pytest.mark.parametrize("loss", [batch_all_triplets, contrastive])
+def test_bad_distances_are_refused(loss):
+    y = torch.tensor([0, 0, 1])
+    for distances, labels in [(torch.zeros(3, 2), y), (torch.zeros(0, 0), y[:0]), (torch.zeros(3, 3), y[:, None])]:
+        with pytest.raises(DataError, match=r"Expected labels \(n,\) of at least one item and distances \(n, n\)"):
+            loss(distances, labels)
+    for value in (math.nan, math.inf):
+        with pytest.raises(DataError, match="distances: row 0 holds NaN or infinity"):
+            loss(torch.full((3, 3), value), y)
+    for margin in ("soft", math.nan, -1):
+        with pytest.raises(DataError, match="it must be a distance such as"):
+            loss(torch.zeros(3, 3), y, margin)
+
+
+def test_an_unknown_reducer_of_batch_all_is_refused():
+    with pytest.raises(DataError, match="no reduce='sum'"):
+        batch_all_triplets(torch.zeros(3, 3), torch.tensor([0, 0, 1]), reduce="sum")
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "options", "phrase"),
+    [
+        (
+            torch.eye(3) * torch.tensor([[1.0], [1.5], [1.0]]),
+            {},
+            r"row 1 has length 1.5, it must be 1. Use .*normalize",
+        ),
+        (torch.full((3, 2), math.nan), {}, "embeddings: row 0 holds NaN"),
+        (torch.eye(4), {}, r"got labels \(3,\)"),
+        (torch.eye(3), {"temperature": 0}, "temperature is 0, it must be above 0"),
+        (torch.eye(3), {"temperature": math.nan}, "temperature is nan"),
+    ],
+)
+def test_bad_input_of_supervised_contrastive(embeddings, options, phrase):
+    with pytest.raises(DataError, match=phrase):
+        supervised_contrastive(embeddings, torch.tensor([0, 0, 1]), **options)
+
+
+def test_bad_input_of_spread():
+    with pytest.raises(DataError, match="spread of no embeddings"):
+        spread(torch.zeros(0, 3))
+    with pytest.raises(DataError, match="embeddings: row 0 holds NaN"):
+        spread(torch.full((2, 3), math.nan))
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "options", "phrase"),
+    [
+        (torch.zeros(2, 3), torch.tensor([0, 3]), {}, r"from 0 to 2, and at least one; got shape \(2,\), \[0, 3\]"),
+        (torch.zeros(2, 3), torch.tensor([0, -1]), {}, "from 0 to 2"),
+        (torch.zeros(2, 3), torch.tensor([0, 1, 2]), {}, r"want labels of shape \(2,\)"),
+        (torch.zeros(0, 3), torch.tensor([], dtype=torch.int64), {}, "at least one"),
+        (torch.full((2, 3), math.nan), torch.tensor([0, 1]), {}, "logits: row 0 holds NaN"),
+        (torch.zeros(2, 3), torch.tensor([0, 1]), {"smoothing": 1.5}, "smoothing is 1.5, it must be a share"),
+    ],
+)
+def test_bad_input_of_multi_task(logits, labels, options, phrase):
+    with pytest.raises(DataError, match=phrase):
+        multi_task(torch.tensor(0.0), logits, labels, **options)

@@ -2,6 +2,7 @@
 
 `save` writes a folder with `model.safetensors` and `card.json`, `load` builds the model again and refuses what does not
 fit. Nothing is ever unpickled, so a checkpoint from a stranger can be looked at without running their code.
+`published` finds the models that come with the book.
 How a *training run* is saved and taken up again is in `fashionnb.resuming`.
 """
 
@@ -130,6 +131,26 @@ def read_card(folder: Path | str) -> Card:
         return Card.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ModelMismatch(f"{path}: {_what_is_wrong(error)}") from error
+
+
+def published(name: str) -> Path:
+    """The folder of a model that came with the book, for `load`. Introduced in chapter 04.
+
+    In a checkout these are the folders of ``book/checkpoints``; an installed package brings them along.
+
+    Raises
+    ------
+    DataNotFound : no model of this name came with it.
+    """
+    package = Path(fashionnb.__file__).parent
+    homes = (package.parent / "book" / "checkpoints", package / "published")  # pyproject.toml copies one to the other
+    there = {card.parent.name: card.parent for home in homes for card in home.glob(f"*/{CARD}")}
+    if name not in there:
+        raise DataNotFound(
+            f"No model {name!r} came with fashionnb; there is: {', '.join(sorted(there)) or 'none'}. Install fashionnb "
+            "again, or take a whole checkout; `fashionnb run 03 --profile full` trains style2vec anew."
+        )
+    return there[name]
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:

@@ -29,7 +29,7 @@ API_GROUPS = {
     "data": ("Data", ("data",)),
     "models": ("Models", ("models",)),
     "losses": ("Losses and miners", ("losses", "miners")),
-    "training": ("Training, checkpoints and embeddings", ("training", "checkpoints", "embed", "export")),
+    "training": ("Training, checkpoints and embeddings", ("training", "augment", "checkpoints", "embed", "export")),
     "evaluation": ("Evaluation", ("evaluation",)),
     "search": ("Search", ("search", "analyse")),
     "figures": ("Figures and results", ("plots", "explorer", "listing", "results", "rows")),

@@ -13,6 +13,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Patch
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
@@ -20,6 +21,7 @@ from scipy.spatial.distance import cdist
 # Okabe and Ito's colours as seaborn orders them: ten classes that stay apart for colour-blind readers.
 PALETTE = sns.color_palette("colorblind", 10)
 HIT, MISS = "#0173b2", "#de8f05"  # blue and orange, also told apart by a cross on the misses
+BOOK_SCRIPT = "../assets/plotly.min.js"  # where a published chapter finds plotly's script
 
 
 def new(rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 3.2), **options) -> tuple[Figure, np.ndarray]:
@@ -176,6 +178,20 @@ def neighbours(queries: np.ndarray, found: np.ndarray, hits: np.ndarray, titles:
     return fig
 
 
+def ruler(ax: Axes, distances: np.ndarray, pictures: np.ndarray, shown: int = 60, rows: int = 4) -> None:
+    """Lay garments along a ruler, each at its distance. distances : (n,). Introduced in chapter 03.
+
+    pictures : (n, height, width, channels). shown : how many at most, taken evenly from the nearest to the farthest.
+    """
+    order = np.argsort(distances, kind="stable")
+    for place, i in enumerate(order[np.linspace(0, len(order) - 1, min(shown, len(order))).astype(int)]):
+        picture = pictures[i]
+        grey = {"cmap": "gray"} if picture.shape[-1] == 1 else {}
+        image = OffsetImage(picture.squeeze(), zoom=22 / picture.shape[0], **grey)
+        ax.add_artist(AnnotationBbox(image, (distances[i], place % rows), frameon=False, pad=0))
+    ax.set(xlim=(0, 1.05 * distances.max()), ylim=(rows - 0.4, -0.6), yticks=[])
+
+
 def show(ax: Axes, picture: np.ndarray) -> None:
     """One picture on an axis. picture : (height, width, channels), channels 1 or 3."""
     if picture.shape[-1] == 1:
@@ -191,8 +207,8 @@ def use_book_renderer() -> None:
 
     class BookRenderer(MimetypeRenderer):
         def to_mimebundle(self, fig_dict: dict) -> dict:
-            script = "../assets/plotly.min.js"
-            return {"text/html": pio.to_html(fig_dict, full_html=False, include_mathjax=False, include_plotlyjs=script)}
+            html = pio.to_html(fig_dict, full_html=False, include_mathjax=False, include_plotlyjs=BOOK_SCRIPT)
+            return {"text/html": html}
 
     pio.renderers["book"] = BookRenderer()
     pio.renderers.default = "book"

@@ -1,6 +1,8 @@
 """Models on disk: what is written comes back, and what does not fit is refused."""
 
 import json
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,7 +18,7 @@ from fashionnb.models.style2vec import Style2Vec
 
 @pytest.fixture
 def model():
-    return Style2Vec(dimensions=6, width=4)
+    return Style2Vec(dimensions=6, stem=4, stages=[(8, 2), (16, 2)])
 
 
 @pytest.fixture
@@ -103,7 +105,7 @@ def test_weights_of_other_shapes_are_listed_with_both(folder):
 
 
 def test_many_wrong_shapes_are_cut_short(folder):
-    edit(folder, arguments={"width": 8})
+    edit(folder, arguments={"stem": 8})
     with pytest.raises(ModelMismatch, match=r"… and \d+ more"):
         load(folder)
 
@@ -121,7 +123,7 @@ def test_no_safetensors_file(folder):
     [
         ({"architecture": "resnet"}, "no architecture 'resnet'"),
         ({"arguments": {"depth": 3}}, "cannot be built.*depth"),
-        ({"arguments": {"width": -4}}, "cannot be built"),
+        ({"arguments": {"stem": -4}}, "cannot be built"),
         ({"sha256": None}, "sha256: Field required"),
         ({"colour": "blue"}, "colour: Extra inputs"),
         ({"metrics": {"recall@1": "good"}}, "metrics.recall@1"),
@@ -151,6 +153,29 @@ def test_a_card_that_cannot_be_saved_leaves_nothing(tmp_path, model, card, phras
     with pytest.raises(ModelMismatch, match=phrase):
         save(model, tmp_path / "new", card)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("home", ["book/checkpoints", "fashionnb/published"], ids=["checkout", "installed"])
+def test_a_published_model_is_found(tmp_path, monkeypatch, model, home):
+    monkeypatch.setattr("fashionnb.__file__", str(tmp_path / "fashionnb" / "__init__.py"))
+    save(model, tmp_path / home / "small")
+    assert fingerprint(load(checkpoints.published("small"))[0]) == fingerprint(model)
+
+
+def test_a_model_that_was_not_published(tmp_path, monkeypatch, model):
+    monkeypatch.setattr("fashionnb.__file__", str(tmp_path / "fashionnb" / "__init__.py"))
+    with pytest.raises(DataNotFound, match=r"No model 'small' .*there is: none.*Install fashionnb again"):
+        checkpoints.published("small")
+    save(model, tmp_path / "book" / "checkpoints" / "large")
+    with pytest.raises(DataNotFound, match="there is: large"):
+        checkpoints.published("small")
+
+
+def test_the_wheel_brings_the_published_models_along():
+    settings = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert "book/checkpoints" in wheel["only-include"]
+    assert wheel["sources"] == {"book/checkpoints": "fashionnb/published"}
 
 
 def test_the_fingerprint_sees_weights_and_nothing_else(model):

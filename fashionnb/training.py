@@ -352,8 +352,8 @@ def _warn_of_collapse(history: list[dict[str, float]], recipe: Recipe, margin: A
         f"The embeddings collapsed in epoch {epoch}: their spread is {spread:.2g} (0: all pictures are one point, 1: "
         f"they fill the sphere), and the loss is {loss:.3f}{f': it stands at {stands[0]}' if stands else ''}. Training "
         "goes on, but seldom recovers. Try, in another folder, random or semi-hard negatives for the first epochs, "
-        f"the hardest of smaller groups, a lower learning_rate (now {recipe.learning_rate:g}){warm_up}, a margin instead "
-        "of the soft margin, or the supervised contrastive loss.",
+        f"the hardest of smaller groups, a lower learning_rate (now {recipe.learning_rate:g}){warm_up}, a margin "
+        "instead of the soft margin, or the supervised contrastive loss.",
         CollapseWarning,
         stacklevel=3,
     )

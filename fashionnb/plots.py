@@ -178,6 +178,21 @@ def neighbours(queries: np.ndarray, found: np.ndarray, hits: np.ndarray, titles:
     return fig
 
 
+def differences(ax: Axes, means: Sequence[float], spans: Sequence, names: Sequence[str]) -> None:
+    """A dot with its interval for each difference: blue above 0, orange below, hollow where 0 lies inside. Chapter 03.
+
+    means : (m,). spans : (m,) each with `low` and `high`. names : (m,), from top to bottom.
+    """
+    for y, (mean, span) in enumerate(zip(means, spans, strict=True)):
+        colour = HIT if span.low > 0 else MISS if span.high < 0 else "#777777"
+        ax.plot([span.low, span.high], [y, y], color=colour, linewidth=2)
+        ax.plot(mean, y, "o", markeredgecolor=colour, color="white" if span.low <= 0 <= span.high else colour)
+    ax.axvline(0, color="grey", linewidth=0.8)
+    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    ax.locator_params(axis="x", nbins=5)
+    sns.despine(ax=ax)
+
+
 def ruler(ax: Axes, distances: np.ndarray, pictures: np.ndarray, shown: int = 60, rows: int = 4) -> None:
     """Lay garments along a ruler, each at its distance. distances : (n,). Introduced in chapter 03.
 

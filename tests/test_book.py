@@ -149,7 +149,7 @@ FIGURES = """async () => {
     }
     for (const figure of document.querySelectorAll(".plotly-graph-div")) {
         const box = figure.querySelector(".main-svg")?.getBoundingClientRect();
-        const marks = figure.querySelector(".plot path, path.point, .plot image, .gl-canvas, .pielayer path, .main-svg image");
+        const marks = figure.querySelector(".plot path, path.point, .gl-canvas, .pielayer path, .main-svg image");
         if (!box || box.width < 100 || box.height < 100 || !marks) wrong.push("an empty plotly figure");
     }
     if (document.querySelector("mjx-merror, .MathJax_Error")) wrong.push("a formula that MathJax cannot read");

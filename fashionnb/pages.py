@@ -166,7 +166,7 @@ def _table_line(cells: list[str]) -> str:
 
 
 def _with_interval(row: Row) -> str:
-    return f"{row.value:.3f} [{row.interval.low:.3f},\N{NO-BREAK SPACE}{row.interval.high:.3f}]"
+    return row.shown(3).replace(", ", ",\N{NO-BREAK SPACE}")
 
 
 def _api_page(title: str, modules: list[str]) -> str:

@@ -317,7 +317,7 @@ def _cell(row: Row) -> str:
     """ "0.56 [0.55, 0.57]", with as many decimals as the interval can tell apart (2 to 4)."""
     half = (row.interval.high - row.interval.low) / 2
     decimals = min(4, max(2, math.ceil(-math.log10(half)))) if half > 0 else 3
-    return f"{row.value:.{decimals}f} [{row.interval.low:.{decimals}f}, {row.interval.high:.{decimals}f}]"
+    return row.shown(decimals)
 
 
 def _table(rows: list[Row], metrics: Sequence[str] | None) -> "pd.DataFrame":

@@ -108,6 +108,11 @@ class Row(_Strict):
             )
         return self
 
+    def shown(self, decimals: int) -> str:
+        """ "0.56 [0.55, 0.57]". Numbers of 100 or more are whole: "6,282 [6,182, 6,382]"."""
+        form = ",.0f" if abs(self.value) >= 100 else f".{decimals}f"
+        return f"{self.value:{form}} [{self.interval.low:{form}}, {self.interval.high:{form}}]"
+
 
 class Run(_Strict):
     """How the rows of a file came about.

@@ -95,6 +95,11 @@ def test_cells_show_what_the_interval_can_tell_apart(record, low, value, high, c
     assert record.table().loc["a", "silhouette"] == cell
 
 
+def test_large_numbers_are_whole(record):
+    record.add("a", "images_per_second", 6282.55, (6182.9, 6382.2, HOW), **ITEMS)
+    assert record.table().loc["a", "images_per_second"] == "6,283 [6,183, 6,382]"
+
+
 def test_table(record):
     record.add("pixels", "recall@1", 0.8, (0.7, 0.9, HOW), role="baseline", **ITEMS)
     record.add("ours", "mrr", 0.9, (0.8, 1.0, HOW), role="ours", **ITEMS)

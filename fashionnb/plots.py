@@ -86,7 +86,7 @@ def curves(history, panels: Mapping[str, Sequence[str]], x: str = "epoch") -> Fi
         for column, colour, mark in zip(columns, PALETTE, "osD^v", strict=False):
             ax.plot(history[x], history[column], marker=mark, color=colour, label=column, markersize=4)
         ax.set(title=title, xlabel=x)
-        ax.set_xticks(history[x] if len(history) <= 12 else np.linspace(1, len(history), 6).round())
+        ax.set_xticks(history[x] if len(history) <= 12 else np.linspace(*history[x].iloc[[0, -1]], 6).round())
         if len(columns) > 1:
             ax.legend(frameon=False)
         sns.despine(ax=ax)

@@ -54,12 +54,15 @@ COLUMNS = [
 
 
 class Recorder:
-    """Collects the rows of one chapter. Made by `start`. Introduced in chapter 01."""
+    """Collects the rows of one chapter. Made by `start`. Introduced in chapter 01.
+
+    earlier_seconds : what training that was taken up again had cost before; it counts as time of this run.
+    """
 
     def __init__(self, chapter: str, profile: Profile, seeds: Sequence[int], parameters: Mapping[str, Any]) -> None:
         self._chapter, self._profile = chapter, profile
         self._seeds, self._parameters = [int(seed) for seed in seeds], dict(parameters)
-        self._begun = time.perf_counter()
+        self._begun, self.earlier_seconds = time.perf_counter(), 0.0
         self._rows: dict[tuple, Row] = {}
 
     def add(
@@ -115,7 +118,7 @@ class Recorder:
         run = {
             "chapter": self._chapter,
             "profile": self._profile.name,
-            "seconds": round(time.perf_counter() - self._begun, 1),
+            "seconds": round(time.perf_counter() - self._begun + self.earlier_seconds, 1),
             "peak_memory_mb": machine.peak_memory_mb(),
             "hardware": machine.hardware(self._profile.device),
             "device": self._profile.device,

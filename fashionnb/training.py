@@ -120,6 +120,7 @@ def fit(
     -------
     history : one row per epoch: epoch (from 1), loss, learning_rate (its mean), further numbers of `loss`,
         seconds (without `validate`), images_per_second, and what `validate` returned. A finished run gives it at once.
+        `history.attrs["earlier_seconds"]` are those seconds that were spent before this call, by what it went on with.
 
     Raises
     ------
@@ -135,6 +136,7 @@ def fit(
     network, optimizer = accelerator.prepare(model, _adamw(model, recipe))
     identity = _identity(model, batches, recipe, steps_per_epoch, about)
     run = Run(Path(folder), model, optimizer, identity, monitor, mode, writes=accelerator.is_main_process)
+    earlier = sum(row["seconds"] for row in run.history) + run.sums.get("seconds", 0.0)
     if on_epoch and run.history:
         on_epoch(run.table())
 
@@ -171,7 +173,9 @@ def fit(
     model.eval()
     if monitor:
         run.load_best()
-    return run.table()
+    history = run.table()
+    history.attrs["earlier_seconds"] = earlier
+    return history
 
 
 def learning_rate(recipe: Recipe, done: float, scores: Sequence[float] = ()) -> float:

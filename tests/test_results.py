@@ -38,6 +38,12 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
+def test_time_that_an_interrupted_run_had_spent_counts(record):
+    record.earlier_seconds = 1_000.0
+    record.add("pixels", "recall@1", 0.8, (0.79, 0.81, HOW), role="baseline", **ITEMS)
+    assert 1_000 <= record.results().run.seconds < 1_100
+
+
 def test_what_is_saved_is_what_is_read(record):
     record.add("pixels", "recall@1", 0.8, (0.79, 0.81, HOW), role="baseline", **ITEMS)
     row = record.add(

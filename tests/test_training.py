@@ -177,6 +177,20 @@ def started(folder, settings=monitored, step=8):
     return child
 
 
+def test_a_run_taken_up_says_what_it_had_cost_before(tmp_path):
+    def stop(history):
+        if len(history) == 2:
+            raise KeyboardInterrupt
+
+    recipe = Recipe(3, 8, 0.01)
+    with pytest.raises(KeyboardInterrupt):
+        fit(net(), batches, loss, recipe, steps_per_epoch=STEPS, folder=tmp_path, progress=False, on_epoch=stop)
+    history = fit(net(), batches, loss, recipe, steps_per_epoch=STEPS, folder=tmp_path, progress=False)
+    assert 0 < history.attrs["earlier_seconds"] < history["seconds"].sum()
+    again = fit(net(), batches, loss, recipe, steps_per_epoch=STEPS, folder=tmp_path, progress=False)
+    assert again.attrs["earlier_seconds"] == pytest.approx(history["seconds"].sum())
+
+
 def test_a_killed_process_then_the_same_run_to_the_last_bit(tmp_path):
     child = started(tmp_path / "killed")
     child.kill()

@@ -29,15 +29,23 @@ METRICS: dict[str, tuple[float, float]] = {
     "trustworthiness": (0, 1),
     "knn_preservation": (0, 1),
     "accuracy": (0, 1),
+    "macro_precision": (0, 1),
+    "macro_recall": (0, 1),
     "macro_f1": (0, 1),
     "auc": (0, 1),
     "fitb": (0, 1),
     "images_per_second": (0, math.inf),
+    "queries_per_second": (0, math.inf),
+    "speedup": (0, math.inf),
+    "milliseconds": (0, math.inf),
+    "megabytes": (0, math.inf),
+    "megaflops": (0, math.inf),
+    "parameters": (0, math.inf),
 }
 """Every metric name (a pattern) and the range that its values keep to. A new metric is added here first."""
 
 # Resampling can move these away from the value itself (repeated items tighten clusters), so their interval may miss it.
-RESAMPLED = ("davies_bouldin", "calinski_harabasz", "nmi", "ami", "macro_f1")
+RESAMPLED = ("davies_bouldin", "calinski_harabasz", "nmi", "ami", "macro_precision", "macro_recall", "macro_f1")
 
 
 class _Strict(BaseModel):

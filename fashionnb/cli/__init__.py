@@ -1,0 +1,69 @@
+"""The `fashionnb` command. It only parses, calls the package and prints; each command's work is done in its module.
+
+One file for each group of commands; this one puts them together. Heavy imports are inside the commands, so that
+`fashionnb --help` answers at once.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import fashionnb
+from fashionnb.cli import chapters, data
+from fashionnb.errors import FashionNBError
+
+app = typer.Typer(
+    help="Run the chapters of the book, fetch their data, read their results, publish the site.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    add_completion=False,
+)
+for group in (chapters,):
+    app.registered_commands += group.app.registered_commands
+app.add_typer(data.app, name="data")
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status: 0, 2 after a mistake that has a message, 130 after Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = app(_join_pairs(words), prog_name="fashionnb", standalone_mode=False) or 0
+    except FashionNBError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # not typer's word for a wrong option or command
+            raise
+        if message := error.format_message():  # without a command the help is the message, and was printed
+            print(f"{message}\nTry `fashionnb --help`.", file=sys.stderr)
+        return 2
+    if status == INTERRUPTED:  # typer may have caught the KeyboardInterrupt itself, and kept only this
+        print("Interrupted. Training goes on from its last saved state when the same is run again.", file=sys.stderr)
+    return status
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(f"fashionnb {fashionnb.__version__}")
+        raise typer.Exit
+
+
+def _join_pairs(words: list[str]) -> list[str]:
+    """Turn `-p NAME VALUE` into `-p NAME=VALUE`: typer has no options that take two words and may be repeated."""
+    joined: list[str] = []
+    left = iter(words)
+    for word in left:
+        joined.append(word)
+        if word in ("-p", "--parameter"):
+            name = next(left, "")
+            value = None if "=" in name else next(left, None)
+            joined.append(name if value is None else f"{name}={value}")
+    return joined

@@ -1,0 +1,7 @@
+"""`python -m fashionnb.cli` is the command `fashionnb`."""
+
+import sys
+
+from fashionnb.cli import main
+
+sys.exit(main())

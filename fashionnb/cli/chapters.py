@@ -1,0 +1,97 @@
+"""`fashionnb run`, `results`, `publish`, `sync`: what is done with the chapters."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fashionnb.errors import RunError
+
+app = typer.Typer()
+
+Profile = Annotated[str, typer.Option("--profile", help="quick, cpu or full.", envvar="FASHIONNB_PROFILE")]
+
+
+@app.command(
+    epilog="Examples: [b]fashionnb run[/] · [b]fashionnb run 02 --profile quick[/] · "
+    "[b]fashionnb run 02 -p epochs 50 -p margin 0.3[/] · [b]fashionnb run 01 02 --jobs 2[/]"
+)
+def run(
+    chapters: Annotated[
+        list[str] | None, typer.Argument(help="Numbers (02), names (02-style2vec) or beginnings of names; none: all.")
+    ] = None,
+    profile: Profile = "cpu",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", metavar="NAME VALUE", help="Set a number of the chapter's parameters cell."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="How many chapters run at the same time.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where notebooks, models and results go, apart from the book's.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run even what has not changed.")] = False,
+) -> None:
+    """Run chapters that have changed, or whose data or code has; train with other numbers (-p)."""
+    from rich.console import Console
+
+    from fashionnb import runs
+
+    given = dict(_split_pair(pair) for pair in parameter or ())
+    outcomes = runs.run(chapters or (), profile, parameters=given, jobs=jobs, out=out, force=force)
+    Console().print(runs.report(outcomes))
+    if failed := [outcome.error for outcome in outcomes if outcome.error]:
+        raise RunError("\n\n".join(failed))
+
+
+@app.command(epilog="Examples: [b]fashionnb results[/] · [b]fashionnb results --profile full --json[/]")
+def results(
+    profile: Profile = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Print what the chapters measured."""
+    from fashionnb import results as book_results
+
+    found = book_results.load_all(profile)
+    if not found:
+        folder = book_results.results_folder() / profile
+        raise RunError(f"{folder}: no results of profile {profile}. `fashionnb run --profile {profile}` makes them.")
+    if as_json:
+        dumped = {name: one.model_dump(mode="json", by_alias=True, exclude_none=True) for name, one in found.items()}
+        print(json.dumps(dumped, indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    Console().print(book_results.as_text(found))
+
+
+@app.command(epilog="Examples: [b]fashionnb publish[/] · [b]fashionnb publish --profile quick --out site[/]")
+def publish(
+    profile: Profile = "cpu",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the site goes; else _build/site.")] = None,
+) -> None:
+    """Build the site from the chapters as they were last run."""
+    from fashionnb import publish as publishing
+
+    print(publishing.publish(profile, out).report())
+
+
+@app.command(epilog="Examples: [b]fashionnb sync[/] · [b]fashionnb sync --check[/]")
+def sync(check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if any is stale.")] = False) -> None:
+    """Make the notebooks (NN-name.ipynb) anew from their sources (NN-name.md)."""
+    from fashionnb import pairs
+    from fashionnb.runs.chapters import Book
+
+    folder = Book.find().folder
+    if not check:
+        for path in pairs.sync(folder):
+            print(path)
+    elif stale := pairs.stale(folder):
+        raise RunError("\n".join(stale))
+
+
+def _split_pair(pair: str) -> tuple[str, str]:
+    name, equals, value = pair.partition("=")
+    if not (name and equals):
+        raise RunError(f"-p takes a name and a value, for instance `-p epochs 50`; got {pair!r}.")
+    return name, value

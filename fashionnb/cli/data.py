@@ -1,0 +1,56 @@
+"""`fashionnb data`: the datasets of the book, where they are, and how to get them."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The datasets of the book: where they are, and how to get them.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="A dataset, as `fashionnb data list` calls it.")]
+
+
+@app.command("list", epilog="Example: [b]fashionnb data list[/]")
+def data_list() -> None:
+    """List the datasets: where each is on this machine and where it comes from, licence, citation, checksums."""
+    from fashionnb.data import sources
+    from fashionnb.errors import DataNotFound
+
+    for name, source in sources.SOURCES.items():
+        try:
+            here = str(sources.find(name))
+        except DataNotFound:
+            here = f"no; `fashionnb data fetch {name}`" if source.urls else f"no; by hand: {source.by_hand}"
+        print(f"{name}: {source.title}, {source.bytes / 1e6:,.0f} MB")
+        print(f"  here     {here}")
+        for addresses in source.urls.values():
+            print(f"  from     {' or '.join(addresses)}")
+        print(f"  page     {source.homepage}")
+        print(f"  licence  {source.licence}{f' ({source.terms})' if source.terms else ''}")
+        print(f"  cite     {source.citation}")
+        for file, digest in source.sha256.items():
+            print(f"  sha256   {digest}  {file}")
+
+
+@app.command("where", epilog="Example: [b]fashionnb data where fashion-mnist[/]")
+def data_where(name: Name) -> None:
+    """Print where a dataset is."""
+    from fashionnb.data import sources
+
+    print(sources.find(name))
+
+
+@app.command("fetch", epilog="Example: [b]fashionnb data fetch fashion-mnist[/]")
+def data_fetch(name: Name) -> None:
+    """Download a dataset into the cache, unless it is there; print where it is."""
+    from fashionnb.data import sources
+
+    print(sources.fetch(name))
+
+
+@app.command("check", epilog="Example: [b]fashionnb data check fashion-product-images-small[/]")
+def data_check(name: Name) -> None:
+    """Check a dataset against what is known of it: counts, checksums, formats."""
+    from fashionnb.data import sources
+
+    for finding in sources.check(name):
+        print(finding)

@@ -1,0 +1,124 @@
+"""Near duplicates: the groups are those of the definition, found one pair after the other in plain Python."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fashionnb.errors import DataError
+from fashionnb.search import duplicates
+from fashionnb.search.duplicates import near_duplicates, threshold_from
+
+GRID = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 4)), min_size=1, max_size=14)
+
+
+def distance(a, b, metric):
+    if metric == "euclidean":
+        return math.dist(a, b)
+    return 1 - sum(x * y for x, y in zip(a, b, strict=True)) / (math.hypot(*a) * math.hypot(*b))
+
+
+def groups_by_definition(points, threshold, metric):
+    """Grow each group item by item until nothing that is near enough is left outside."""
+    left, groups = list(range(len(points))), []
+    while left:
+        group = [left.pop(0)]
+        for item in group:
+            near = [other for other in left if distance(points[item], points[other], metric) <= threshold + 1e-9]
+            group += near
+            left = [other for other in left if other not in near]
+        groups.append(sorted(group))
+    groups = [group for group in groups if len(group) > 1]
+    return sorted(groups, key=lambda group: (-len(group), group[0]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(GRID, st.sampled_from([0, 0.02, 0.1, 1, 1.5]), st.sampled_from(["euclidean", "cosine"]), st.integers(8, 200))
+def test_groups_are_those_of_the_definition(points, threshold, metric, chunk_bytes):
+    table = near_duplicates(
+        np.array(points, float),
+        [f"i{n}" for n in range(len(points))],
+        threshold,
+        metric=metric,
+        chunk_bytes=chunk_bytes,
+    )
+    assert list(table.columns) == ["group", "id", "distance"]
+    found = [[int(name[1:]) for name in group["id"]] for _, group in table.groupby("group")]
+    assert found == groups_by_definition(points, threshold + 1e-9, metric)
+    for item, nearest in zip(table["id"], table["distance"], strict=True):
+        mine = points[int(item[1:])]
+        others = [distance(mine, other, metric) for n, other in enumerate(points) if f"i{n}" != item]
+        assert nearest == pytest.approx(min(others), abs=1e-7)
+
+
+def test_folding_in_between_changes_nothing(monkeypatch):
+    points = np.random.default_rng(0).integers(0, 9, (80, 2)).astype(float)
+    whole = near_duplicates(points, range(80), 1.0, metric="euclidean")
+    monkeypatch.setattr(duplicates, "MOST_PAIRS", 5)
+    folded = near_duplicates(points, range(80), 1.0, metric="euclidean", chunk_bytes=8 * 80)
+    pd.testing.assert_frame_equal(whole, folded)
+    assert len(whole)
+
+
+def test_a_chain_is_one_group_and_equal_vectors_are_at_distance_0():
+    line = np.array([[0.0], [1], [2], [9], [9]])
+    table = near_duplicates(line, list("abcde"), 1.0, metric="euclidean")
+    assert table.to_dict("list") == {"group": [0, 0, 0, 1, 1], "id": list("abcde"), "distance": [1, 1, 1, 0, 0]}
+    assert near_duplicates(line, list("abcde"), 0, metric="euclidean")["id"].tolist() == ["d", "e"]
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_nothing_is_near(n):
+    table = near_duplicates(np.eye(3)[:n], list("abc")[:n], 0.5)
+    assert list(table.columns) == ["group", "id", "distance"]
+    assert table.empty
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    GRID.filter(lambda points: len(points) > 1),
+    st.randoms(use_true_random=False),
+    st.sampled_from(["euclidean", "cosine"]),
+)
+def test_no_other_threshold_makes_fewer_mistakes(points, random, metric):
+    copies = [(x + random.choice([0, 0.1, 2]), y) for x, y in points]
+    found = threshold_from(np.array(points, float), np.array(copies, float), metric=metric)
+
+    copied = [distance(a, b, metric) for a, b in zip(points, copies, strict=True)]
+    nearest = [min(distance(a, b, metric) for j, b in enumerate(points) if i != j) for i, a in enumerate(points)]
+
+    def mistakes(threshold):
+        return sum(d > threshold for d in copied), sum(d <= threshold for d in nearest)
+
+    # Rounding may put a distance on either side of a threshold that is as good as equal to it.
+    fewest = min(sum(mistakes(d + shift)) for d in [*copied, *nearest] for shift in (-1e-6, 1e-6))
+    assert round((found.missed + found.mistaken) * len(points)) <= fewest
+    shares = [count / len(points) for count in mistakes(found.distance + 1e-9)]
+    assert shares == pytest.approx([found.missed, found.mistaken])
+
+
+def test_the_threshold_lies_between_copies_and_others():
+    items = np.array([[0.0], [10], [20]])
+    found = threshold_from(items, np.array([[0.5], [11], [22]]), metric="euclidean")
+    assert (found.distance, found.missed, found.mistaken) == (6, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "phrase"),
+    [
+        (lambda x: near_duplicates(x, ["a"], 0.1), "one id for each of 3 embeddings, got 1"),
+        (lambda x: near_duplicates(x, list("abc"), -0.1), "The threshold is a distance, 0 or more; got -0.1"),
+        (lambda x: near_duplicates(x, list("abc"), float("nan")), "The threshold is a distance"),
+        (lambda x: near_duplicates(x * float("nan"), list("abc"), 0.1), "row 0 holds NaN"),
+        (lambda x: near_duplicates(x, list("abc"), 0.1, metric="manhattan"), "no metric 'manhattan'"),
+        (lambda x: near_duplicates(x[:0], [], 0.1), "n and d at least 1"),
+        (lambda x: threshold_from(x, x[:2]), "got 3 items and 2 copies"),
+        (lambda x: threshold_from(x[:1], x[:1]), "two items or more"),
+    ],
+)
+def test_bad_input(call, phrase):
+    with pytest.raises(DataError, match=phrase):
+        call(np.eye(3))

@@ -1,4 +1,4 @@
-"""What a number was measured on: the processor, the libraries, the memory that was needed.
+"""What a number was measured on: the processor, the libraries, the memory that was needed; and how long a call takes.
 
 Small facts for `fashionnb.results` and `fashionnb.runs`; nothing here depends on torch or pandas.
 """
@@ -10,6 +10,8 @@ import re
 import resource
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -30,6 +32,28 @@ def hardware(device: str = "cpu") -> str:
     elif device != "cpu":
         parts.append(f"{device} device")
     return ", ".join(parts)
+
+
+def latency(run: Callable[[], object], repeats: int = 50, warm_up: int = 10) -> list[float]:
+    """The seconds that each of `repeats` calls of `run` took, in order. Introduced in chapter 05.
+
+    Before them come `warm_up` calls that are not counted, since the first ones load and arrange things. Report the
+    median, and with how many threads: on a machine that does other things too, single calls are late, never early.
+
+    Raises
+    ------
+    ValueError : no repeats, or a warm-up of fewer than no calls.
+    """
+    if repeats < 1 or warm_up < 0:
+        raise ValueError(f"latency counts 1 call or more, after a warm-up of 0 or more; got {repeats} and {warm_up}.")
+    for _ in range(warm_up):
+        run()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return seconds
 
 
 def peak_memory_mb(who: int = resource.RUSAGE_SELF) -> float:

@@ -1,7 +1,10 @@
 """Facts about the machine, against what else can be known of it."""
 
+import itertools
 import subprocess
 import sys
+
+import pytest
 
 from fashionnb import machine
 
@@ -24,3 +27,18 @@ def test_versions():
 
     assert machine.versions()["numpy"] == numpy.__version__
     assert machine.versions()["python"] == ".".join(str(part) for part in sys.version_info[:3])
+
+
+def test_latency_counts_the_calls_after_the_warm_up(monkeypatch):
+    clock, calls = itertools.count(), []
+    monkeypatch.setattr(machine.time, "perf_counter", lambda: next(clock) ** 2)
+    seconds = machine.latency(lambda: calls.append(len(calls)), repeats=3, warm_up=2)
+    assert seconds == [1, 5, 9]  # 1² - 0², 3² - 2², 5² - 4²: the clock is read for the counted calls only
+    assert calls == [0, 1, 2, 3, 4]
+    assert len(machine.latency(lambda: None)) == 50
+
+
+@pytest.mark.parametrize("wrong", [{"repeats": 0}, {"warm_up": -1}])
+def test_latency_of_nothing(wrong):
+    with pytest.raises(ValueError, match="1 call or more"):
+        machine.latency(lambda: None, **wrong)

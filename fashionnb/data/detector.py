@@ -1,0 +1,289 @@
+"""What a detector found in photos: `fashion_analysis_*.json` with the crops beside it, read and written.
+
+The data is the user's own, so there is nothing to fetch: `read` takes a file, a folder or a zip. The fields of a file
+are in `fashionnb.data.detector_json`. Only what a detector has written is dealt with here, no model is run.
+"""
+
+import io
+import json
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+from pydantic import ValidationError
+
+from fashionnb.data.detector_json import MOST_BYTES, Attribute, Findings, Item, Problem, dump, parse, wrong
+from fashionnb.data.images import FolderImages, ZipImages, open_images
+from fashionnb.data.nouns import Catalogue
+from fashionnb.errors import DataError
+from fashionnb.files import write_text, written_whole
+
+SOURCE = "fashion-analysis"
+FILES = "fashion_analysis_*.json"
+"""What the files are called that are looked for in a folder or a zip."""
+
+ATTRIBUTES = {"color": "colour", "pattern": "pattern", "season": "season"}
+"""What a garment may be known to be: the field of the file, and the column of the catalogue."""
+
+BOX = ["x1", "y1", "x2", "y2"]
+_SCORES = [f"{column}_score" for column in ("category", *ATTRIBUTES.values())]
+_COLUMNS = ["id", "category", *ATTRIBUTES.values(), *_SCORES, *BOX, "source", "crop_file", "extra", "image"]
+_KINDS = {".jpg": ("JPEG", {"quality": 95}), ".jpeg": ("JPEG", {"quality": 95}), ".png": ("PNG", {})}
+_MOST_TOLD = 10
+_log = logging.getLogger(__name__)
+
+
+def read(path: Path | str) -> Catalogue:
+    """The garments that a detector found. Introduced in chapter 07.
+
+    Nothing is left out: if anything is broken this raises, and `salvage` gives the rest.
+
+    Parameters
+    ----------
+    path : one JSON file; or a folder or a zip, with `fashion_analysis_*.json` in it or in the folders below.
+
+    Returns
+    -------
+    Catalogue, one row per item, in the order of the files' names and of the items in them. `id` is "<file>/<crop>"
+        without their endings, so it is unique across files. `category` (det_label), `colour`, `pattern`, `season` are
+        text, "" where the detector said nothing; `category_score`, `colour_score`, … (0 to 1) are then NaN. `x1`, `y1`,
+        `x2`, `y2` : the box in pixels of the photo. `source` : the JSON, a path from the folder. `crop_file` : as
+        written there. `extra` : the item's unknown fields as JSON, "" without any. `table.attrs["files"]` holds for
+        each `source` the fields beside its items, as JSON; `table.attrs["shared_crops"]` counts the items whose crop
+        another file claims too. That is logged as well: perhaps one photo's crops were written over another's.
+
+    Raises
+    ------
+    DataNotFound : there is nothing at `path`.
+    DataError : there is no such file in the folder or zip; or a file, an item or a field is broken, or a crop is
+        missing. The message says how many, and for each the file, the number of the item (from 0) and the field.
+    """
+    catalogue, problems = salvage(path)
+    if problems:
+        told = "\n".join(f"  {problem}" for problem in problems[:_MOST_TOLD])
+        more = f"\n  … and {len(problems) - _MOST_TOLD} more" if len(problems) > _MOST_TOLD else ""
+        raise DataError(
+            f"{path}: {len(problems)} file(s) or item(s) are broken, {len(catalogue)} item(s) are good.\n{told}{more}\n"
+            "Correct them, or take the good ones with `fashionnb.data.detector.salvage`."
+        )
+    return catalogue
+
+
+def salvage(path: Path | str) -> tuple[Catalogue, list[Problem]]:
+    """The garments of files some of which are broken, and what is wrong with the others. Introduced in chapter 07.
+
+    Parameters
+    ----------
+    path : as in `read`.
+
+    Returns
+    -------
+    catalogue : the good items, as `read` gives them.
+    problems : one for each item that was left out, and one for each file that gave none because it cannot be read.
+
+    Raises
+    ------
+    DataNotFound, DataError : as `read`, but only if there are no files at all, or `path` is not a zip that can be read.
+    """
+    images, sources = _open(Path(path))
+    members = set(images.names) if isinstance(images, ZipImages) else None
+    rows, files, problems = {}, {}, []
+    claimed: dict[str, str] = {}
+    shared = 0
+    for source in sources:
+        where = images.where(source)
+        found = _findings(images, source, where)
+        problems += found.problems
+        if found.items or not any(problem.item is None for problem in found.problems):
+            files[source] = _json(found.extra)
+        for number, item in found.items.items():
+            row = _row(item, source)
+            if not _here(images, members, row["image"]):
+                reason = f"there is no picture {item.crop_file!r} beside the file"
+                problems.append(Problem(where, number, "crop_file", reason))
+            elif row["id"] in rows:
+                reason = f"{item.crop_file!r} is the crop of an item before it; each item has its own"
+                problems.append(Problem(where, number, "crop_file", reason))
+            else:
+                rows[row["id"]] = row
+                if claimed.setdefault(row["image"], source) != source:
+                    shared += 1
+                    _log.warning("%s and %s both claim the crop %s.", claimed[row["image"]], source, row["image"])
+    table = pd.DataFrame(list(rows.values()), columns=_COLUMNS).astype(dict.fromkeys([*_SCORES, *BOX], float))
+    table.attrs.update(files=files, shared_crops=shared)
+    return Catalogue(SOURCE, table, images, tuple(sorted(set(table["category"])))), problems
+
+
+def write(catalogue: Catalogue, folder: Path | str) -> list[Path]:
+    """Write a catalogue as detector files: for each `source` one JSON, with its crops beside it.
+
+    Introduced in chapter 07. What `read` gave is written so that it reads the same again; pictures that have bytes of
+    their own (of a folder or a zip) are copied byte for byte, others are encoded as the ending of `crop_file` says.
+
+    Parameters
+    ----------
+    catalogue : with the columns that `read` makes; `extra` may be missing.
+    folder : made if need be; files of the same name are replaced.
+
+    Returns
+    -------
+    The JSON files.
+
+    Raises
+    ------
+    DataError : a column is missing, a value breaks the format, or two items of a file have one crop. Nothing is written
+        then. Also if a picture cannot be read.
+    WriteError : the folder cannot be written. A JSON is written after its crops, so it never lacks one.
+    """
+    table, folder = catalogue.table, Path(folder)
+    if missing := [column for column in _COLUMNS if column not in table and column != "extra"]:
+        raise DataError(
+            f"{catalogue.name}: to be written as detector files it lacks the column(s) {', '.join(missing)}."
+        )
+    extras = {source: json.loads(extra or "{}") for source, extra in table.attrs.get("files", {}).items()}
+    files: dict[str, dict[str, tuple[Item, object]]] = {source: {} for source in extras}
+    for row in table.to_dict("records"):
+        item, source = _item(row, catalogue.name), row["source"]
+        if item.crop_file in files.setdefault(source, {}):
+            raise DataError(f"{catalogue.name}: two items of {source!r} have the crop {item.crop_file!r}.")
+        files[source][item.crop_file] = item, row["image"]
+    for source in files:
+        path = PurePosixPath(source)
+        if path.suffix != ".json" or path.is_absolute() or ".." in path.parts or "\\" in source:
+            raise DataError(f'{catalogue.name}: the source {source!r} is not a relative path that ends in ".json".')
+    read_bytes = getattr(catalogue.images, "read", catalogue.images.image)
+    for source, found in files.items():
+        crops = ((crop_file, read_bytes(key)) for crop_file, (_, key) in found.items())
+        write_file(folder / source, [item for item, _ in found.values()], crops, extras.get(source))
+    return [folder / source for source in files]
+
+
+def write_file(
+    path: Path | str,
+    items: Sequence[Item],
+    crops: Iterable[tuple[str, bytes | Image.Image]],
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the crops of one photo, then the JSON that names them, each whole. Introduced in chapter 07.
+
+    Parameters
+    ----------
+    path : the JSON. `read` finds it in a folder if it is called `fashion_analysis_<name>.json`.
+    items : in the order in which they are to stand.
+    crops : (crop_file, picture) of each item. Bytes are written as they are; a picture is encoded as the ending says.
+    extra : further fields of the file, beside its items.
+
+    Raises
+    ------
+    DataError : an item has no crop, or a crop no item; or the ending is not .jpg, .jpeg or .png.
+    WriteError : the folder cannot be written.
+    """
+    path = Path(path)
+    wanted = {item.crop_file for item in items}
+    for crop_file, picture in crops:
+        if crop_file not in wanted:
+            raise DataError(f"{path}: there is a crop {crop_file!r}, but no item of it (or two such crops).")
+        wanted.remove(crop_file)
+        with written_whole(path.parent / crop_file) as aside:
+            aside.write_bytes(picture if isinstance(picture, bytes) else _encoded(picture, crop_file))
+    if wanted:
+        raise DataError(f"{path}: {len(wanted)} item(s) have no crop, one is {min(wanted)!r}.")
+    write_text(path, dump(items, dict(extra or {})))
+
+
+def _open(path: Path) -> tuple[FolderImages | ZipImages, list[str]]:
+    """The store, and the names of the JSON files in it."""
+    if path.is_file() and path.suffix.lower() != ".zip":
+        return FolderImages(path.parent), [path.name]
+    images = open_images(path)
+    sources = [name for name in images.names if fnmatch(PurePosixPath(name).name, FILES)]
+    if not sources:
+        here = ", ".join(images.names[:3]) or "none"
+        raise DataError(
+            f"{path}: there is no {FILES}; the files here are {here}. "
+            "Give the folder in which a detector wrote its JSON and crops, or one JSON file."
+        )
+    return images, sources
+
+
+def _findings(images: FolderImages | ZipImages, source: str, where: str) -> Findings:
+    try:
+        if isinstance(images, ZipImages):
+            return parse(images.read(source), where)
+        with (images.root / source).open("rb") as file:
+            return parse(file.read(MOST_BYTES + 1), where)
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror or error})"
+    except DataError as error:
+        reason = str(error).removeprefix(f"{where}: ").removesuffix(".")
+    return Findings({}, {}, [Problem(where, None, "", reason)])
+
+
+def _row(item: Item, source: str) -> dict[str, Any]:
+    """The item as a row of the table."""
+    file, crop = PurePosixPath(source), PurePosixPath(item.crop_file)
+    extra = dict(item.model_extra)
+    row = {
+        "id": (file.with_suffix("") / crop.with_suffix("")).as_posix(),
+        "category": item.det_label,
+        "category_score": item.det_score,
+        **dict(zip(BOX, item.box, strict=True)),
+        "source": source,
+        "crop_file": item.crop_file,
+        "image": (file.parent / crop).as_posix(),
+    }
+    for field, column in ATTRIBUTES.items():
+        attribute: Attribute | None = getattr(item, field)
+        row[column] = attribute.label if attribute else ""
+        row[f"{column}_score"] = attribute.score if attribute else math.nan
+        if attribute and attribute.model_extra:
+            extra[field] = attribute.model_extra
+    return {**row, "extra": _json(extra)}
+
+
+def _item(row: Mapping[str, Any], where: str) -> Item:
+    """The row as an item. Raises `DataError`."""
+    try:
+        values = json.loads(row.get("extra") or "{}")
+        values |= {
+            "crop_file": row["crop_file"],
+            "det_label": row["category"],
+            "det_score": row["category_score"],
+            "box": [row[side] for side in BOX],
+        }
+        for field, column in ATTRIBUTES.items():
+            known = {"label": row[column], "score": row[f"{column}_score"]}
+            if known["label"] or not math.isnan(known["score"]):
+                values[field] = values.get(field, {}) | known
+        return Item.model_validate(values)
+    except ValidationError as error:
+        field, reason = wrong(error)
+        raise DataError(f"{where}, item {row['id']!r}, {field}: {reason}. Nothing was written.") from error
+    except (TypeError, json.JSONDecodeError) as error:
+        raise DataError(f"{where}, item {row['id']!r}: its columns break the format ({error}).") from error
+
+
+def _here(images: FolderImages | ZipImages, members: set[str] | None, name: str) -> bool:
+    try:
+        return (images.root / name).is_file() if members is None else name in members
+    except OSError:  # a name that is too long for any file
+        return False
+
+
+def _json(extra: Mapping[str, Any]) -> str:
+    return json.dumps(extra, allow_nan=False) if extra else ""
+
+
+def _encoded(picture: Image.Image, name: str) -> bytes:
+    ending = PurePosixPath(name).suffix.lower()
+    if ending not in _KINDS:
+        raise DataError(f"{name}: a crop is written as {', '.join(_KINDS)}; got the ending {ending!r}.")
+    kind, options = _KINDS[ending]
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Are an item's nearest neighbours of its own class? Recall@k, Precision@1, MRR, MAP@R, and the neighbours themselves.
+"""Are an item's nearest neighbours of its own class? Recall@k, Precision@1, MRR, MAP@R, MAP@k, and the neighbours.
 
 Exact and brute force: this measures an embedding. Searching a large catalogue quickly is another matter.
 
@@ -56,6 +56,8 @@ def retrieval(
     - `mrr`: 1 / rank of the first positive, however deep it lies.
     - `map@r`: the mean, over the first R places, of "precision so far" where there is a positive and 0 elsewhere. It
       divides by R, not by the hits found (Musgrave, Belongie & Lim 2020, "A Metric Learning Reality Check", section 3).
+    - `map@k`: the mean of "precision so far" over those of the first k places that hold a positive; 0 if none does. It
+      divides by the hits found, so one hit in the first place scores as high as k hits.
 
     With one class only, every score is 1.
 
@@ -64,7 +66,7 @@ def retrieval(
     queries, query_labels : (q, d) embeddings and (q,) labels.
     gallery, gallery_labels : (g, d) and (g,). Without them each query is ranked against all others; it is left out of
         its own ranking by its index, not by its distance of 0, so that true duplicates count.
-    ks : the k of recall@k.
+    ks : the k of recall@k and map@k.
     metric : "euclidean" or "cosine".
     chunk_bytes : memory for one strip of distances. It changes the speed, not the result.
 
@@ -92,17 +94,26 @@ def retrieval(
     if not len(kept):
         raise DataError(f"None of the {len(q)} queries has an item of its class in the gallery: nothing to measure.")
 
-    rank, average_precision = torch.empty(len(kept), dtype=torch.int64), torch.empty(len(kept), dtype=torch.float64)
+    rank, at_r = torch.empty(len(kept), dtype=torch.int64), torch.empty(len(kept), dtype=torch.float64)
+    # The query itself, last in its own ranking, is in no list of the first k.
+    reaches = {k: min(k, len(g) - int(leave_one_out)) for k in ks}
+    at_k = {k: torch.empty(len(kept), dtype=torch.float64) for k in ks}
     for rows, distances in strips(q[kept], g, chunk_bytes):
         itself = kept[rows] if leave_one_out else None
         order = order_keys(distances, itself)
         mine = query_class[kept[rows], None]
         rank[rows] = _rank_of_first_positive(order, gallery_class == mine)
-        average_precision[rows] = _map_at_r(order, gallery_class, mine, positives[kept[rows]])
+        r = positives[kept[rows]]
+        precision = _precision_at_hits(order, gallery_class, mine, max(int(r.max()), *reaches.values(), 1))
+        at_r[rows] = (precision * (torch.arange(precision.shape[1]) < r[:, None])).sum(1) / r
+        for k, reach in reaches.items():
+            hits = (precision[:, :reach] > 0).sum(1)
+            at_k[k][rows] = precision[:, :reach].sum(1) / hits.clamp_min(1)
 
     first = rank.numpy()
     scores = {f"recall@{k}": (first <= k).astype(float) for k in ks}
-    scores |= {"precision@1": (first == 1).astype(float), "mrr": 1 / first, "map@r": average_precision.numpy()}
+    scores |= {"precision@1": (first == 1).astype(float), "mrr": 1 / first, "map@r": at_r.numpy()}
+    scores |= {f"map@{k}": values.numpy() for k, values in at_k.items()}
     return Retrieval(scores, kept.numpy(), len(q) - len(kept))
 
 
@@ -199,12 +210,12 @@ def _rank_of_first_positive(order: Tensor, positive: Tensor) -> Tensor:
     return (order <= nearest).sum(1)
 
 
-def _map_at_r(order: Tensor, gallery_class: Tensor, mine: Tensor, positives: Tensor) -> Tensor:
-    """MAP@R of each row, which has its own R = `positives`."""
-    ranked = order.topk(int(positives.max()), largest=False).values
-    place = torch.arange(1, ranked.shape[1] + 1, dtype=torch.float64)
-    hit = (gallery_class[_index(ranked)] == mine) & (place <= positives[:, None])
-    return (hit * hit.cumsum(1) / place).sum(1) / positives
+def _precision_at_hits(order: Tensor, gallery_class: Tensor, mine: Tensor, places: int) -> Tensor:
+    """Precision so far at each of the first places that holds a positive, 0 at the others, (r, places) float64."""
+    ranked = order.topk(places, largest=False).values
+    place = torch.arange(1, places + 1, dtype=torch.float64)
+    hit = gallery_class[_index(ranked)] == mine
+    return hit * hit.cumsum(1) / place
 
 
 def _both_sides(queries: Array, gallery: Array | None, metric: str) -> tuple[Tensor, Tensor]:

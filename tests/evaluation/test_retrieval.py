@@ -19,13 +19,14 @@ def ranking(query, gallery, leave_out=None):
 
 
 def by_definition(query, label, gallery, gallery_labels, k, leave_out=None):
-    """recall@k, MRR and MAP@R of one query, or None without a positive."""
+    """recall@k, MRR, MAP@R and MAP@k of one query, or None without a positive."""
     hits = [gallery_labels[i] == label for i in ranking(query, gallery, leave_out)]
     r = sum(hits)
     if r == 0:
         return None
-    precision = [Fraction(sum(hits[: i + 1]), i + 1) if hits[i] else 0 for i in range(r)]
-    return float(any(hits[:k])), 1 / (hits.index(True) + 1), float(sum(precision) / r)
+    precision = [Fraction(sum(hits[: i + 1]), i + 1) if hits[i] else 0 for i in range(len(hits))]
+    at_k = sum(precision[:k]) / max(sum(hits[:k]), 1)
+    return float(any(hits[:k])), 1 / (hits.index(True) + 1), float(sum(precision[:r]) / r), float(at_k)
 
 
 @st.composite
@@ -41,7 +42,7 @@ def agrees(result, expected, k):
     kept = [i for i, scores in enumerate(expected) if scores is not None]
     assert result.queries.tolist() == kept
     assert result.excluded == len(expected) - len(kept)
-    for metric, column in ((f"recall@{k}", 0), ("mrr", 1), ("map@r", 2)):
+    for metric, column in ((f"recall@{k}", 0), ("mrr", 1), ("map@r", 2), (f"map@{k}", 3)):
         np.testing.assert_allclose(result.per_query[metric], [expected[i][column] for i in kept], rtol=1e-12)
     np.testing.assert_array_equal(result.per_query["precision@1"], result.per_query["mrr"] == 1)
 
@@ -130,6 +131,14 @@ def test_map_divides_by_r_and_not_by_the_hits():
     gallery = np.array([[1.0], [2], [3], [4]])
     result = retrieval(np.array([[0.0]]), np.array([1]), gallery, np.array([1, 0, 1, 1]))
     assert result.mean()["map@r"] == pytest.approx((1 + 2 / 3) / 3)
+
+
+def test_map_at_k_divides_by_the_hits_and_not_by_r():
+    """Hit, miss, hit, and a fourth positive out of sight: (1/1 + 2/3) / 2. Without any hit it is 0."""
+    gallery = np.array([[1.0], [2], [3], [4]])
+    result = retrieval(np.array([[0.0], [9.0]]), np.array([1, 0]), gallery, np.array([1, 0, 1, 1]), ks=(2, 3))
+    assert result.per_query["map@3"].tolist() == pytest.approx([(1 + 2 / 3) / 2, 1 / 3])
+    assert result.per_query["map@2"].tolist() == [1, 0]
 
 
 def test_cosine_sees_directions_only():

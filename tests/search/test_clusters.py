@@ -1,0 +1,102 @@
+"""fashionnb.search.clusters: planted groups are found, and called by what stands out in them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from fashionnb.errors import DataError
+from fashionnb.search.clusters import Trait, described, group, names, traits
+
+
+def planted(sizes: tuple[int, ...], d: int = 16, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors around well separated directions, shuffled, and the group of each."""
+    rng = np.random.default_rng(seed)
+    truth = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    x = np.eye(d)[truth] + rng.normal(0, 0.05, (len(truth), d))
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32), truth
+
+
+@pytest.mark.parametrize("k", ["auto", 4])
+def test_planted_groups_are_found_largest_first(k):
+    vectors, truth = planted((40, 90, 60, 20))
+    labels = group(vectors, k)
+    assert adjusted_rand_score(truth, labels) == 1
+    assert np.bincount(labels).tolist() == [90, 60, 40, 20]
+    assert group(vectors, k).tolist() == labels.tolist()
+
+
+def test_of_groups_of_one_size_that_with_the_first_item_comes_first():
+    vectors, _ = planted((30, 30, 30))
+    labels = group(vectors, 3)
+    first = [int(np.flatnonzero(labels == number)[0]) for number in range(3)]
+    assert first == sorted(first)
+    assert labels[0] == 0
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_few_items_are_one_group_or_two(n):
+    vectors, _ = planted((1,) * n)
+    labels = group(vectors)
+    assert len(labels) == n
+    assert set(labels) <= {0, 1}
+
+
+def test_copies_cannot_be_parted():
+    vectors = np.repeat(np.eye(3, dtype=np.float32)[:2], 5, axis=0)
+    assert set(group(vectors, 6)) == {0, 1}
+    assert set(group(vectors[:5])) == {0}
+
+
+@pytest.mark.parametrize("k", [0, 11, 2.0, "many"])
+def test_no_number_of_groups(k):
+    with pytest.raises(DataError, match="'auto', or a whole number from 1 to 10"):
+        group(planted((10,))[0], k)
+
+
+def test_a_value_stands_out_by_its_share_against_the_whole():
+    labels = np.repeat([0, 1], [6, 4])
+    table = pd.DataFrame(
+        {
+            "category": ["Shirts"] * 5 + ["Tops"] + ["Shoes"] * 4,
+            "gender": ["Men"] * 10,  # common everywhere: tells nothing
+            "season": [""] * 5 + ["Winter"] + [""] * 3 + ["Winter"],  # not known of most
+        }
+    )
+    first, second = traits(labels, table, ["category", "gender", "season"])
+    assert first == (Trait("category", "Shirts", pytest.approx(5 / 6), pytest.approx(5 / 6 / 0.5)),)
+    assert second == (Trait("category", "Shoes", 1.0, 2.5),)
+    assert str(second[0]) == "category Shoes (100%, 2.5 times the usual)"
+
+
+def test_the_most_telling_trait_comes_first_and_no_more_than_three():
+    labels = np.repeat([0, 1], [10, 90])
+    table = pd.DataFrame({name: np.where(labels == 0, "yes", "no") for name in ("a", "b", "c", "d")})
+    table.loc[:2, "b"] = "no"  # b says less of group 0 than the others
+    (first, _) = traits(labels, table, ["b", "a", "c", "d"])
+    assert [trait.column for trait in first] == ["a", "c", "d"]
+
+
+def test_what_is_not_known_never_stands_out():
+    table = pd.DataFrame({"colour": [""] * 4})
+    assert traits(np.array([0, 0, 1, 1]), table, ["colour"]) == [(), ()]
+
+
+def test_names_are_of_the_traits_and_differ():
+    shirts, men = Trait("category", "Shirts", 0.9, 3.0), Trait("gender", "Men", 0.8, 2.0)
+    assert names([(shirts, men), (shirts,), (), (shirts,), ()]) == [
+        "Shirts · Men", "Shirts", "mixed", "Shirts (2)", "mixed (2)",
+    ]  # fmt: skip
+
+
+def test_the_table_of_groups_lists_every_item_once_the_most_typical_first():
+    vectors, truth = planted((12, 30))
+    table = pd.DataFrame({"id": [f"i{i}" for i in range(42)], "category": np.array(["Bag", "Shoe"])[truth]})
+    found = described(group(vectors, 2), vectors, table, ["category"])
+    assert found["name"].tolist() == ["Shoe", "Bag"]
+    assert found["size"].tolist() == [30, 12]
+    assert sorted(item for items in found["items"] for item in items) == sorted(table["id"])
+    members = np.array([int(item[1:]) for item in found["items"][1]])
+    typical = vectors[members] @ vectors[members].mean(0)
+    assert (np.diff(typical) <= 1e-6).all()
+    assert set(truth[members]) == {0}

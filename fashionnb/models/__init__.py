@@ -14,6 +14,8 @@ from fashionnb.errors import DataError, ModelMismatch
 
 ARCHITECTURES: dict[str, str | type[nn.Module]] = {
     "style2vec": "fashionnb.models.style2vec:Style2Vec",
+    "fusion": "fashionnb.models.fusion:Fusion",
+    "attributes": "fashionnb.models.fusion:AttributeHeads",
 }
 """Name -> class, or the place it is imported from when it is first asked for ("module:Class")."""
 

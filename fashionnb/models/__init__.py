@@ -16,6 +16,10 @@ ARCHITECTURES: dict[str, str | type[nn.Module]] = {
     "style2vec": "fashionnb.models.style2vec:Style2Vec",
     "fusion": "fashionnb.models.fusion:Fusion",
     "attributes": "fashionnb.models.fusion:AttributeHeads",
+    "mobilenet-classifier": "fashionnb.models.mobilenet:MobileNetClassifier",
+    "siamese": "fashionnb.models.mobilenet:SiameseEncoder",
+    "resnet50": "fashionnb.models.pretrained:ResNet50",
+    "vgg16": "fashionnb.models.pretrained:VGG16",
 }
 """Name -> class, or the place it is imported from when it is first asked for ("module:Class")."""
 

@@ -56,7 +56,7 @@ class Style2Vec(nn.Module):
         self.smallest = 2 * stem_stride * prod(stride for _, stride in stages)
         self.register_buffer("mean", torch.as_tensor(mean).float().expand(channels).reshape(1, -1, 1, 1).clone())
         self.register_buffer("std", torch.as_tensor(std).float().expand(channels).reshape(1, -1, 1, 1).clone())
-        self.stem = nn.Sequential(_convolution(channels, stem, size=5, stride=stem_stride), nn.ReLU())
+        self.stem = nn.Sequential(convolution(channels, stem, size=5, stride=stem_stride), nn.ReLU())
         self.stages, inputs = nn.Sequential(), stem
         for outputs, stride in stages:
             self.stages.append(Residual(inputs, outputs, stride))
@@ -114,11 +114,11 @@ class Residual(nn.Module):
         super().__init__()
         self.stride = stride
         alike = inputs == outputs and stride == 1
-        self.shortcut = nn.Identity() if alike else _convolution(inputs, outputs, size=1)
+        self.shortcut = nn.Identity() if alike else convolution(inputs, outputs, size=1)
         self.residual = nn.Sequential(
-            _convolution(inputs, outputs, stride=stride),
+            convolution(inputs, outputs, stride=stride),
             nn.ReLU(),
-            _convolution(outputs, outputs),
+            convolution(outputs, outputs),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -129,9 +129,10 @@ class Residual(nn.Module):
         return torch.relu(self.shortcut(skipped) + self.residual(x))
 
 
-def _convolution(inputs: int, outputs: int, size: int = 3, *, stride: int = 1) -> nn.Sequential:
+def convolution(inputs: int, outputs: int, size: int = 3, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """A convolution, without a bias, since the batch normalisation after it has its own. Nothing is bent yet."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False),  # the norm has a bias of its own
+        nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
     )
 

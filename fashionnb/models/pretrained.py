@@ -1,0 +1,279 @@
+"""Large networks that others trained on ImageNet, as encoders: ResNet-50 and VGG-16, without their classifiers.
+
+`pretrained` builds one with torchvision's weights, with those of a file, or with random ones; `best_available` has
+another model stand in where ImageNet's weights cannot be had, and says so. Like every model of the house they take
+float32 images in [0, 1] and do the rest themselves: scaling to the size that they were trained at, mean and deviation.
+"""
+
+import os
+import re
+import socket
+from http.client import HTTPException
+from pathlib import Path
+
+import safetensors.torch
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from fashionnb.errors import DataError, DataNotFound, ModelMismatch
+from fashionnb.files import sha256
+
+SMALLEST = 32
+"""Pixels that a picture has at least, in height and in width."""
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pictures, red, green, blue
+_PATIENCE = 20  # seconds without a byte after which a download is given up
+
+
+class ResNet50(nn.Module):
+    """ResNet-50 up to its global average pool: images in, 2,048 numbers out. Introduced in chapter 06.
+
+    He et al. 2016, "Deep Residual Learning for Image Recognition"; 23,508,032 parameters. The numbers
+    are not below 0, and not normalised. It comes with random weights; `pretrained` fills them.
+
+    Parameters
+    ----------
+    size : each picture is scaled, with antialiasing, until its shorter side has this many pixels. ImageNet's weights
+        were trained at 224; a smaller one is faster and sees less.
+    """
+
+    LAYERS = {"stem": 64, "layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048}  # noqa: RUF012
+    """What `layers` gives: name -> channels, from the picture's side to the output's."""
+
+    def __init__(self, size: int = 224) -> None:
+        super().__init__()
+        self.network = torchvision.models.resnet50(weights=None)
+        self.network.fc = nn.Identity()
+        _set_up(self, size)
+
+    def layers(self, images: Tensor) -> dict[str, Tensor]:
+        """The mean activation of each channel after each stage: name -> (n, channels) float32, as `LAYERS` says.
+
+        Early layers see edges, colours and textures, late ones see things: Zeiler & Fergus 2014, "Visualizing and
+        Understanding Convolutional Networks".
+
+        Parameters
+        ----------
+        images : (n, 3, height, width) float32 in [0, 1], at least 32 pixels high and wide.
+
+        Raises
+        ------
+        DataError : another shape or dtype.
+        """
+        network = self.network
+        x = network.maxpool(network.relu(network.bn1(network.conv1(_prepared(self, images)))))
+        pooled = {"stem": _pooled(x)}
+        for name in ("layer1", "layer2", "layer3", "layer4"):
+            x = getattr(network, name)(x)
+            pooled[name] = _pooled(x)
+        return pooled
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The last of `layers`, (n, 2048) float32. Takes and refuses what `layers` does."""
+        return self.layers(images)["layer4"]
+
+
+class VGG16(nn.Module):
+    """The convolutions of VGG-16 and a global average pool: images in, 512 numbers out. Introduced in chapter 06.
+
+    Simonyan & Zisserman 2015, "Very Deep Convolutional Networks for Large-Scale Image Recognition"; 14,714,688
+    parameters, since nine tenths of the whole network are its classifier. Chapter 09 puts it into PolaniaNet.
+
+    Parameters
+    ----------
+    size : as in `ResNet50`.
+    """
+
+    LAYERS = {"block1": 64, "block2": 128, "block3": 256, "block4": 512, "block5": 512}  # noqa: RUF012
+    """What `layers` gives: name -> channels, from the picture's side to the output's."""
+
+    def __init__(self, size: int = 224) -> None:
+        super().__init__()
+        self.network = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["D"])
+        for module in self.network:
+            if isinstance(module, nn.Conv2d):  # as torchvision's VGG starts; there are no batch norms to mend the scale
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+        _set_up(self, size)
+
+    def layers(self, images: Tensor) -> dict[str, Tensor]:
+        """The mean activation of each channel after each block; takes and refuses what `ResNet50.layers` does."""
+        x, pooled = _prepared(self, images), {}
+        for module in self.network:
+            x = module(x)
+            if isinstance(module, nn.MaxPool2d):  # the end of a block
+                pooled[f"block{len(pooled) + 1}"] = _pooled(x)
+        return pooled
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The last of `layers`, (n, 512) float32. Takes and refuses what `ResNet50.layers` does."""
+        return self.layers(images)["block5"]
+
+
+# The first weights (V1) of each. torchvision's later ones make ResNet-50 a better classifier, by smoothed labels and
+# mixed pictures; but such a recipe pulls each class together, and a search lives on what tells its members apart.
+# Kornblith et al. 2021, "Why Do Better Loss Functions Lead to Less Transferable Features?".
+_KNOWN = {
+    "resnet50": (ResNet50, torchvision.models.ResNet50_Weights.IMAGENET1K_V1.url),
+    "vgg16": (VGG16, torchvision.models.VGG16_Weights.IMAGENET1K_V1.url),
+}
+
+
+def pretrained(name: str, weights: Path | str = "imagenet", *, size: int = 224, seed: int = 0) -> nn.Module:
+    """A large encoder in eval mode, on the CPU. Introduced in chapter 06.
+
+    Parameters
+    ----------
+    name : "resnet50" or "vgg16".
+    weights : "imagenet" are torchvision's, from the cache of `torch.hub` or downloaded into it (98 MB for ResNet-50,
+        528 MB for VGG-16, whose classifier comes along), unless `FASHIONNB_OFFLINE` is set; "none" are random, the
+        same for the same `seed`; anything else is a file of torchvision's state dict, ".safetensors" or a pickle,
+        which is read without running what is in it. The classifier's weights in it are passed over.
+    size : pixels, see `ResNet50`.
+
+    Returns
+    -------
+    model : `ResNet50` or `VGG16`.
+
+    Raises
+    ------
+    DataNotFound : ImageNet's weights are neither here nor to be had, or there is no such file. The message says what to
+        put where.
+    ModelMismatch : another name; or the file is damaged, belongs to another model, or holds more than tensors.
+    """
+    if name not in _KNOWN:
+        raise ModelMismatch(f"There is no pretrained {name!r}; there is {' and '.join(_KNOWN)}.")
+    kind, url = _KNOWN[name]
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        model = kind(size)
+    if weights != "none":
+        _fill(model, _imagenet(name, url) if weights == "imagenet" else Path(weights))
+    return model.eval()
+
+
+def best_available(name: str, otherwise: nn.Module, *, size: int = 224) -> tuple[nn.Module, str]:
+    """`name` with ImageNet's weights if they can be had, else `otherwise`. Introduced in chapter 06.
+
+    Returns
+    -------
+    model : in eval mode.
+    sentence : which of the two it is, and why; show it on the page.
+
+    Raises
+    ------
+    ModelMismatch : as `pretrained`. Nothing stands in for a damaged file.
+    """
+    try:
+        return pretrained(name, size=size), f"The encoder is {name} with ImageNet's weights, as torchvision has them."
+    except DataNotFound as error:
+        return otherwise.eval(), f"{type(otherwise).__name__} stands in for {name}. {error}"
+
+
+def _set_up(model: nn.Module, size: int) -> None:
+    """What both have in common."""
+    if size < SMALLEST:
+        raise DataError(f"Pictures are scaled to {SMALLEST} pixels or more, got size={size}.")
+    model.arguments, model.channels = {"size": size}, 3
+    model.dimensions = list(model.LAYERS.values())[-1]
+    model.register_buffer("mean", torch.tensor(_MEAN).reshape(1, 3, 1, 1))
+    model.register_buffer("std", torch.tensor(_STD).reshape(1, 3, 1, 1))
+    # Among the weights, so that vectors which were kept under their hash are not those of another size.
+    model.register_buffer("size", torch.tensor(size))
+
+
+def _prepared(model: nn.Module, images: Tensor) -> Tensor:
+    """The images, checked, scaled and normalised."""
+    if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < SMALLEST:
+        raise DataError(
+            f"{type(model).__name__} takes images (n, 3, height, width) of at least {SMALLEST} x {SMALLEST} pixels, "
+            f"got {tuple(images.shape)}. Use `catalogue.tensor(size, channels=3)`."
+        )
+    if not images.is_floating_point():
+        raise DataError(
+            f"{type(model).__name__} takes float32 in [0, 1], got {images.dtype}. Use `fashionnb.models.as_input`."
+        )
+    size, (height, width) = model.arguments["size"], images.shape[2:]
+    shorter = min(height, width)
+    if shorter != size:
+        scaled = round(height * size / shorter), round(width * size / shorter)
+        images = interpolate(images, scaled, mode="bilinear", antialias=True)
+    return (images - model.mean) / model.std
+
+
+def _pooled(x: Tensor) -> Tensor:
+    return x.mean((2, 3)).float()
+
+
+def _imagenet(name: str, url: str) -> Path:
+    """The file of torchvision's weights, after a download if need be."""
+    file = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    begins = re.search(r"-([0-9a-f]{8,})\.pth$", file.name)[1]  # torchvision puts the SHA-256 into the name
+    if file.is_file():
+        if not sha256(file).startswith(begins):
+            raise ModelMismatch(f"{file} is damaged or cut short: its SHA-256 does not begin with {begins}. Delete it.")
+        return file
+    remedy = f"Put {file.name} into {file.parent}, or name a file that you have: `pretrained({name!r}, 'a/file.pth')`."
+    # As in fashionnb.data.downloads; models and data are strangers.
+    if os.environ.get("FASHIONNB_OFFLINE", "0") not in ("", "0"):
+        raise DataNotFound(
+            f"ImageNet's weights of {name} are not here, and FASHIONNB_OFFLINE forbids to get them. {remedy}"
+        )
+    before = socket.getdefaulttimeout()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        socket.setdefaulttimeout(_PATIENCE)  # torch.hub would wait for ever
+        torch.hub.download_url_to_file(url, str(file), hash_prefix=begins)
+    except (OSError, HTTPException, RuntimeError) as error:  # no network, no room, other bytes than expected
+        reason = getattr(error, "reason", None) or error
+        raise DataNotFound(f"ImageNet's weights of {name} cannot be had from {url} ({reason}). {remedy}") from error
+    finally:
+        socket.setdefaulttimeout(before)
+    return file
+
+
+def _fill(model: nn.Module, file: Path) -> None:
+    """Put torchvision's weights into the model's network, in place."""
+    found = {}
+    for key, tensor in _read(file).items():
+        if isinstance(model, VGG16):
+            part, _, key = key.partition(".")
+            if part == "classifier":
+                continue
+            key = key if part == "features" else f"{part}.{key}"
+        elif key.startswith("fc."):
+            continue
+        found[key] = tensor
+    try:
+        model.network.load_state_dict(found)
+    except RuntimeError as error:
+        told = [line.strip()[:200] for line in str(error).splitlines()[1:]]
+        more = [f"… and {len(told) - 6} more"] if len(told) > 6 else []
+        raise ModelMismatch(
+            f"{file} does not fit {type(model).__name__}:\n  " + "\n  ".join(told[:6] + more) + "\n"
+            f"Expected the state dict of torchvision's {type(model).__name__.lower()}."
+        ) from error
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    """The tensors in a file, by name. Nothing in it is run."""
+    if not file.is_file():
+        raise DataNotFound(
+            f"{file}: there is no such file. Weights are 'imagenet', 'none', or a .pth or .safetensors file."
+        )
+    try:
+        if file.suffix == ".safetensors":
+            return safetensors.torch.load_file(file)
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # hostile bytes make the unpickler raise nearly anything
+        raise ModelMismatch(  # torch's own message advises to switch its safety off
+            f"{file}: not a file of weights that can be read safely ({type(error).__name__}). It is damaged, or holds "
+            "more than tensors; get it from its source."
+        ) from error
+    if not isinstance(found, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()):
+        raise ModelMismatch(
+            f"{file}: expected a state dict, names and tensors; got a {type(found).__name__} of other things."
+        )
+    return found

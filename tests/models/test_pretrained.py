@@ -1,0 +1,335 @@
+"""ResNet-50 and VGG-16 without classifiers: their layers, where their weights come from, what they refuse."""
+
+import pickle
+import re
+import socket
+import urllib.error
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+import torchvision
+from torch import nn
+
+from fashionnb.checkpoints import fingerprint, load, save
+from fashionnb.embed import embed
+from fashionnb.errors import DataError, DataNotFound, ModelMismatch
+from fashionnb.files import sha256
+from fashionnb.models import pretrained as module
+from fashionnb.models.pretrained import VGG16, ResNet50, best_available, pretrained
+
+RESNET_FILE = "resnet50-0676ba61.pth"
+
+
+def images(n=2, height=40, width=48):
+    return torch.rand(n, 3, height, width, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def resnet():
+    return pretrained("resnet50", "none", size=64)
+
+
+@pytest.fixture(scope="module")
+def vgg():
+    return pretrained("vgg16", "none", size=32)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """torchvision's own ResNet-50, classifier and all."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        return torchvision.models.resnet50(weights=None).eval()
+
+
+@pytest.fixture(scope="module")
+def file(whole, tmp_path_factory):
+    """Its weights, as torchvision's own files hold them."""
+    path = tmp_path_factory.mktemp("weights") / "resnet50.pth"
+    torch.save(whole.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """An empty cache of torch.hub, and a network that is not there."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.delenv("FASHIONNB_OFFLINE", raising=False)
+
+    def no_network(*_, **__):
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
+    return tmp_path / "hub" / "checkpoints"
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """A small network in place of ResNet-50's, so that files of it are small too."""
+
+    def network(weights=None):
+        return torchvision.models.ResNet(torchvision.models.resnet.Bottleneck, [1, 1, 1, 1], width_per_group=2)
+
+    monkeypatch.setattr(torchvision.models, "resnet50", network)
+    return network
+
+
+def test_they_are_as_large_as_the_book_says(resnet, vgg):
+    assert [sum(p.numel() for p in model.parameters()) for model in (resnet, vgg)] == [23_508_032, 14_714_688]
+    for model, number in ((ResNet50, "23,508,032"), (VGG16, "14,714,688")):
+        assert number in re.sub(r"\s+", " ", model.__doc__)
+    assert torchvision.models.vgg16.__name__ == "vgg16"  # its whole is never built here: 138 million
+
+
+@pytest.mark.parametrize("name", ["resnet", "vgg"])
+def test_layers_have_the_channels_that_they_say(name, request):
+    model, x = request.getfixturevalue(name), images()
+    with torch.no_grad():
+        layers, output = model.layers(x), model(x)
+    assert {name: tuple(layer.shape) for name, layer in layers.items()} == {n: (2, d) for n, d in model.LAYERS.items()}
+    assert torch.equal(output, list(layers.values())[-1])
+    assert output.shape == (2, model.dimensions)
+    for layer in layers.values():
+        assert layer.dtype == torch.float32
+        assert layer.isfinite().all()
+        assert (layer[0] - layer[1]).abs().max() > 1e-6  # it looks at the picture
+
+
+def test_resnet_computes_what_torchvision_computes(whole, file):
+    model = pretrained("resnet50", file, size=64)
+    x = images(2, 64, 64)
+    seen = {}
+    hooks = [
+        getattr(whole, name).register_forward_hook(lambda _m, _i, out, name=name: seen.update({name: out.mean((2, 3))}))
+        for name in ("maxpool", "layer1", "layer2", "layer3", "layer4")
+    ]
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    with torch.no_grad():
+        whole((x - mean[:, None, None]) / std[:, None, None])
+        layers = model.layers(x)
+    for hook in hooks:
+        hook.remove()
+    for got, wanted in zip(layers.values(), seen.values(), strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_vgg_ends_its_blocks_at_the_pooling(vgg):
+    x = images(1, 32, 32)
+    normal = (x - vgg.mean) / vgg.std
+    with torch.no_grad():
+        for name, end in zip(vgg.LAYERS, (5, 10, 17, 24, 31), strict=True):  # counted in torchvision's listing
+            torch.testing.assert_close(vgg.layers(x)[name], vgg.network[:end](normal).mean((2, 3)))
+
+
+def test_pictures_are_scaled_to_the_shorter_side(resnet):
+    scaled = torch.nn.functional.interpolate(images(1, 128, 192), (64, 96), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        torch.testing.assert_close(resnet(images(1, 128, 192)), resnet(scaled), rtol=1e-4, atol=1e-5)
+        assert resnet(images(1, 32, 100)).shape == (1, 2048)
+
+
+def test_random_weights_have_a_seed_and_leave_torchs_own_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    first, again, other = (pretrained("vgg16", "none", seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(torch.rand(1), expected)
+    assert fingerprint(first) == fingerprint(again) != fingerprint(other)
+    assert not first.training
+
+
+def test_another_size_is_another_fingerprint():
+    assert fingerprint(VGG16(32)) != fingerprint(VGG16(32))  # random
+    one = VGG16(32)
+    other = VGG16(64)
+    other.network.load_state_dict(one.network.state_dict())
+    assert fingerprint(one) != fingerprint(other)
+
+
+def test_a_checkpoint_of_it_comes_back(vgg, tmp_path):
+    back, card = load(save(vgg, tmp_path))
+    assert (card.architecture, card.arguments) == ("vgg16", {"size": 32})
+    assert fingerprint(back) == fingerprint(vgg)
+
+
+def test_embed_takes_it(vgg):
+    vectors = embed(vgg, (images() * 255).to(torch.uint8))
+    assert vectors.shape == (2, 512)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_weights_of_a_file(tmp_path, tiny, suffix):
+    source = tiny()
+    path = tmp_path / f"mine{suffix}"
+    torch.save(source.state_dict(), path) if suffix == ".pth" else safetensors.torch.save_file(
+        source.state_dict(), path
+    )
+    found = pretrained("resnet50", path).network.state_dict()
+    assert found
+    for name, tensor in found.items():
+        assert torch.equal(tensor, source.state_dict()[name])
+
+
+def test_old_files_have_no_counts_of_batches(tmp_path, tiny):
+    source = tiny().state_dict()
+    torch.save({n: t for n, t in source.items() if not n.endswith("num_batches_tracked")}, tmp_path / "old.pth")
+    assert torch.equal(pretrained("resnet50", tmp_path / "old.pth").network.conv1.weight, source["conv1.weight"])
+
+
+def test_vgg_passes_over_the_classifier_of_a_file(vgg, tmp_path):
+    weights = {f"features.{name}": tensor for name, tensor in vgg.network.state_dict().items()}
+    torch.save(weights | {"classifier.0.weight": torch.zeros(3, 3)}, tmp_path / "vgg.pth")
+    back = pretrained("vgg16", str(tmp_path / "vgg.pth"), size=32, seed=9)
+    assert fingerprint(back) == fingerprint(vgg)
+
+
+class Malicious:
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, tiny):
+    mark = tmp_path / "it ran"
+    torch.save({"conv1.weight": Malicious(mark)}, tmp_path / "zip.pth")
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps({"conv1.weight": Malicious(mark)}))
+    for name in ("zip.pth", "plain.pth"):
+        with pytest.raises(ModelMismatch, match=rf"{name}: not a file of weights that can be read safely") as caught:
+            pretrained("resnet50", tmp_path / name)
+        assert "weights_only" not in str(caught.value)
+    assert not mark.exists()
+    pickle.loads((tmp_path / "plain.pth").read_bytes())
+    assert mark.exists()  # so the file would have done it
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 0.5, 0.99])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_file_that_is_cut_short(tmp_path, tiny, suffix, keep):
+    path = tmp_path / f"cut{suffix}"
+    weights = tiny().state_dict()
+    torch.save(weights, path) if suffix == ".pth" else safetensors.torch.save_file(weights, path)
+    content = path.read_bytes()
+    path.write_bytes(content[: keep if isinstance(keep, int) else int(keep * len(content))])
+    with pytest.raises(ModelMismatch, match="damaged"):
+        pretrained("resnet50", path)
+
+
+@pytest.mark.parametrize(
+    ("content", "phrase"),
+    [
+        ([1, 2], "expected a state dict, names and tensors; got a list"),
+        ({"epoch": 3}, "got a dict of other things"),
+        ({3: torch.zeros(1)}, "got a dict of other things"),
+        ({}, r"does not fit ResNet50:\n  Missing key"),
+        ({"features.0.weight": torch.zeros(64, 3, 3, 3)}, 'Unexpected key.*"features.0.weight"'),
+    ],
+)
+def test_a_file_of_something_else(tmp_path, tiny, content, phrase):
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(ModelMismatch, match=phrase):
+        pretrained("resnet50", tmp_path / "other.pth")
+
+
+def test_wrong_shapes_list_both(tmp_path, tiny):
+    torch.save(tiny().state_dict() | {"conv1.weight": torch.zeros(5, 3, 7, 7)}, tmp_path / "other.pth")
+    with pytest.raises(ModelMismatch, match=r"conv1.weight.*\[5, 3, 7, 7\].*\[64, 3, 7, 7\]") as caught:
+        pretrained("resnet50", tmp_path / "other.pth")
+    assert "state dict of torchvision's resnet50" in str(caught.value)
+
+
+def test_the_wrong_models_file(file):
+    with pytest.raises(ModelMismatch, match="does not fit VGG16") as caught:
+        pretrained("vgg16", file)
+    assert len(str(caught.value)) < 1_500  # not all of its 300 names
+
+
+def test_imagenet_from_the_cache(hub, tiny, monkeypatch):
+    source = tiny()
+    hub.mkdir(parents=True)
+    torch.save(source.state_dict(), hub / "plain.pth")
+    begins = sha256(hub / "plain.pth")[:8]
+    (hub / "plain.pth").rename(hub / f"resnet50-{begins}.pth")
+    monkeypatch.setitem(module._KNOWN, "resnet50", (ResNet50, f"https://example.org/resnet50-{begins}.pth"))
+    monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
+    model, sentence = best_available("resnet50", nn.Identity())
+    assert torch.equal(model.network.conv1.weight, source.conv1.weight)
+    assert sentence == "The encoder is resnet50 with ImageNet's weights, as torchvision has them."
+
+
+def test_a_damaged_file_in_the_cache(hub):
+    hub.mkdir(parents=True)
+    (hub / RESNET_FILE).write_bytes(b"half of it")
+    for call in (lambda: pretrained("resnet50"), lambda: best_available("resnet50", nn.Identity())):
+        with pytest.raises(ModelMismatch, match=f"{RESNET_FILE} is damaged or cut short.*Delete it"):
+            call()
+
+
+def test_imagenet_is_downloaded_and_checked(hub, tiny, monkeypatch):
+    source, asked = tiny(), []
+
+    def download(url, target, hash_prefix):
+        asked.append((url, hash_prefix, socket.getdefaulttimeout()))
+        torch.save(source.state_dict(), target)
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    before = socket.getdefaulttimeout()
+    model = pretrained("resnet50")
+    assert torch.equal(model.network.conv1.weight, source.conv1.weight)
+    assert asked == [(f"https://download.pytorch.org/models/{RESNET_FILE}", "0676ba61", 20)]
+    assert socket.getdefaulttimeout() == before
+
+
+@pytest.mark.parametrize(
+    "error", [urllib.error.URLError("Name or service not known"), RuntimeError("invalid hash value")]
+)
+def test_imagenet_cannot_be_had(hub, tiny, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+    with pytest.raises(DataNotFound, match=r"cannot be had from https.*(not known|invalid hash)") as caught:
+        pretrained("resnet50")
+    assert f"Put {RESNET_FILE} into {hub}, or name a file" in str(caught.value)
+    other = nn.Linear(1, 1).train()
+    model, sentence = best_available("resnet50", other)
+    assert model is other
+    assert not other.training
+    assert sentence == f"Linear stands in for resnet50. {caught.value}"
+
+
+def test_offline_means_no_attempt(hub, tiny, monkeypatch):
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *_, **__: pytest.fail("it tried"))
+    monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
+    with pytest.raises(DataNotFound, match="FASHIONNB_OFFLINE forbids"):
+        pretrained("resnet50")
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "phrase"),
+    [
+        (lambda: pretrained("resnet18"), ModelMismatch, "no pretrained 'resnet18'; there is resnet50 and vgg16"),
+        (lambda: pretrained("vgg16", "nothing.pth"), DataNotFound, "nothing.pth: there is no such file.*'imagenet'"),
+        (lambda: VGG16(size=31), DataError, "32 pixels or more, got size=31"),
+    ],
+)
+def test_wrong_arguments(call, error, phrase):
+    with pytest.raises(error, match=phrase):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "phrase"),
+    [
+        (images(1, 31, 40), r"at least 32 x 32 pixels, got \(1, 3, 31, 40\)"),
+        (images()[:, :1], r"got \(2, 1, 40, 48\)"),
+        (images()[0], r"got \(3, 40, 48\)"),
+        ((images() * 255).to(torch.uint8), r"float32 in \[0, 1\], got torch.uint8"),
+    ],
+)
+def test_what_they_refuse(vgg, wrong, phrase):
+    with pytest.raises(DataError, match=phrase):
+        vgg(wrong)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import fashionnb
-from fashionnb.cli import chapters, data
+from fashionnb.cli import chapters, collect, data
 from fashionnb.errors import FashionNBError
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
-for group in (chapters,):
+for group in (chapters, collect):
     app.registered_commands += group.app.registered_commands
 app.add_typer(data.app, name="data")
 

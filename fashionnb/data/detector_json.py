@@ -68,10 +68,12 @@ class Attribute(_Open):
 class Item(_Open):
     """One garment that was found in a photo. Introduced in chapter 07.
 
-    crop_file : the picture of this garment alone, a path from the folder of the JSON. det_label, det_score : what it
-    is, and how sure that is (0 to 1). box : [x1, y1, x2, y2] in pixels of the photo; a detector may look beyond the
-    edges, so a box need not lie within the photo. color, pattern, season : None where nothing is known. Every other
-    field is kept as it is.
+    crop_file : the picture of this garment alone, a path from the folder of the JSON.
+    det_label, det_score : what it is, and how sure that is (0 to 1).
+    box : [x1, y1, x2, y2] in pixels of the photo. A detector may look beyond its edges, so a box need not lie within.
+    color, pattern, season : None where nothing is known.
+
+    Every other field is kept as it is.
     """
 
     crop_file: Annotated[Text, AfterValidator(_inside)]
@@ -103,7 +105,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class Findings:
-    """What one file holds. items : the good ones, by their number in the file. extra : the fields beside `items`."""
+    """What one file holds.
+
+    items : the good ones, by their number in the file.
+    extra : the fields beside `items`.
+    problems : one for each broken item, or one for the file.
+    """
 
     items: dict[int, Item]
     extra: dict[str, Any]
@@ -142,7 +149,7 @@ def parse(data: bytes, where: str) -> Findings:
 
 
 def dump(items: Sequence[Item], extra: dict[str, Any]) -> str:
-    """The text of a file with these items, one a line: what `parse` reads. `extra` : the fields beside `items`."""
+    """The text of a file with these items, one a line, and `extra` fields beside them: what `parse` reads."""
     listed = ",\n".join(f"  {json.dumps(_plain(item), allow_nan=False)}" for item in items)
     beside = "".join(f", {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in extra.items())
     return f'{{"items": [\n{listed}\n]{beside}}}\n'

@@ -84,7 +84,8 @@ def test_nothing_is_near(n):
     st.sampled_from(["euclidean", "cosine"]),
 )
 def test_no_other_threshold_makes_fewer_mistakes(points, random, metric):
-    copies = [(x + random.choice([0, 0.1, 2]), y) for x, y in points]
+    # Moved by odd amounts: where a copy is as far as another item, rounding would decide.
+    copies = [(x + random.choice([0, 0.1371, 2.0537]), y) for x, y in points]
     found = threshold_from(np.array(points, float), np.array(copies, float), metric=metric)
 
     copied = [distance(a, b, metric) for a, b in zip(points, copies, strict=True)]

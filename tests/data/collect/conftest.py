@@ -33,7 +33,7 @@ def run(tmp_path: Path, clock: support.Clock):
         rows = options.pop("rows", None)
         if rows is None:
             rows = pd.DataFrame({"id": [chr(97 + n) for n in range(len(urls))], "url": urls})
-        limits = Limits(**{"silence": 2.0, **options.pop("limits", {})})
+        limits = Limits(**{"silence": 10.0, **options.pop("limits", {})})
         options = {"clock": clock, "sleep": clock.sleep, "progress": False, **options}
         return collect(rows, tmp_path / "out", limits=limits, **options)
 

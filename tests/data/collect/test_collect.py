@@ -203,10 +203,10 @@ def test_a_server_that_falls_silent_is_given_up(web, run, clock):
     def silent(handler):
         web.over.wait(10)
 
-    table = run(web.url("x", silent, OK), limits={"silence": 0.1})
+    table = run(web.url("x", silent, OK), limits={"silence": 0.4})
     assert found(table, "status") == ["ok"]
-    table = run(web.url("y", silent), limits={"silence": 0.1, "tries": 1})
-    assert found(table, "status", "error") == [("failed", "no answer for 0.1 s")]
+    table = run(web.url("y", silent), limits={"silence": 0.4, "tries": 1})
+    assert found(table, "status", "error") == [("failed", "no answer for 0.4 s")]
 
 
 @pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\na: ", ENDLESS])
@@ -218,8 +218,8 @@ def test_a_server_that_drips_is_cut_off_after_a_time_in_all(web, run, beginning)
 
 
 def test_a_time_in_all_that_is_shorter_than_the_silence_allowed(web, run):
-    table = run(web.url("x", lambda _: web.over.wait(10)), limits={"seconds": 0.1, "tries": 1})
-    assert found(table, "status", "error") == [("failed", "not done after 0.1 s")]
+    table = run(web.url("x", lambda _: web.over.wait(10)), limits={"seconds": 0.5, "tries": 1})
+    assert found(table, "status", "error") == [("failed", "not done after 0.5 s")]
 
 
 # manners

@@ -495,7 +495,7 @@ def test_a_process_that_is_killed_outright_loses_no_row(web, tmp_path):
         "collect('list.csv', 'out', limits=Limits(pause=0), allow_private=True, progress=False)"
     )
     child = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
-    assert child.wait(60) == -signal.SIGKILL
+    assert child.wait(180) == -signal.SIGKILL
     journal = tmp_path / "out" / manifests.JOURNAL
     assert len(journal.read_text().splitlines()) == 3
     with journal.open("a") as file:

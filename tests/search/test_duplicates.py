@@ -85,7 +85,7 @@ def test_nothing_is_near(n):
 )
 def test_no_other_threshold_makes_fewer_mistakes(points, random, metric):
     # Moved by odd amounts: where a copy is as far as another item, rounding would decide.
-    copies = [(x + random.choice([0, 0.1371, 2.0537]), y) for x, y in points]
+    copies = [(x + random.choice([0, 9 / 64, 2 + 3 / 64]), y) for x, y in points]
     found = threshold_from(np.array(points, float), np.array(copies, float), metric=metric)
 
     copied = [distance(a, b, metric) for a, b in zip(points, copies, strict=True)]
@@ -97,7 +97,7 @@ def test_no_other_threshold_makes_fewer_mistakes(points, random, metric):
     # Rounding may put a distance on either side of a threshold that is as good as equal to it.
     fewest = min(sum(mistakes(d + shift)) for d in [*copied, *nearest] for shift in (-1e-6, 1e-6))
     assert round((found.missed + found.mistaken) * len(points)) <= fewest
-    shares = [count / len(points) for count in mistakes(found.distance + 1e-9)]
+    shares = [count / len(points) for count in mistakes(found.distance + 1e-6)]
     assert shares == pytest.approx([found.missed, found.mistaken])
 
 

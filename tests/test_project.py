@@ -24,11 +24,11 @@ CONDA_NAMES = {"pytorch": "torch"}  # conda's name -> the name on the Python ind
 # A module belongs to the first room that its name begins with. It may import from its own room and from lower floors.
 # On floor 1 the rooms are strangers; on the others, rooms of one floor may use each other, in no circle.
 FLOORS = {
-    "errors": 0, "files": 0, "profiles": 0,
-    "data": 1, "losses": 1, "miners": 1, "augment": 1, "colour": 1, "models": 1, "evaluation": 1,
+    "errors": 0, "files": 0, "profiles": 0, "colour": 0,
+    "data": 1, "losses": 1, "miners": 1, "augment": 1, "models": 1, "evaluation": 1,
     "training": 2, "resuming": 2, "embed": 2, "checkpoints": 2, "export": 2, "search.index": 2,
-    "search.recommend": 3, "search": 3, "analyse": 3, "plots": 3, "explorer": 3, "listing": 3, "machine": 3,
-    "rows": 3, "results": 3,
+    "search.recommend": 3, "search.shop": 3, "search": 3, "analyse": 3, "plots": 3, "explorer": 3, "listing": 3,
+    "machine": 3, "rows": 3, "results": 3, "evaluate": 3,
     "runs": 4, "pairs": 4, "pages": 4, "publish": 4,
     "demo": 4,
     "cli": 5,

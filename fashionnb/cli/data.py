@@ -48,9 +48,12 @@ def data_fetch(name: Name) -> None:
 
 
 @app.command("check", epilog="Example: [b]fashionnb data check fashion-product-images-small[/]")
-def data_check(name: Name) -> None:
+def data_check(
+    name: Name,
+    path: Annotated[str | None, typer.Argument(help="Where it is; without it, where `data where` finds it.")] = None,
+) -> None:
     """Check a dataset against what is known of it: counts, checksums, formats."""
     from fashionnb.data import sources
 
-    for finding in sources.check(name):
+    for finding in sources.check(name, path):
         print(finding)

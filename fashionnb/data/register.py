@@ -122,6 +122,7 @@ _ALL = (
         homepage="https://github.com/data-science-mango/datathon-2023-fashion-compatibility",
         sha256={"mango-outfits.zip": "1ab279e91a129b21bece5ad8113ba524ed12ac4c3fb399f3a89f4ebadd6fe449"},
         by_hand="Download datathon.zip from the link on the organisers' page",
+        reader="mango",
     ),
 )
 

@@ -128,15 +128,22 @@ def fetch(name: str, folder: Path | str | None = None, progress: bool = True) ->
     return target
 
 
-def check(name: str) -> list[str]:
+def check(name: str, path: Path | str | None = None) -> list[str]:
     """Look at the dataset closely and return what was found, one line each: place, size, checksum, counts.
+
+    Parameters
+    ----------
+    name : of the dataset.
+    path : where it is, a folder or a file; without it, where `find` finds it.
 
     Raises
     ------
     DataNotFound : it is not on this machine.
     DataError : it is damaged or incomplete.
     """
-    source, path = get(name), find(name)
+    source, path = get(name), find(name) if path is None else Path(path)
+    if not path.exists():
+        raise DataNotFound(f"{path}: there is no such file or folder. Name the place where {name} lies.")
     findings = [f"{source.title} lies in {path}, {size_of(path) / 1e6:,.1f} MB"]
     if path.is_file():
         if source.sha256.get(path.name) == sha256(path):
@@ -168,9 +175,14 @@ def fingerprint(name: str) -> str:
 def reader(name: str) -> ModuleType:
     """The module that reads this source: it has `read(path)` and `check(path)`. Raises `DataError` if there is none."""
     # Imported by name, not by importlib: so the cache of executed chapters sees that a chapter reaches the readers.
-    from fashionnb.data import clothing, fashion_mnist, products
+    from fashionnb.data import clothing, fashion_mnist, mango, products
 
-    modules = {"clothing": clothing, "fashion_mnist": fashion_mnist, "products": products}
+    modules = {
+        "clothing": clothing,
+        "fashion_mnist": fashion_mnist,
+        "mango": mango,
+        "products": products,
+    }
     source = get(name)
     if source.reader is None:
         raise DataError(

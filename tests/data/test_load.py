@@ -15,6 +15,7 @@ SHAPES = {  # of the pictures and of the splits, as drawn
     "fashion-mnist": ((28, 28, 1), {"train": 12_000, "test": 2_000}),
     "clothing-dataset-small": ((64, 64, 3), {"train": 3_068, "validation": 341, "test": 372}),
     "fashion-product-images-small": ((80, 60, 3), {"train": 1_600, "validation": 200, "test": 200}),
+    "mango-outfits": ((112, 80, 3), {"train": 600}),
 }
 
 

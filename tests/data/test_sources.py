@@ -98,9 +98,10 @@ def test_every_reader_is_there_and_knows_its_source(source):
     assert callable(module.check)
 
 
-def test_a_source_without_a_reader_says_so():
-    with pytest.raises(DataError, match="has no reader"):
-        sources.reader("mango-outfits")
+def test_a_source_without_a_reader_says_so(monkeypatch):
+    register(monkeypatch, reader=None)
+    with pytest.raises(DataError, match="toy can be found and checked, but this version has no reader"):
+        sources.reader("toy")
 
 
 @pytest.mark.parametrize("ask", [sources.get, sources.find, sources.fetch, sources.check, sources.reader])
@@ -338,6 +339,14 @@ def test_the_real_data_pass(name, real_data):
     findings = sources.check(name)
     assert str(real_data) in findings[0]
     assert name == "fashion-mnist" or "known to be good" in findings[1]
+
+
+def test_check_looks_where_it_is_told_to(zip_source, cache, tmp_path, monkeypatch):
+    with_reader(monkeypatch, zip_source, lambda path: [f"read {path}"])
+    (tmp_path / "elsewhere").mkdir()
+    assert sources.check("toy", tmp_path / "elsewhere")[1:] == [f"read {tmp_path / 'elsewhere'}"]
+    with pytest.raises(DataNotFound, match=r"no such file or folder\. Name the place where toy lies"):
+        sources.check("toy", tmp_path / "nowhere")
 
 
 def test_check_says_what_is_there_and_lets_the_reader_look(zip_source, cache, monkeypatch):

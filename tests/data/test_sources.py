@@ -334,7 +334,7 @@ def test_the_parquet_copy_of_the_product_photos_becomes_a_zip(server, cache, mon
 # Checking and fingerprints
 
 
-@pytest.mark.parametrize("name", ["fashion-mnist", "clothing-dataset-small", "mango-outfits"])
+@pytest.mark.parametrize("name", ["fashion-mnist", "clothing-dataset-small"])
 def test_the_real_data_pass(name, real_data):
     findings = sources.check(name)
     assert str(real_data) in findings[0]

@@ -146,11 +146,12 @@ def pretrained(name: str, weights: Path | str = "imagenet", *, size: int = 224, 
     if name not in _KNOWN:
         raise ModelMismatch(f"There is no pretrained {name!r}; there is {' and '.join(_KNOWN)}.")
     kind, url = _KNOWN[name]
+    file = None if weights == "none" else _imagenet(name, url) if weights == "imagenet" else Path(weights)
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
         model = kind(size)
-    if weights != "none":
-        _fill(model, _imagenet(name, url) if weights == "imagenet" else Path(weights))
+    if file is not None:
+        _fill(model, file)
     return model.eval()
 
 

@@ -80,7 +80,6 @@ def test_they_are_as_large_as_the_book_says(resnet, vgg):
     assert [sum(p.numel() for p in model.parameters()) for model in (resnet, vgg)] == [23_508_032, 14_714_688]
     for model, number in ((ResNet50, "23,508,032"), (VGG16, "14,714,688")):
         assert number in re.sub(r"\s+", " ", model.__doc__)
-    assert torchvision.models.vgg16.__name__ == "vgg16"  # its whole is never built here: 138 million
 
 
 @pytest.mark.parametrize("name", ["resnet", "vgg"])
@@ -130,22 +129,23 @@ def test_pictures_are_scaled_to_the_shorter_side(resnet):
         assert resnet(images(1, 32, 100)).shape == (1, 2048)
 
 
-def test_random_weights_have_a_seed_and_leave_torchs_own_alone():
+def test_random_weights_have_a_seed_and_leave_torchs_own_alone(tiny):
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    first, again, other = (pretrained("vgg16", "none", seed=seed) for seed in (0, 0, 1))
+    first, again, other = (pretrained("resnet50", "none", seed=seed) for seed in (0, 0, 1))
     assert torch.equal(torch.rand(1), expected)
     assert fingerprint(first) == fingerprint(again) != fingerprint(other)
     assert not first.training
 
 
-def test_another_size_is_another_fingerprint():
-    assert fingerprint(VGG16(32)) != fingerprint(VGG16(32))  # random
-    one = VGG16(32)
-    other = VGG16(64)
+def test_another_size_is_another_fingerprint(tiny):
+    one, other = ResNet50(32), ResNet50(64)
     other.network.load_state_dict(one.network.state_dict())
     assert fingerprint(one) != fingerprint(other)
+    again = ResNet50(32)
+    again.network.load_state_dict(one.network.state_dict())
+    assert fingerprint(one) == fingerprint(again)
 
 
 def test_a_checkpoint_of_it_comes_back(vgg, tmp_path):
@@ -196,7 +196,7 @@ class Malicious:
 def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, tiny):
     mark = tmp_path / "it ran"
     torch.save({"conv1.weight": Malicious(mark)}, tmp_path / "zip.pth")
-    (tmp_path / "plain.pth").write_bytes(pickle.dumps({"conv1.weight": Malicious(mark)}))
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps({"conv1.weight": Malicious(mark)}, protocol=2))
     for name in ("zip.pth", "plain.pth"):
         with pytest.raises(ModelMismatch, match=rf"{name}: not a file of weights that can be read safely") as caught:
             pretrained("resnet50", tmp_path / name)

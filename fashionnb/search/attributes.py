@@ -8,6 +8,7 @@ import difflib
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,9 @@ from PIL import Image
 
 from fashionnb.colour import COLOURS, METALS, canonical, dominant_colour, name_colours
 from fashionnb.data.foreground import foreground
+from fashionnb.data.images import ArrayImages, decode
 from fashionnb.data.nouns import Catalogue
-from fashionnb.errors import DataError
+from fashionnb.errors import DataError, DataNotFound
 
 ATTRIBUTES = ("category", "colour", "pattern", "season", "gender", "usage")
 """What makes two garments alike, apart from their pictures; a catalogue has some of it."""
@@ -39,7 +41,16 @@ class Attributes:
     def __init__(self, catalogue: Catalogue) -> None:
         self.name, self.table = catalogue.name, catalogue.table
         self.columns = tuple(column for column in ATTRIBUTES if column in self.table)
+        self._rows = {item: row for row, item in enumerate(catalogue.table["id"].tolist())}
         self._numbered: dict[str, tuple[np.ndarray, list[str]]] = {}
+
+    def row(self, item: str) -> int:
+        """Where an item is in the catalogue. Raises `DataError`, with ids that are like it, if it is not there."""
+        if item not in self._rows:
+            close = difflib.get_close_matches(str(item), self._rows, 3, 0.6)
+            hint = f"Did you mean {' or '.join(close)}?" if close else f"Ids look like {', '.join([*self._rows][:3])}."
+            raise DataError(f"{self.name} has no item {item!r}. {hint} (A picture is given by its path.)")
+        return self._rows[item]
 
     def numbers(self, column: str) -> tuple[np.ndarray, list[str]]:
         """The value of each item as a number (n,) int64, `UNKNOWN` for "", and the values that the numbers stand for.
@@ -152,6 +163,24 @@ class Attributes:
         if column not in self.table or column in _NO_ATTRIBUTES:
             return False
         return pd.api.types.is_string_dtype(self.table[column])
+
+
+def as_image(picture: Path | Image.Image | np.ndarray) -> Image.Image:
+    """A picture in any of the forms that a recommender takes, as a PIL image. Introduced in chapter 07.
+
+    Raises
+    ------
+    DataError : it is none, or damaged. DataNotFound : there is no such file.
+    """
+    if isinstance(picture, Path):
+        if not picture.is_file():
+            raise DataNotFound(f"{picture}: there is no such picture, and no item of that id. Check the path.")
+        return decode(picture.read_bytes(), str(picture))
+    if isinstance(picture, Image.Image):
+        return picture
+    if isinstance(picture, np.ndarray):
+        return ArrayImages(picture[None]).image(0)
+    raise DataError(f"Ask by an id, or by a picture: a Path, a PIL image or an array; got {type(picture).__name__}.")
 
 
 def _hint(said: object, known: Sequence[str]) -> str:

@@ -3,8 +3,10 @@
 `fashionnb.search.recommend` decides what is recommended; here nothing is decided, only told.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,12 @@ import pandas as pd
 from fashionnb import colour
 from fashionnb.data.nouns import Catalogue
 from fashionnb.errors import DataError
+from fashionnb.search.page import Entry
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +79,37 @@ def explained(
     return table
 
 
+def figure(catalogue: Catalogue, table: pd.DataFrame, columns: Sequence[str], size: int) -> "Figure":
+    """The garments of an answer, each with the first two attributes and its score. Introduced in chapter 07."""
+    from fashionnb import plots
+
+    if not len(table):
+        raise DataError("There is nothing to show: the answer is empty, and the log says why.")
+    titles = ["\n".join([*row[[*columns[:2]]], f"{row['score']:.2f}"]) for _, row in table.iterrows()]
+    return plots.garments(_found(catalogue, table).pixels(size), titles, columns=min(len(table), 6))
+
+
+def entries(catalogue: Catalogue, table: pd.DataFrame, columns: Sequence[str]) -> list[Entry]:
+    """The garments of an answer for a page; one whose picture cannot be read is there without it, as the log says."""
+    shown = []
+    for row, key in zip(table.to_dict("records"), _found(catalogue, table).table["image"], strict=True):
+        try:
+            picture = catalogue.images.image(key)
+        except DataError as error:
+            _log.warning("A garment is shown without its picture. %s", error)
+            picture = None
+        what = ", ".join(row[name] for name in columns if row[name])
+        shown.append(Entry(picture, f"{row['rank']}. {what or row['id']}", f"{row['reasons']} · {row['id']}"))
+    return shown
+
+
 def harmony(a: str, b: str) -> colour.Harmony:
     """`fashionnb.colour.harmony`, with colours that have no reference (a shop has its own words) as not known."""
     return colour.harmony(_named(a), _named(b))
+
+
+def _found(catalogue: Catalogue, table: pd.DataFrame) -> Catalogue:
+    return catalogue.take(pd.Index(catalogue.table["id"]).get_indexer(table["id"]))
 
 
 def _named(name: str) -> str:

@@ -5,7 +5,6 @@ attributes agree and how alike the pictures are. How items are put in order is i
 items in `fashionnb.search.clusters`, colours in `fashionnb.colour`. `fashionnb recommend` does the same in a shell.
 """
 
-import difflib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,13 +15,13 @@ import pandas as pd
 from PIL import Image
 
 from fashionnb import colour
-from fashionnb.data.images import ArrayImages, decode
 from fashionnb.data.nouns import Catalogue
-from fashionnb.errors import DataError, DataNotFound
+from fashionnb.errors import DataError
 from fashionnb.search import ranking
 from fashionnb.search import vectors as stored
-from fashionnb.search.attributes import Attributes
-from fashionnb.search.reasons import Query, explained, harmony
+from fashionnb.search.attributes import Attributes, as_image
+from fashionnb.search.page import Entry, page
+from fashionnb.search.reasons import Query, entries, explained, figure, harmony
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,7 +85,6 @@ class Recommender:
         self.catalogue, self.seed, self.embed, self.copies, self.model = catalogue, seed, embed, copies, model
         self.vectors = stored.unit(vectors, len(catalogue), catalogue.name)
         self.attributes = Attributes(catalogue)
-        self._rows = {item: row for row, item in enumerate(catalogue.table["id"].tolist())}
 
     def find_similar_items(
         self, item: Item, top_k: int = 10, *, diversity: float = 0.0, **wanted: str | Sequence[str]
@@ -233,7 +231,7 @@ class Recommender:
         found, order = [], []
         for item, rows in judgements.groupby("item", sort=False).indices.items():
             signals = self._signals(self._query(item))
-            others = [self._row(other) for other in judgements["other"].iloc[rows]]
+            others = [self.attributes.row(other) for other in judgements["other"].iloc[rows]]
             found.append(np.stack([values[others] for values in signals.values()], axis=1))
             order.append(rows)
         if not found:
@@ -272,14 +270,19 @@ class Recommender:
         ------
         DataError : the answer is empty, or a picture cannot be read.
         """
-        from fashionnb import plots
+        return figure(self.catalogue, table, self.attributes.columns, size)
 
-        if not len(table):
-            raise DataError("There is nothing to show: the answer is empty, and the log says why.")
-        said = [*self.attributes.columns[:2]]
-        titles = ["\n".join([*row[said], f"{row['score']:.2f}"]) for _, row in table.iterrows()]
-        rows = [self._row(item) for item in table["id"]]
-        return plots.garments(self.catalogue.take(rows).pixels(size), titles, columns=min(len(rows), 6))
+    def as_page(self, table: pd.DataFrame, title: str, item: Item | None = None) -> str:
+        """One HTML document that shows an answer, its reasons, and what was asked by; nothing in it is fetched.
+
+        Raises
+        ------
+        DataError, DataNotFound : the item is not there, or its picture cannot be read.
+        """
+        asked = None
+        if item is not None:
+            asked = Entry(self.catalogue.image(item) if isinstance(item, str) else as_image(item), "what was asked by")
+        return page(title, entries(self.catalogue, table, self.attributes.columns), query=asked)
 
     def save(self, path: Path | str) -> None:
         """Write the vectors to one file, with their ids and the model's fingerprint. Raises `WriteError`."""
@@ -303,11 +306,13 @@ class Recommender:
 
     def _query(self, item: Item) -> Query:
         if isinstance(item, str):
-            row = self._row(item)
+            row = self.attributes.row(item)
             return Query(ranking.similarities(self.vectors, self.vectors[row]), self.attributes.of(row), row)
         if self.embed is None:
-            raise DataError("To recommend by a picture takes a model that made the vectors: Recommender(..., embed=…).")
-        image = _as_image(item)
+            raise DataError(
+                "To ask by a picture takes the model that made the vectors: give `embed` (--model in a shell)."
+            )
+        image = as_image(item)
         vector = stored.unit(np.asarray(self.embed(image))[None], 1, "the picture")[0]
         if vector.shape != self.vectors[0].shape:
             raise DataError(
@@ -315,13 +320,6 @@ class Recommender:
                 f"{self.vectors.shape[1]}. Embed both with the same model."
             )
         return Query(ranking.similarities(self.vectors, vector), self.attributes.seen(image), None)
-
-    def _row(self, item: str) -> int:
-        if item not in self._rows:
-            close = difflib.get_close_matches(str(item), self._rows, 3, 0.6)
-            hint = f"Did you mean {' or '.join(close)}?" if close else f"Ids look like {', '.join([*self._rows][:3])}."
-            raise DataError(f"{self.catalogue.name} has no item {item!r}. {hint} (A picture is given as a Path.)")
-        return self._rows[item]
 
     def _harmonies(self, query: Query) -> list[colour.Harmony]:
         """Of the query's colour with each colour of the catalogue by its number; the last, -1, is unknown."""
@@ -379,15 +377,3 @@ class Recommender:
             if query.row is not None:
                 other[query.row] = False
             yield other, "there is nothing else but the item itself and its copies"
-
-
-def _as_image(picture: Item) -> Image.Image:
-    if isinstance(picture, Path):
-        if not picture.is_file():
-            raise DataNotFound(f"{picture}: there is no such picture. Check the path.")
-        return decode(picture.read_bytes(), str(picture))
-    if isinstance(picture, Image.Image):
-        return picture
-    if isinstance(picture, np.ndarray):
-        return ArrayImages(picture[None]).image(0)
-    raise DataError(f"Ask by an id, or by a picture: a Path, a PIL image or an array; got {type(picture).__name__}.")

@@ -97,4 +97,5 @@ def unit(values: np.ndarray, n: int, name: str) -> np.ndarray:
     length = np.linalg.norm(values, axis=1, keepdims=True)
     if len(wrong := np.flatnonzero(~((length > 0) & np.isfinite(length)))):
         raise DataError(f"{name}: vector {wrong[0]} has the length {length[wrong[0], 0]}; each needs a direction.")
+    length[np.abs(length - 1) < 1e-6] = 1  # as good as float32 can be: left as they are, so that they stay the same
     return np.ascontiguousarray(values / length)

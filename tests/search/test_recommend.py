@@ -324,7 +324,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("asked", ASKED)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(shops(), st.integers(1, 9))
 def test_one_item_more_takes_its_place_and_leaves_the_others_in_their_order(asked, drawn, k):
     rows, vectors, new = drawn
@@ -449,7 +449,7 @@ def test_a_catalogue_without_colours_has_nothing_to_coordinate():
 
 
 def test_a_picture_needs_a_model_that_fits(shop, tmp_path):
-    with pytest.raises(DataError, match="takes a model that made the vectors"):
+    with pytest.raises(DataError, match="takes the model that made the vectors"):
         Recommender(shop.catalogue, shop.vectors).find_similar_items(tmp_path / "a.png")
     with pytest.raises(DataNotFound, match="no such picture"):
         shop.find_similar_items(tmp_path / "a.png")

@@ -1,0 +1,358 @@
+"""Visual search: give it pictures to find, then a picture to find them by.
+
+`VisualSearchEngine` ties the parts together: a trained model (`fashionnb.checkpoints`), pictures from anywhere
+(`fashionnb.search.gallery`), their vectors (`fashionnb.search.stream`) and the neighbours among them
+(`fashionnb.search.index`). `fashionnb index build` and `fashionnb search` do the same from the command line.
+"""
+
+import logging
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fashionnb import checkpoints, profiles
+from fashionnb.data.nouns import Catalogue
+from fashionnb.embed import embed
+from fashionnb.errors import DataError, ModelMismatch
+from fashionnb.search.gallery import Gallery, Picture, open_gallery, prepared
+from fashionnb.search.index import Index
+from fashionnb.search.page import LARGEST, Entry, page
+from fashionnb.search.stream import BATCH, VectorCache, collect, stream
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Source = Path | str | Catalogue
+Size = int | tuple[int, int]
+
+SIZES = {"fashion-mnist": 28}
+"""Datasets whose pictures all have one size, in pixels: a model trained on them need not say it."""
+
+SHOWN = 96  # pixels of a picture in a figure
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """A gallery and the vectors of its pictures. Introduced in chapter 05.
+
+    vectors : (n, d) float32, each of length 1. gallery : the n pictures, in the same order.
+    unreadable : one row per picture that was left out, with its `id` and `why`.
+    """
+
+    vectors: np.ndarray
+    gallery: Gallery
+    unreadable: pd.DataFrame
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the n pictures."""
+        return self.gallery.items["id"].tolist()
+
+
+class VisualSearchEngine:
+    """Find the pictures that look like a picture. Introduced in chapter 05.
+
+    The model decides what "alike" means, and it only knows pictures of the kind it was trained on: a model of light
+    garments on black makes little of photos on white. Pictures are letterboxed to the size that the model was trained
+    with: the argument `size`; else `training["size"]` on the model's card; else, if the card names a dataset whose
+    pictures all have one size, that size (`SIZES`).
+
+    Parameters
+    ----------
+    checkpoint : a folder that `fashionnb.checkpoints.save` wrote, or the name of a published model, for instance
+        "style2vec".
+    size : pixels, one number or (height, width).
+    device : "cpu", "cuda" or "mps"; None is that of the profile (see `fashionnb.profiles.choose`): the CPU, or in
+        profile `full` the best there is.
+
+    Raises
+    ------
+    DataNotFound : there is no such folder, and no published model of this name.
+    ModelMismatch : the checkpoint is broken or no model of pictures, or nothing says how large pictures should be.
+    DataError : the model cannot take pictures of this size.
+    ProfileError : the device is not in this machine.
+    """
+
+    def __init__(self, checkpoint: Path | str, *, size: Size | None = None, device: str | None = None) -> None:
+        named = not Path(checkpoint).is_dir()
+        folder = checkpoints.published(str(checkpoint)) if named else Path(checkpoint).absolute()
+        self.checkpoint = str(checkpoint) if named else str(folder)
+        """Where the model is: the name of a published one, or the path of its folder."""
+        model, card = checkpoints.load(folder)
+        self.fingerprint = checkpoints.fingerprint(model)
+        self.channels = getattr(model, "channels", None)
+        if self.channels is None:
+            raise ModelMismatch(f"{folder}: {card.architecture} is no model of pictures (it has no `channels`).")
+        said = (size, card.training.get("size"), SIZES.get(card.data))
+        self.size = next((known for known in said if known is not None), None)
+        if self.size is None:
+            raise ModelMismatch(
+                f"{folder}: its card does not say how large the pictures were that the model was trained on "
+                "(`size` in `training`). Give their size, for instance size=64 (--size 64)."
+            )
+        self.model = model.to(profiles.choose(device=device).device)
+        self.gallery: Gallery | None = None
+        """What `search` looks through; None until `index` or `load`."""
+        self._index: Index | None = None
+        # A blank picture, so that a size that the model cannot take is noticed now and not after an hour.
+        embed(self.model, prepared(np.zeros((1, 1), np.uint8), self.size, self.channels)[None])
+
+    def embed_image(self, image: Picture) -> np.ndarray:
+        """The vector (d,) float32, of length 1, of one picture: a path, bytes, a PIL image or an array.
+
+        Raises
+        ------
+        DataNotFound, DataError : as `fashionnb.search.gallery.prepared`.
+        """
+        return self._encode(prepared(image, self.size, self.channels)[None])[0]
+
+    def embed_dataset(
+        self,
+        source: Source,
+        *,
+        cache: Path | str | None = None,
+        unreadable: str = "raise",
+        batch_size: int = BATCH,
+        progress: bool = True,
+    ) -> Embedded:
+        """The vectors of all pictures of a folder, a zip file, a catalogue or a dataset.
+
+        The pictures are read, embedded and forgotten batch by batch: besides the vectors and the names, memory does not
+        grow with their number.
+
+        Parameters
+        ----------
+        source : as `fashionnb.search.gallery.open_gallery` takes it.
+        cache : a folder. Each vector is kept there under the content of its picture and the model's weights, so a
+            second run over a folder that has grown embeds only what is new.
+        unreadable : "raise", or "skip" to leave out pictures that cannot be read; they are listed in the result, and a
+            warning in the log counts them.
+        batch_size : pictures at a time; lower it if memory runs out.
+        progress : show a bar.
+
+        Raises
+        ------
+        DataNotFound : there is nothing at `source`.
+        DataError : no pictures there; or some cannot be read (the message names the first and says how many they are);
+            with "skip", none can.
+        WriteError : the cache cannot be written.
+        """
+        if unreadable not in ("raise", "skip"):
+            raise DataError(f"unreadable is 'raise' or 'skip', got {unreadable!r}.")
+        gallery = open_gallery(source)
+        with nullcontext() if cache is None else closing(self._cache(Path(cache))) as kept:
+            batches = stream(
+                self._encode, gallery.images, gallery.items["image"], self.size, self.channels,
+                cache=kept, batch_size=batch_size, strict=unreadable == "raise",
+            )  # fmt: skip
+            vectors, rows, failed = collect(batches, len(gallery), progress)
+        if failed and (unreadable == "raise" or not len(rows)):
+            raise DataError(
+                f"{len(failed):,} of {len(gallery):,} pictures cannot be read. The first: {failed[0][1]} "
+                "Or leave out all that cannot be read, with unreadable='skip' (--skip-unreadable)."
+            )
+        if failed:
+            logger.warning("%d of %d pictures cannot be read and are left out.", len(failed), len(gallery))
+        names = gallery.items["id"].iloc[[row for row, _ in failed]].tolist()
+        left_out = pd.DataFrame({"id": names, "why": [why for _, why in failed]}, dtype=object)
+        return Embedded(vectors, gallery.take(rows), left_out)
+
+    def index(self, source: Source | Embedded, *, kind: str = "auto", **options) -> Index:
+        """Make pictures findable: embed them, unless they are `Embedded` already, and put them into an `Index`.
+
+        Parameters
+        ----------
+        source, options : as `embed_dataset` takes them.
+        kind : of index, see `fashionnb.search.index.Index.build`.
+
+        Returns
+        -------
+        Index : `search` uses it from now on.
+        """
+        embedded = source if isinstance(source, Embedded) else self.embed_dataset(source, **options)
+        index = Index.build(embedded.vectors, embedded.ids, kind=kind, metric="cosine", model=self.fingerprint)
+        self._index, self.gallery = index, embedded.gallery
+        return index
+
+    def search(self, image: Picture, k: int = 5, *, category: str | None = None) -> pd.DataFrame:
+        """The k pictures that are most like this one, the best first.
+
+        A picture that is in the gallery itself is found first, with score 1.
+
+        Parameters
+        ----------
+        image : as `embed_image` takes it.
+        k : how many; all, if there are fewer.
+        category : look only among the pictures of this category.
+
+        Returns
+        -------
+        One row per picture: `rank` (from 1), `id`, `category` ("" if unknown), `score` (cosine similarity, -1 to 1) and
+            `path` (where the picture is).
+
+        Raises
+        ------
+        DataNotFound, DataError : the picture cannot be read; nothing was indexed; k below 1; no such category.
+        """
+        index, gallery = self._searched()
+        among = None
+        if category is not None:
+            among = (gallery.items["category"] == category).to_numpy()
+            if not among.any():
+                known = sorted(set(gallery.items["category"]) - {""})
+                more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+                raise DataError(
+                    f"No picture is in category {category!r}; the categories: {', '.join(known[:20]) or 'none'}{more}."
+                )
+        ids, scores = index.search(self.embed_image(image)[None], k, model=self.fingerprint, among=among)
+        rows = pd.Index(gallery.items["id"]).get_indexer(list(ids[0]))
+        found = gallery.items[["id", "category"]].iloc[rows].reset_index(drop=True)
+        found.insert(0, "rank", np.arange(1, len(rows) + 1))
+        return found.assign(score=scores[0], path=gallery.paths(rows))
+
+    def display_results(self, results: pd.DataFrame, query: Picture | None = None) -> "Figure":
+        """A figure of the pictures that `search` found, and the query before them.
+
+        Raises
+        ------
+        DataNotFound, DataError : the gallery's pictures are not where they were; the query cannot be read.
+        """
+        from fashionnb import plots  # only here, so that a search without a figure begins seconds earlier
+
+        pictures, titles = [], []
+        if query is not None:
+            pictures.append(prepared(query, SHOWN, 3))
+            titles.append("query")
+        for row, picture in zip(results.itertuples(), self.pictures(results), strict=True):
+            pictures.append(
+                np.full((SHOWN, SHOWN, 3), 225, np.uint8) if picture is None else prepared(picture, SHOWN, 3)
+            )
+            titles.append(f"{row.rank} · {row.score:.2f}\n{row.category if picture is not None else 'not readable'}")
+        return plots.garments(np.stack(pictures), titles, columns=min(len(pictures), 8))
+
+    def pictures(self, results: pd.DataFrame) -> list[Image.Image | None]:
+        """The picture of each row of `search`'s results, as it is on disk; None for one that cannot be read any more.
+
+        Raises
+        ------
+        DataNotFound, DataError : the folder, zip file or dataset is not where it was, or there is no gallery.
+        """
+        _, gallery = self._searched()
+        images, found = gallery.images, []
+        for row in pd.Index(gallery.items["id"]).get_indexer(results["id"]):
+            try:
+                found.append(images.image(gallery.items["image"].iloc[row]))
+            except DataError as error:
+                logger.warning("A picture that was found cannot be shown. %s", error)
+                found.append(None)
+        return found
+
+    def save(self, path: Path | str) -> None:
+        """Write the index to one file, with all that `load` needs to search it. Pictures and model stay where they are.
+
+        Raises
+        ------
+        DataError : there is no index yet. WriteError : the file cannot be written.
+        """
+        index, gallery = self._searched()
+        categories, codes = np.unique(gallery.items["category"].to_numpy(str), return_inverse=True)
+        keys = gallery.items["image"].tolist()
+        about = _About(
+            checkpoint=self.checkpoint,
+            size=self.size,
+            source=gallery.source,
+            categories=categories.tolist(),
+            category=codes.tolist(),
+            images=None if keys == gallery.items["id"].tolist() else keys,
+        )
+        index.save(path, extra=about.model_dump())
+
+    @classmethod
+    def load(
+        cls, path: Path | str, checkpoint: Path | str | None = None, *, device: str | None = None
+    ) -> "VisualSearchEngine":
+        """The engine whose index `save` wrote, with its model. `checkpoint` says where that is now, if it moved.
+
+        Raises
+        ------
+        DataNotFound : there is no such file, or the model is gone.
+        DataError : the file is damaged, or an index that no engine wrote.
+        ModelMismatch : the model is not the one that made the index.
+        """
+        index = Index.load(path)
+        try:
+            about = _About.model_validate(index.extra)
+            names = np.array(about.categories, dtype=object)[about.category]
+            items = pd.DataFrame({"id": index.ids, "category": names, "image": about.images or index.ids})
+        except (ValidationError, ValueError, IndexError) as error:
+            raise DataError(
+                f"{path}: an index, but no search engine wrote it, or it is damaged ({str(error).splitlines()[0]}). "
+                "Make it with `fashionnb index build`."
+            ) from error
+        engine = cls(checkpoint or about.checkpoint, size=about.size, device=device)
+        if engine.fingerprint != index.model:
+            raise ModelMismatch(
+                f"{path} was made by the model {index.model[:12]}, but {engine.checkpoint} now holds "
+                f"{engine.fingerprint[:12]}. Name the model that made it (--model), or build the index again."
+            )
+        engine._index, engine.gallery = index, Gallery(about.source, items)
+        return engine
+
+    def as_page(self, results: pd.DataFrame, query: Picture) -> str:
+        """One HTML document that shows the query and what `search` found; nothing in it is fetched from elsewhere.
+
+        Raises
+        ------
+        DataNotFound, DataError : as `pictures`; or the query cannot be read.
+        """
+        entries = [
+            Entry(picture, f"{row.rank}. {row.category or row.id}", f"{row.score:.3f} · {row.id}")
+            for row, picture in zip(results.itertuples(), self.pictures(results), strict=True)
+        ]
+        asked = Entry(Image.fromarray(prepared(query, LARGEST, 3)), "the picture to find others by")
+        note = f"The {len(entries)} nearest of {len(self.gallery):,} pictures. A score of 1 is as near as can be."
+        return page("Pictures that look alike", entries, query=asked, note=note)
+
+    def _searched(self) -> tuple[Index, Gallery]:
+        if self._index is None or self.gallery is None:
+            raise DataError("There is nothing to search yet. Call `index` with pictures first, or load an engine.")
+        return self._index, self.gallery
+
+    def _cache(self, folder: Path) -> VectorCache:
+        size = self.size if isinstance(self.size, int) else "x".join(map(str, self.size))
+        return VectorCache(folder / f"{self.fingerprint[:32]}-{size}.sqlite")
+
+    def _encode(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 (m, height, width, channels) -> vectors (m, d) float32 of length 1."""
+        vectors = embed(self.model, pixels, batch_size=len(pixels))
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not ((length > 0) & np.isfinite(length)).all():
+            raise ModelMismatch(
+                f"{self.checkpoint}: the model gives a picture a vector of length {length.min():.3g}, which has no "
+                "direction. It is broken, or was never trained."
+            )
+        return vectors / length
+
+
+class _About(BaseModel):
+    """What an engine keeps in the file of its index, besides vectors and ids.
+
+    categories, category : the names, and for each item the place of its own. images : the key of each picture, None if
+    they are the ids.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    checkpoint: str
+    size: int | tuple[int, int]
+    source: str
+    categories: list[str]
+    category: list[int]
+    images: list[int | str] | None

@@ -1,7 +1,8 @@
 """Losses for metric learning: numbers that fall as items of one class move together and the others apart.
 
 They know tensors only. Which items meet in a loss is the business of `fashionnb.miners`;
-the loop that minimises it is `fashionnb.training`.
+the loop that minimises it is `fashionnb.training`. Labels (n,) say who is alike; in the losses of a whole batch a
+matrix (n, n) bool can say it instead, for instance that of `fashionnb.miners.alike`.
 """
 
 import torch
@@ -279,13 +280,14 @@ def _at_least_float32(x: Tensor) -> Tensor:
 
 def _pairs(distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """For each item which are its positives (itself is none) and which its negatives, (n, n) bool each."""
-    if labels.dim() != 1 or not len(labels) or distances.shape != (len(labels), len(labels)):
+    given = labels.dim() == 2 and labels.dtype == torch.bool and labels.shape[0] == labels.shape[1]
+    if not (labels.dim() == 1 or given) or not len(labels) or distances.shape != (len(labels), len(labels)):
         raise DataError(
             f"Expected labels (n,) of at least one item and distances (n, n) or embeddings (n, d) of the same n; "
-            f"got labels {tuple(labels.shape)} and {tuple(distances.shape)}."
+            f"got labels {tuple(labels.shape)} and {tuple(distances.shape)}. Who is alike may also be (n, n) bool."
         )
     _check_rows(distances=distances)
-    same = labels[:, None] == labels[None, :]
+    same = labels.clone().fill_diagonal_(True) if given else labels[:, None] == labels[None, :]
     return same.clone().fill_diagonal_(False), ~same
 
 

@@ -4,7 +4,12 @@ A miner takes labels, and all but the first also the distances between the items
 `fashionnb.losses.pairwise_distances`. It returns three index tensors: anchors, positives, negatives. It knows nothing
 of pictures or models, and no gradient flows through it. What to do with the triplets is the business of
 `fashionnb.losses`.
+
+Where it takes more than one label to say who is alike, a matrix (n, n) bool stands in for the labels (n,), here and in
+the losses of `fashionnb.losses`; `alike` makes one.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -15,6 +20,40 @@ Triplets = tuple[Tensor, Tensor, Tensor]
 
 # Random directions of a high dimension lie about √2 apart; with the authors' margins the loss is 0 from here on.
 FAR = 1.4
+
+
+def alike(attributes: Tensor, weights: Sequence[float] | None = None, threshold: float = 1.0) -> Tensor:
+    """Decide which items are alike: those whose equal attributes weigh enough. Introduced in chapter 07.
+
+    A rule such as "the same type, and at least one of colour and season". Unlike equal labels it need not be
+    transitive: a may be like b and b like c, and a not like c.
+
+    Parameters
+    ----------
+    attributes : (n, a) int, 0 where unknown. Unknown is equal to nothing, not even to unknown.
+    weights : (a,) 0 or more, what each attribute counts; None: all the same.
+    threshold : the share of the whole weight that must be equal, above 0 and at most 1. At 1 all attributes must be
+        equal that count at all.
+
+    Returns
+    -------
+    alike : (n, n) bool, symmetric; each item is like itself.
+
+    Raises
+    ------
+    DataError : not (n, a) int; not one weight for each attribute, one below 0, or none above 0; a threshold that is not
+        above 0 and at most 1.
+    """
+    if attributes.dim() != 2 or attributes.is_floating_point():
+        raise DataError(f"Attributes are integers of shape (n, a), got {attributes.dtype} {tuple(attributes.shape)}.")
+    weights = torch.ones(attributes.shape[1]) if weights is None else torch.as_tensor(weights, dtype=torch.float32)
+    if weights.shape != attributes.shape[1:] or not (weights >= 0).all() or not 0 < weights.sum() < torch.inf:
+        raise DataError(f"Give each of {attributes.shape[1]} attributes a weight of 0 or more; got {weights.tolist()}.")
+    if not 0 < threshold <= 1:
+        raise DataError(f"The threshold is a share above 0 and up to 1, got {threshold!r}.")
+    equal = (attributes[:, None] == attributes[None, :]) & (attributes > 0)
+    share = equal.float() @ (weights / weights.sum()).to(attributes.device)
+    return (share > threshold - 1e-6).fill_diagonal_(True)  # sums of shares round
 
 
 def random_triplets(labels: Tensor, generator: torch.Generator | None = None) -> Triplets:
@@ -178,9 +217,13 @@ def distance_weighted(
 
 def _alike_and_other(labels: Tensor) -> tuple[Tensor, Tensor]:
     """For each item which are its positives (itself is none) and which its negatives, (n, n) bool each."""
-    if labels.dim() != 1 or not len(labels):
-        raise DataError(f"A miner wants labels of shape (n,) with n at least 1, got {tuple(labels.shape)}.")
-    same = labels[:, None] == labels[None, :]
+    given = labels.dim() == 2 and labels.dtype == torch.bool and labels.shape[0] == labels.shape[1]
+    if not (labels.dim() == 1 or given) or not len(labels):
+        raise DataError(
+            "A miner wants labels of shape (n,) with n at least 1, or who is alike as (n, n) bool; "
+            f"got {tuple(labels.shape)} {labels.dtype}."
+        )
+    same = labels.clone().fill_diagonal_(True) if given else labels[:, None] == labels[None, :]
     return same.clone().fill_diagonal_(False), ~same
 
 

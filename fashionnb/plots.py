@@ -18,6 +18,8 @@ from matplotlib.patches import Patch
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
+from fashionnb.colour import to_lch, to_oklab
+
 # Okabe and Ito's colours as seaborn orders them: ten classes that stay apart for colour-blind readers.
 PALETTE = sns.color_palette("colorblind", 10)
 HIT, MISS = "#0173b2", "#de8f05"  # blue and orange, also told apart by a cross on the misses
@@ -205,6 +207,26 @@ def ruler(ax: Axes, distances: np.ndarray, pictures: np.ndarray, shown: int = 60
         image = OffsetImage(picture.squeeze(), zoom=22 / picture.shape[0], **grey)
         ax.add_artist(AnnotationBbox(image, (distances[i], place % rows), frameon=False, pad=0))
     ax.set(xlim=(0, 1.05 * distances.max()), ylim=(rows - 0.4, -0.6), yticks=[])
+
+
+def colour_wheel(colours: Mapping[str, tuple[int, int, int]], rings: Sequence[float] = (0.1, 0.2)) -> Figure:
+    """Named colours by their hue (around) and chroma (outwards) in OKLCh. Introduced in chapter 07.
+
+    colours : name -> sRGB, 0 to 255. rings : chromas at which a circle is drawn.
+    """
+    fig, axes = new(size=(6.2, 6.2), subplot_kw={"projection": "polar"})
+    ax = axes[0, 0]
+    rgb = np.array(list(colours.values()), np.uint8).reshape(-1, 3)
+    lightness, chroma, hue = to_lch(to_oklab(rgb)).T
+    ax.scatter(np.radians(hue), chroma, s=170, c=rgb / 255, edgecolors="#444", linewidths=0.6, zorder=3)
+    for name, light, around, outwards in zip(colours, lightness, np.radians(hue), chroma, strict=True):
+        place = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center", "va": "bottom", "zorder": 4}
+        ax.annotate(f"{name} {light:.2f}", (around, outwards), fontsize=6.5, **place)
+    ax.set(ylim=(0, 1.15 * max([*rings, *chroma])), yticks=rings, yticklabels=[f"{ring:g}" for ring in rings])
+    ax.set_xticks(np.radians(range(0, 360, 45)))
+    ax.tick_params(labelsize=7, colors="#666")
+    ax.set_title("hue around, chroma outwards; the number is the lightness", fontsize=9)
+    return fig
 
 
 def show(ax: Axes, picture: np.ndarray) -> None:

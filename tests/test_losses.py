@@ -434,10 +434,39 @@ def test_multi_task_teaches_both():
     assert all(x.grad.isfinite().all() and x.grad.any() for x in (z, logits))
 
 
+@pytest.mark.parametrize("loss", OF_A_BATCH.values(), ids=OF_A_BATCH)
+def test_a_matrix_says_what_labels_say(loss):
+    z, y = torch.nn.functional.normalize(normal(12, 3)), torch.arange(12) % 4
+    matrix = (y[:, None] == y).fill_diagonal_(False)  # whatever the diagonal holds
+    assert torch.equal(loss(z, matrix), loss(z, y))
+
+
+def test_a_matrix_that_no_labels_could_say():
+    """The first is like the second and the second like the third, but the third not like the first."""
+    z = torch.nn.functional.normalize(normal(3, 2))
+    chain = torch.tensor([[1, 1, 0], [1, 1, 1], [0, 1, 1]], dtype=torch.bool)
+    cosines = (z @ z.T / 0.5).tolist()
+
+    def chosen(a, p):
+        return -math.log(math.exp(cosines[a][p]) / sum(math.exp(cosines[a][j]) for j in range(3) if j != a))
+
+    expected = (chosen(0, 1) + (chosen(1, 0) + chosen(1, 2)) / 2 + chosen(2, 1)) / 3
+    assert supervised_contrastive(z, chain, 0.5).item() == pytest.approx(expected, rel=1e-5)
+    d = pairwise_distances(z)
+    triplets = [(0, 1, 2), (2, 1, 0)]
+    each = [max(0.0, (d[a, p] - d[a, n] + 1).item()) for a, p, n in triplets]
+    assert batch_all_triplets(d, chain, 1.0, reduce="mean").item() == pytest.approx(sum(each) / 2, rel=1e-5)
+
+
 @pytest.mark.parametrize("loss", [batch_all_triplets, contrastive])
 def test_bad_distances_are_refused(loss):
     y = torch.tensor([0, 0, 1])
-    for distances, labels in [(torch.zeros(3, 2), y), (torch.zeros(0, 0), y[:0]), (torch.zeros(3, 3), y[:, None])]:
+    for distances, labels in [
+        (torch.zeros(3, 2), y),
+        (torch.zeros(0, 0), y[:0]),
+        (torch.zeros(3, 3), y[:, None]),
+        (torch.zeros(3, 3), torch.eye(3)),
+    ]:
         with pytest.raises(DataError, match=r"Expected labels \(n,\) of at least one item and distances \(n, n\)"):
             loss(distances, labels)
     for value in (math.nan, math.inf):

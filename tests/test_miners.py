@@ -11,7 +11,7 @@ from pytorch_metric_learning.distances import LpDistance
 
 from fashionnb.errors import DataError
 from fashionnb.losses import pairwise_distances
-from fashionnb.miners import batch_all, batch_hard, distance_weighted, random_triplets, semi_hard
+from fashionnb.miners import alike, batch_all, batch_hard, distance_weighted, random_triplets, semi_hard
 
 ON_DISTANCES = {
     "batch_hard": batch_hard,
@@ -222,8 +222,67 @@ def test_a_collapsed_batch_and_distances_with_a_gradient_can_be_mined(mine):
     assert (y[anchors] != y[negatives]).all()
 
 
+@st.composite
+def described(draw):
+    """Items with up to three attributes of few values (0 is unknown), a weight for each, and a threshold."""
+    n, a = draw(st.integers(1, 7)), draw(st.integers(1, 3))
+    attributes = draw(st.lists(st.lists(st.integers(0, 2), min_size=a, max_size=a), min_size=n, max_size=n))
+    weights = draw(st.lists(st.integers(0, 4), min_size=a, max_size=a).filter(any))
+    return attributes, weights, draw(st.integers(1, 12))
+
+
+@settings(deadline=None)
+@given(described())
+def test_alike_is_the_rule_as_it_is_written(items):
+    attributes, weights, twelfths = items
+    found = alike(torch.tensor(attributes), weights, twelfths / 12).tolist()
+    for i, one in enumerate(attributes):
+        for j, other in enumerate(attributes):
+            same = sum(w for a, b, w in zip(one, other, weights, strict=True) if a == b != 0)
+            assert found[i][j] == (i == j or 12 * same >= twelfths * sum(weights))
+
+
+def test_a_rule_need_not_be_transitive():
+    bag, other, shirt = [1, 1], [1, 2], [2, 2]
+    matrix = alike(torch.tensor([bag, other, shirt]), threshold=0.5)
+    assert matrix.tolist() == [[True, True, False], [True, True, True], [False, True, True]]
+    anchors, positives, negatives = batch_hard(torch.tensor([[0.0, 1, 2], [1, 0, 1], [2, 1, 0]]), matrix)
+    assert listed((anchors, positives, negatives)) == [(0, 1, 2), (2, 1, 0)]  # the one in the middle has no negative
+
+
+@pytest.mark.parametrize("mine", ON_DISTANCES.values(), ids=ON_DISTANCES)
+def test_a_matrix_says_what_labels_say(mine):
+    z, y = space()
+    matrix = (y[:, None] == y).fill_diagonal_(False)  # whatever the diagonal holds
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        by_labels = mine(pairwise_distances(z), y)
+        torch.manual_seed(0)
+        assert listed(mine(pairwise_distances(z), matrix)) == listed(by_labels)
+    first, second = (random_triplets(who, torch.Generator().manual_seed(0)) for who in (y, matrix))
+    assert listed(first) == listed(second)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "phrase"),
+    [
+        ((torch.zeros(3, dtype=torch.int64),), r"integers of shape \(n, a\), got torch.int64 \(3,\)"),
+        ((torch.zeros(3, 2),), "integers"),
+        ((torch.zeros(3, 2, dtype=torch.int64), [1.0]), r"each of 2 attributes a weight of 0 or more; got \[1.0\]"),
+        ((torch.zeros(3, 2, dtype=torch.int64), [2.0, -1.0]), "0 or more"),
+        ((torch.zeros(3, 2, dtype=torch.int64), [0.0, 0.0]), "0 or more"),
+        ((torch.zeros(3, 2, dtype=torch.int64), [1.0, math.nan]), "0 or more"),
+        ((torch.zeros(3, 2, dtype=torch.int64), None, 0.0), "share above 0 and up to 1"),
+        ((torch.zeros(3, 2, dtype=torch.int64), None, 1.1), "share above 0 and up to 1"),
+    ],
+)
+def test_rules_that_are_none(wrong, phrase):
+    with pytest.raises(DataError, match=phrase):
+        alike(*wrong)
+
+
 @pytest.mark.parametrize("mine", [random_triplets, lambda y: batch_hard(torch.zeros(3, 3), y)])
-@pytest.mark.parametrize("shape", [(3, 2), (0,)])
+@pytest.mark.parametrize("shape", [(3, 2), (0,), (3, 3)])
 def test_labels_of_another_shape_are_refused(mine, shape):
     with pytest.raises(DataError, match=r"shape \(n,\)"):
         mine(torch.zeros(shape))

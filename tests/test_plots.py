@@ -42,3 +42,17 @@ def test_differences_are_filled_only_where_they_are_beyond_doubt(ax):
     assert [to_hex(dot.get_markerfacecolor()) for dot in dots] == [plots.HIT, plots.MISS, "#ffffff"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["better", "worse", "unsure"]
     assert ax.yaxis_inverted()  # the first name on top
+
+
+def test_a_colour_wheel_puts_each_name_at_its_hue_and_chroma():
+    colours = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255), "grey": (128, 128, 128)}
+    figure = plots.colour_wheel(colours)
+    placed = {text.get_text().split()[0]: text.xy for text in figure.axes[0].texts}
+    expected = {"red": (29.2, 0.258), "lime": (142.5, 0.295), "blue": (264.1, 0.313)}  # CSS Color Module Level 4
+    for name, (hue, chroma) in expected.items():
+        assert np.degrees(placed[name][0]) == pytest.approx(hue, abs=0.1)
+        assert placed[name][1] == pytest.approx(chroma, abs=1e-3)
+    assert placed["grey"][1] == pytest.approx(0, abs=1e-4)
+    dots = figure.axes[0].collections[0]
+    assert dots.get_facecolors()[:, :3].tolist() == pytest.approx(np.array(list(colours.values())) / 255)
+    plots.plt.close(figure)

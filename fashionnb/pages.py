@@ -30,9 +30,9 @@ API_GROUPS = {
     "models": ("Models", ("models",)),
     "losses": ("Losses and miners", ("losses", "miners")),
     "training": ("Training, checkpoints and embeddings", ("training", "augment", "checkpoints", "embed", "export")),
-    "evaluation": ("Evaluation", ("evaluation",)),
+    "evaluation": ("Evaluation", ("evaluation", "evaluate")),
     "search": ("Search", ("search", "analyse")),
-    "figures": ("Figures and results", ("plots", "explorer", "listing", "results", "rows")),
+    "figures": ("Figures, colour and results", ("plots", "colour", "explorer", "listing", "results", "rows")),
     "ground": ("Profiles, files and errors", ("", "profiles", "files", "errors")),
     "running": ("Running and publishing", ()),  # and whatever no other group takes
 }

@@ -55,9 +55,10 @@ def test_lists_in_fields_and_code_stay():
 
 
 def test_a_sentence_may_go_on_indented():
-    assert rst("The catalogue with\n    all its columns.\n- a list\n  that goes on") == [
+    assert rst("The catalogue with\n    all its columns.\n- a list\n  that goes on\n  and on") == [
         "The catalogue with",
         "all its columns.",
         "- a list",
         "  that goes on",
+        "  and on",
     ]

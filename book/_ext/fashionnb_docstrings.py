@@ -36,11 +36,12 @@ def _readable(app, what, name, obj, options, signature, returns):
 def as_rst(lines: list[str]) -> list[str]:
     """The lines of a docstring as lines of reStructuredText."""
     written: list[str] = []
-    in_field, literal = False, False
+    in_field, in_list, literal = False, False, False
     for number, line in enumerate(lines):
         following = lines[number + 1] if number + 1 < len(lines) else ""
         indented = line.startswith((" ", "\t"))
         literal = literal and (indented or not line.strip())
+        in_list = bool(LIST.match(line)) or (in_list and indented)  # an item may go on for several lines
         if literal:
             written.append(line)
         elif UNDERLINE.fullmatch(line) and number and lines[number - 1].strip():
@@ -53,7 +54,7 @@ def as_rst(lines: list[str]) -> list[str]:
             in_field = True
         elif in_field and indented:
             written.append("  " + _inline(line.removeprefix("    ")))  # a list inside keeps its own indentation
-        elif indented and number and lines[number - 1].strip() and not LIST.match(lines[number - 1]):
+        elif indented and number and lines[number - 1].strip() and not in_list:
             written.append(_inline(line.strip()))  # a sentence goes on
         else:
             written += [""] if in_field and line.strip() else []

@@ -154,8 +154,8 @@ def question_pairs(
 
     Returns
     -------
-    pairs, owner : (m, 2), the asked item first; and (m,) int64, counting answers row by row: `mean_by(scores, owner,
-        q * a).reshape(q, a)` is what `fitb` takes.
+    pairs, owner : (m, 2), the asked item first; and (m,) int64, counting answers row by row. What `fitb` takes is
+        `mean_by(scores, owner, q * a).reshape(q, a)`.
 
     Raises
     ------

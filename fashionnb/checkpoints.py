@@ -148,7 +148,7 @@ def published(name: str) -> Path:
     if name not in there:
         raise DataNotFound(
             f"No model {name!r} came with fashionnb; there is: {', '.join(sorted(there)) or 'none'}. Install fashionnb "
-            "again, or take a whole checkout; `fashionnb run 03 --profile full` trains style2vec anew."
+            "again, or take a whole checkout; `fashionnb run --profile full` trains them anew."
         )
     return there[name]
 

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{message}\nTry `fashionnb --help`.", file=sys.stderr)
         return 2
     if status == INTERRUPTED:  # typer may have caught the KeyboardInterrupt itself, and kept only this
-        print("Interrupted. Training goes on from its last saved state when the same is run again.", file=sys.stderr)
+        print("Interrupted. Run the same again, and what was saved goes on from there.", file=sys.stderr)
     return status
 
 

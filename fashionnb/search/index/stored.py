@@ -46,7 +46,7 @@ def read(path: Path) -> tuple[dict[str, Any], pa.StringArray, faiss.Index]:
     DataError : it is no index, is damaged, or was written by another version.
     """
     if not path.is_file():
-        raise DataNotFound(f"{path} is not there. `Index.save` makes such a file.")
+        raise DataNotFound(f"{path} is not there. `fashionnb index build` (or `Index.save`) makes such a file.")
     body = _checked(path, path.read_bytes())
     try:
         parts = safetensors.numpy.load(body)

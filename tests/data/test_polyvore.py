@@ -1,0 +1,245 @@
+"""fashionnb.data.polyvore: the published layout in small, its quirks, and what is wrong with a damaged copy."""
+
+import io
+import json
+import pickle
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fashionnb.data import polyvore
+from fashionnb.data.plain_pickle import parse_plain
+from fashionnb.data.questions import Judged
+from fashionnb.errors import DataError, DataNotFound
+from fashionnb.evaluation.compatibility import auc, fitb
+
+CATEGORIES = (
+    "2,undefined,\n3,dress,all-body\n41,closed shoes,shoes\n43,pump,shoes\n43,heels,shoes\n51,belt,accessories \n"
+)
+PAIRS = [("all-body", "shoes"), ("shoes", "shoes"), ("accessories", "shoes")]
+
+
+def item(number: str, semantic: str, title: str = "") -> dict:
+    return {"url_name": "a name", "description": "", "catgeories": ["x"], "title": title, "related": ["y"],
+            "category_id": number, "semantic_category": semantic}  # fmt: skip
+
+
+ITEMS = {f"d{n}": item("3", "all-body", "Dress") for n in range(4)} | {f"s{n}": item("43", "shoes") for n in range(4)}
+
+
+def outfit(name: str, *items: str) -> dict:
+    return {"set_id": name, "items": [{"item_id": one, "index": i} for i, one in enumerate(items, start=1)]}
+
+
+def files(**changes) -> dict[str, bytes]:
+    """The published layout; `changes` are of its parts."""
+    sets = {
+        "train": [outfit("10", "d0", "s0")],
+        "valid": [outfit("20", "d1", "s1")],
+        "test": [outfit("30", "d2", "s2"), outfit("40", "d3", "s3")],
+        **changes.get("sets", {}),
+    }
+    blank = {"question": ["30_1"], "blank_position": 2, "answers": ["30_2", "40_2"]}
+    made = {
+        "polyvore_item_metadata.json": json.dumps(changes.get("items", ITEMS)),
+        "categories.csv": changes.get("categories", CATEGORIES),
+    }
+    for edition in polyvore.EDITIONS:
+        made |= {f"{edition}/{name}.json": json.dumps(rows) for name, rows in sets.items()}
+        made[f"{edition}/compatibility_test.txt"] = "1 30_1 30_2\n0 30_1 40_2\n"
+        made[f"{edition}/fill_in_blank_test.json"] = json.dumps(changes.get("blanks", [blank]))
+        made[f"{edition}/typespaces.p"] = changes.get("typespaces", pickle.dumps(PAIRS))
+    picture = io.BytesIO()
+    Image.new("RGB", (6, 8)).save(picture, "JPEG")
+    made |= {f"images/{name}.jpg": picture.getvalue() for name in ITEMS if name not in changes.get("without", ())}
+    made = {name: data if isinstance(data, bytes) else data.encode() for name, data in made.items()}
+    return {name: data for name, data in made.items() if name not in changes.get("missing", ())}
+
+
+def copy(folder: Path, **changes) -> Path:
+    for name, data in files(**changes).items():
+        path = folder / "polyvore_outfits" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder
+
+
+@pytest.mark.parametrize("edition", polyvore.EDITIONS)
+def test_outfits_and_their_items(tmp_path, edition):
+    outfits = polyvore.read_outfits(copy(tmp_path), edition)
+    assert outfits.sets == {"10": ("d0", "s0"), "20": ("d1", "s1"), "30": ("d2", "s2"), "40": ("d3", "s3")}
+    assert outfits.split == {"10": "train", "20": "validation", "30": "test", "40": "test"}
+    assert outfits.catalogue.classes == ("all-body", "shoes")
+    assert outfits.catalogue.table.iloc[1].to_dict() == {
+        "id": "s0",
+        "category": "shoes",
+        "fine": "pump",  # the first of the two lines for 43
+        "category_id": "43",
+        "name": "a name",  # its title is empty
+        "description": "",
+        "image": "polyvore_outfits/images/s0.jpg",
+    }
+    assert outfits.catalogue.table["name"].iloc[0] == "Dress"
+    assert outfits.catalogue.image("d3").size == (6, 8)
+
+
+def test_a_zip_is_read_like_a_folder(tmp_path):
+    with zipfile.ZipFile(tmp_path / "polyvore_outfits.zip", "w") as archive:
+        for name, data in files().items():
+            archive.writestr(name, data)
+    outfits = polyvore.read_outfits(tmp_path / "polyvore_outfits.zip")
+    assert len(outfits) == 4
+    assert outfits.catalogue.pixels().shape == (8, 8, 6, 3)
+
+
+def test_items_stand_in_the_order_of_their_index_and_are_named_by_it(tmp_path):
+    mixed = {"set_id": "30", "items": [{"item_id": "s2", "index": 5}, {"item_id": "d2", "index": 2}]}
+    blank = {"question": ["30_2"], "blank_position": 5, "answers": ["40_2", "30_5"]}
+    path = copy(tmp_path, sets={"test": [mixed, outfit("40", "d3", "s3")]}, blanks=[blank])
+    assert polyvore.read_outfits(path).sets["30"] == ("d2", "s2")
+    (found,) = polyvore.read_blanks(path)
+    assert (found.asked, found.answers[found.truth]) == (("d2",), "s2")
+
+
+def test_the_published_questions(tmp_path):
+    blank = {"question": ["30_1"], "blank_position": 2, "answers": ["30_2", "40_2", "40_1", "30_1"][:2]}
+    path = copy(tmp_path, blanks=[blank] * 8)
+    blanks = polyvore.read_blanks(path)
+    truth = np.array([one.truth for one in blanks])
+    assert Counter(truth.tolist()) == {0: 4, 1: 4}, "the right answer always stands first in the file"
+    assert {one.answers[one.truth] for one in blanks} == {"s2"}
+    assert fitb(np.zeros((8, 2)), truth).mean() == 0.5
+    judged = polyvore.read_judged(path)
+    assert judged == [Judged(("d2", "s2"), 1), Judged(("d2", "s3"), 0)]
+    assert auc(np.zeros(2), [one.label for one in judged]) == 0.5
+
+
+def test_an_item_may_get_its_category_from_its_number(tmp_path):
+    items = ITEMS | {"s1": item("51", ""), "s2": item("999", "bags")}
+    table = polyvore.read_outfits(copy(tmp_path, items=items)).catalogue.table.set_index("id")
+    assert table.loc["s1", ["category", "fine"]].tolist() == ["accessories", "belt"]
+    assert table.loc["s2", ["category", "fine"]].tolist() == ["bags", ""]
+
+
+@pytest.mark.parametrize(
+    ("changes", "phrase"),
+    [
+        ({"sets": {"test": [outfit("30", "d2")]}}, r"test\.json: outfit '30' has 1 item\(s\), so nothing goes with it"),
+        ({"sets": {"test": [outfit("30", "d2", "d2")]}}, "outfit '30' has d2 twice"),
+        ({"sets": {"test": [outfit("10", "d2", "s2")]}}, "outfit '10' stands twice"),
+        ({"sets": {"test": [outfit("30", "d2", "zz")]}}, r"1 item\(s\) of outfits are not in it, the first is 'zz'"),
+        ({"sets": {"test": [{"set_id": "30"}]}}, r"test\.json: expected a list of outfits with set_id, items"),
+        ({"sets": {"test": {"a": 1}}}, "expected a list of outfits"),
+        ({"without": ["s2"]}, r"1 item\(s\) have no photo, the first is s2\.jpg"),
+        ({"items": ITEMS | {"s2": item("2", "")}}, "item 's2' has no semantic_category, and categories.csv knows none"),
+        ({"items": ITEMS | {"s2": {}}}, "item 's2' has no semantic_category"),
+        ({"items": [1, 2]}, "expected a dictionary of items"),
+        ({"categories": "id,fine,semantic\n"}, r"categories\.csv, line 1: expected a number and two names, no header"),
+        ({"missing": ["disjoint/valid.json"]}, r"valid\.json: there is no such file"),
+        ({"missing": ["polyvore_item_metadata.json"]}, r"there is no polyvore_item_metadata\.json; the files here are"),
+    ],
+)
+def test_bad_input(tmp_path, changes, phrase):
+    with pytest.raises(DataError, match=phrase):
+        polyvore.read_outfits(copy(tmp_path, **changes))
+
+
+def test_what_else_cannot_be_read(tmp_path):
+    with pytest.raises(DataNotFound, match="no such file or folder"):
+        polyvore.read_outfits(tmp_path / "nothing")
+    path = copy(tmp_path, blanks=[{"question": ["30_1"], "blank_position": 2, "answers": ["40_1", "40_2"]}])
+    with pytest.raises(DataError, match="no edition 'easy' of Polyvore Outfits; use one of disjoint, nondisjoint"):
+        polyvore.read_outfits(path, "easy")
+    with pytest.raises(DataError, match=r"fill_in_blank_test\.json, question 0: .* the right one is missing"):
+        polyvore.read_blanks(path)
+    with pytest.raises(DataError, match="no split 'valid'; use one of train, validation, test"):
+        polyvore.read_judged(path, split="valid")
+    with pytest.raises(DataError, match=r"compatibility_valid\.txt: there is no such file"):
+        polyvore.read_judged(path, split="validation")
+
+
+def test_every_dangling_id_is_reported(tmp_path):
+    path = copy(tmp_path, sets={"test": [outfit("30", "d2", "zz")]}, without=["d0", "s1"])
+    assert polyvore.dangling(path) == [
+        "outfit 10: item d0 has no photo images/d0.jpg",
+        "outfit 20: item s1 has no photo images/s1.jpg",
+        "outfit 30: item zz is not in polyvore_item_metadata.json",
+        "outfit 30: item zz has no photo images/zz.jpg",
+    ]
+
+
+def test_check_counts_beside_what_was_published(tmp_path, monkeypatch):
+    path = copy(tmp_path, without=["s1"])
+    with pytest.raises(DataError, match="expected 251,008 items in the metadata, found 8"):
+        polyvore.check(path)
+    monkeypatch.setattr(polyvore, "ITEMS", 8)
+    with pytest.raises(DataError, match=r"disjoint: 1 ids dangle.*\n.*item s1 has no photo"):
+        polyvore.check(path)
+    copy(tmp_path)
+    with pytest.raises(DataError, match=r"expected disjoint outfits .*, found \{'train': 1"):
+        polyvore.check(path)
+    counts = {"train": 1, "validation": 1, "test": 2}
+    monkeypatch.setattr(polyvore, "COUNTS", dict.fromkeys(polyvore.EDITIONS, counts))
+    assert polyvore.check(path)[1:3] == [
+        "disjoint: 1 train, 1 validation, 2 test outfits",
+        "disjoint: 0 items are in training and in the test; no id dangles",
+    ]
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_typespaces_have_no_order(tmp_path, protocol):
+    spaces = polyvore.read_typespaces(copy(tmp_path, typespaces=pickle.dumps([*PAIRS, PAIRS[0][::-1]], protocol)))
+    assert len(spaces) == 3
+    for number, (one, other) in enumerate(PAIRS):
+        assert spaces[frozenset((one, other))] == spaces[frozenset((other, one))] == number
+
+
+def test_typespaces_written_by_python_2():
+    text = b"(lp0\n(S'bags'\np1\nS'tops'\np2\ntp3\na(g2\ng1\ntp4\na."
+    assert parse_plain(text, "here") == [("bags", "tops"), ("tops", "bags")]
+    assert parse_plain(b"\x80\x02]q\x00U\x04bagsU\x04tops\x86a.", "here") == [("bags", "tops")]
+
+
+class Trap:
+    """What a malicious file does: when it is unpickled, it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_malicious_pickle_is_refused_and_nothing_is_run(tmp_path, protocol):
+    sprung = tmp_path / "sprung"
+    path = copy(tmp_path, typespaces=pickle.dumps([*PAIRS, Trap(sprung)], protocol))
+    with pytest.raises(DataError, match="could run code, so it is refused"):
+        polyvore.read_typespaces(path)
+    assert not sprung.exists()
+    pickle.loads(pickle.dumps(Trap(sprung), protocol)).close()
+    assert sprung.exists(), "the trap works where pickles are run"
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", pickle.dumps(PAIRS)[:-3], b".", b"a.", b"(.", b"g9\n."])
+def test_a_pickle_that_is_damaged(content):
+    with pytest.raises(DataError, match="not a pickle, or one that is cut short"):
+        parse_plain(content, "here")
+
+
+def test_pickles_of_another_kind(tmp_path):
+    for other in ([], ["bags"], [("a", "b", "c")], ("a", "b"), "text"):
+        with pytest.raises(DataError, match="expected a list of pairs of categories"):
+            polyvore.read_typespaces(copy(tmp_path, typespaces=pickle.dumps(other)))
+    for other in ({"a": "b"}, [1.5], [("a", 1)]):
+        with pytest.raises(DataError, match="more than lists, tuples and strings"):
+            polyvore.read_typespaces(copy(tmp_path, typespaces=pickle.dumps(other)))
+    laughs: tuple = ("a", "b")
+    for _ in range(60):  # a few bytes that would print as 2^60 words
+        laughs = (laughs, laughs)
+    with pytest.raises(DataError, match="expected a list of pairs"):
+        polyvore.read_typespaces(copy(tmp_path, typespaces=pickle.dumps([laughs])))

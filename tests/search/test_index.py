@@ -2,6 +2,8 @@
 
 import hashlib
 import logging
+import subprocess
+import sys
 from itertools import pairwise
 
 import faiss
@@ -201,6 +203,18 @@ def test_faiss_is_left_as_it_was(monkeypatch):
     with pytest.raises(TypeError):
         Index.build(garments(300), names(300))
     assert state() == before
+
+
+def test_it_searches_also_beside_a_library_that_changes_faiss():
+    """pytorch-metric-learning imports this, and FAISS's own `search` then takes no parameters any more."""
+    code = (
+        "import faiss.contrib.torch_utils, numpy as np\n"
+        "from fashionnb.search.index import Index\n"
+        "x = np.random.default_rng(0).normal(size=(400, 8))\n"
+        "for kind in ('exact', 'hnsw', 'ivf-pq'):\n"
+        "    assert Index.build(x, list(map(str, range(400))), kind=kind).search(x[:3], 1)[0].ravel().tolist() == list('012')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @given(st.data())

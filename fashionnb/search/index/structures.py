@@ -57,7 +57,7 @@ def search(
     parts = []
     for chunk in chunks(queries, 12 * candidates):
         with products:
-            squared, rows = structure.search(chunk, k, params=how)
+            squared, rows = _search(structure, chunk, k, how)
         parts.append(in_order(rows, squared.astype(np.float64)))
     rows, squared = zip(*parts, strict=True)
     return np.concatenate(rows), np.concatenate(squared)
@@ -104,6 +104,19 @@ def least_effort(
             return effort, recall
     logger.warning("%s: recall@10 is %.3f even at effort %d, %.3f was wanted.", kind, recall, effort, wanted)
     return effort, recall
+
+
+def _search(
+    structure: faiss.Index, x: np.ndarray, k: int, how: faiss.SearchParameters
+) -> tuple[np.ndarray, np.ndarray]:
+    """`structure.search(x, k, params=how)`, and also where `faiss.contrib.torch_utils` was imported.
+
+    pytorch-metric-learning imports it, and it replaces `search` for the whole process by one without `params`.
+    """
+    x = np.ascontiguousarray(x, np.float32)
+    squared, rows = np.empty((len(x), k), np.float32), np.empty((len(x), k), np.int64)
+    structure.search_c(len(x), faiss.swig_ptr(x), k, faiss.swig_ptr(squared), faiss.swig_ptr(rows), how)
+    return squared, rows
 
 
 def _exact(vectors: np.ndarray, seed: int) -> faiss.Index:

@@ -212,7 +212,8 @@ def test_it_searches_also_beside_a_library_that_changes_faiss():
         "from fashionnb.search.index import Index\n"
         "x = np.random.default_rng(0).normal(size=(400, 8))\n"
         "for kind in ('exact', 'hnsw', 'ivf-pq'):\n"
-        "    assert Index.build(x, list(map(str, range(400))), kind=kind).search(x[:3], 1)[0].ravel().tolist() == list('012')"
+        "    index = Index.build(x, list(map(str, range(400))), kind=kind)\n"
+        "    assert index.search(x[:3], 1)[0].ravel().tolist() == list('012')"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -82,7 +82,7 @@ def banner(*catalogues: "Catalogue") -> "Markdown | None":
 
 def _drawn(name: str) -> "Catalogue":
     """Drawn garments in the shape of a dataset: its splits, its picture size (or about that), its channels."""
-    from fashionnb.data import atelier, clothing, fashion_mnist, mango, products
+    from fashionnb.data import atelier, clothing, fashion_mnist, mango, maryland, polyvore, products
 
     # Fewer than the real ones where those are many: drawing should take seconds.
     shapes = {
@@ -96,6 +96,8 @@ def _drawn(name: str) -> "Catalogue":
         clothing.SOURCE: {"size": 64, "splits": clothing.COUNTS},
         products.SOURCE: {"size": (80, 60), "splits": {"train": 1_600, "validation": 200, "test": 200}},
         mango.SOURCE: {"size": (112, 80), "splits": {"train": 600}},  # outfits have splits, not their items
+        polyvore.SOURCE: {"size": 96, "splits": {"train": 600}},
+        maryland.SOURCE: {"size": 96, "splits": {"train": 400, "validation": 100, "test": 100}},
     }
     shape = shapes[name]
     return atelier.catalogue(sum(shape["splits"].values()), stands_in_for=name, **shape)

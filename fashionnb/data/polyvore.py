@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,11 @@ ITEMS = 251_008
 """Items in the published metadata."""
 
 _AGAIN = "Get the authors' files again."
+
+
+def read(path: Path | str) -> Catalogue:
+    """The items of the outfits of the edition "disjoint"; see `read_outfits`. Introduced in chapter 08."""
+    return read_outfits(path).catalogue
 
 
 def read_outfits(path: Path | str, edition: str = "disjoint") -> Outfits:
@@ -119,7 +124,8 @@ def read_typespaces(path: Path | str, edition: str = "disjoint") -> dict[frozens
 
 
 def dangling(path: Path | str, edition: str = "disjoint") -> list[str]:
-    """Every item of an outfit that the metadata does not know, or that has no photo: one line each, in order.
+    """Every item of an outfit that the metadata does not know, or that has no photo, and every name in a question file
+    that is no item of an outfit: one line each, in order.
 
     Raises
     ------
@@ -128,12 +134,23 @@ def dangling(path: Path | str, edition: str = "disjoint") -> list[str]:
     images, root = _open(path, edition)
     known, photos = _metadata(images, root), set(images.names)
     lines = []
-    for name, outfit in _sets(images, root, edition).items():
+    sets = _sets(images, root, edition)
+    for name, outfit in sets.items():
         for item in outfit.items:
             if item not in known:
                 lines.append(f"outfit {name}: item {item} is not in polyvore_item_metadata.json")
             if f"{root}images/{item}.jpg" not in photos:
                 lines.append(f"outfit {name}: item {item} has no photo images/{item}.jpg")
+    names = _names(sets)
+    for file in (
+        "compatibility_valid.txt",
+        "compatibility_test.txt",
+        "fill_in_blank_valid.json",
+        "fill_in_blank_test.json",
+    ):
+        if _has(images, f"{root}{edition}/{file}"):
+            asked = dict.fromkeys(_asked(*_file(images, f"{root}{edition}/{file}")))
+            lines += [f"{file}: {name} is no item of an outfit" for name in asked if name not in names]
     return lines
 
 
@@ -224,6 +241,19 @@ def _names(sets: Mapping[str, _Set]) -> dict[str, str]:
 
 
 _FIELDS = ("category_id", "semantic_category", "title", "url_name", "description")
+
+
+def _asked(data: bytes, where: str) -> Iterator[str]:
+    """Every name of an item in a question file."""
+    if where.endswith(".txt"):
+        for line in data.decode(errors="replace").splitlines():
+            yield from line.split()[1:]
+        return
+    try:
+        for row in json.loads(data):
+            yield from (str(name) for name in (*row["question"], *row["answers"]))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise DataError(f"{where}: not a fill-in-the-blank file ({error!r:.120}). {_AGAIN}") from error
 
 
 def _metadata(images: FolderImages | ZipImages, root: str) -> dict[str, tuple]:

@@ -124,6 +124,34 @@ _ALL = (
         by_hand="Download datathon.zip from the link on the organisers' page",
         reader="mango",
     ),
+    Source(
+        name="polyvore-outfits",
+        title="Polyvore Outfits",
+        files=("polyvore-outfits.zip", "polyvore-outfits", "polyvore_outfits.zip", "polyvore_outfits"),
+        bytes=2_600_000_000,
+        licence="CC BY 4.0 for what the authors added; the photos are their makers'",
+        terms="for research; do not redistribute the photos",
+        citation="Vasileva et al. 2018, Learning Type-Aware Embeddings for Fashion Compatibility, "
+        "https://arxiv.org/abs/1803.09196",
+        homepage="https://github.com/mvasil/fashion-compatibility",
+        by_hand="Download polyvore_outfits from the link on the authors' page, which needs no account; "
+        "the copy on Hugging Face, mvasil/polyvore-outfits, needs one",
+        reader="polyvore",
+    ),
+    Source(
+        name="maryland-polyvore",
+        title="Maryland Polyvore",
+        files=("maryland-polyvore", "maryland-polyvore.zip"),
+        bytes=2_000_000_000,
+        licence="Apache-2.0 for the lists; the photos are their makers'",
+        terms="do not redistribute the photos",
+        citation="Han et al. 2017, Learning Fashion Compatibility with Bidirectional LSTMs, "
+        "https://arxiv.org/abs/1707.05691",
+        homepage="https://github.com/xthan/polyvore-dataset",
+        by_hand="Download polyvore.tar.gz and polyvore-images.tar.gz from the links on the authors' page, which need "
+        "no account, and unpack both into one folder",
+        reader="maryland",
+    ),
 )
 
 SOURCES: dict[str, Source] = {source.name: source for source in _ALL}

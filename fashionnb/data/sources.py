@@ -175,12 +175,14 @@ def fingerprint(name: str) -> str:
 def reader(name: str) -> ModuleType:
     """The module that reads this source: it has `read(path)` and `check(path)`. Raises `DataError` if there is none."""
     # Imported by name, not by importlib: so the cache of executed chapters sees that a chapter reaches the readers.
-    from fashionnb.data import clothing, fashion_mnist, mango, products
+    from fashionnb.data import clothing, fashion_mnist, mango, maryland, polyvore, products
 
     modules = {
         "clothing": clothing,
         "fashion_mnist": fashion_mnist,
         "mango": mango,
+        "maryland": maryland,
+        "polyvore": polyvore,
         "products": products,
     }
     source = get(name)

@@ -118,6 +118,61 @@ def test_the_published_questions(tmp_path):
     assert auc(np.zeros(2), [one.label for one in judged]) == 0.5
 
 
+def published(folder: Path, groups: int) -> Path:
+    """Test outfits and questions as they were published, the right answer listed first.
+
+    Each group has four outfits of a dress and shoes. All four pairs of shoes are the answers for each of the dresses.
+    In the incompatible sets every item stands as often as in the compatible ones.
+    """
+    items = {f"{kind}{n:03d}": item("43", "shoes") for n in range(4 * groups) for kind in "ds"}
+    # Ids in no order that an outfit's items share, as downloaded ids are.
+    names = dict(zip(sorted(items), np.random.default_rng(0).permutation(sorted(items)), strict=True))
+    called = [f"{n}" for n in range(1000, 1000 + 4 * groups)]
+    sets = [outfit(called[n], names[f"d{n:03d}"], names[f"s{n:03d}"]) for n in range(4 * groups)]
+    blanks, lines = [], []
+    for n in range(4 * groups):
+        group = [4 * (n // 4) + i for i in range(4)]
+        answers = [n, *(other for other in group if other != n)]
+        choice = [f"{called[other]}_2" for other in answers]
+        blanks.append({"question": [f"{called[n]}_1"], "blank_position": 2, "answers": choice})
+        lines += [f"1 {called[n]}_1 {called[n]}_2", f"0 {called[n]}_1 {called[group[(n + 1) % 4]]}_2"]
+    copy(folder, items=items | ITEMS, sets={"test": sets}, blanks=blanks)
+    for name in items:
+        (folder / "polyvore_outfits" / "images" / f"{name}.jpg").touch()
+    (folder / "polyvore_outfits" / "disjoint" / "compatibility_test.txt").write_text("\n".join(lines))
+    return folder
+
+
+def by_id(item: str) -> float:
+    return float(int.from_bytes(item.encode()))
+
+
+SCORERS = {  # of an item beside another: they know nothing of what goes together
+    "constant": lambda one, other: 0.3,
+    "collapsed": lambda one, other: -np.linalg.norm(np.full(16, 0.1) * 3 - np.full(16, 0.3)),
+    "by id": lambda one, other: by_id(other),
+    "by id, backwards": lambda one, other: -by_id(other),
+}
+
+
+@pytest.mark.parametrize("scorer", SCORERS.values(), ids=list(SCORERS))
+def test_who_knows_nothing_gets_a_quarter_and_one_half_exactly(tmp_path, scorer):
+    path = published(tmp_path, 6)
+    blanks, judged = polyvore.read_blanks(path), polyvore.read_judged(path)
+    assert (len(blanks), len(judged)) == (24, 48)
+    scores = np.array([[scorer(blank.asked[0], answer) for answer in blank.answers] for blank in blanks])
+    assert fitb(scores, np.array([blank.truth for blank in blanks])).mean() == 0.25
+    scores = [scorer(*one.items) for one in judged]
+    assert auc(scores, [one.label for one in judged]) == 0.5
+
+
+def test_who_takes_the_first_or_the_last_answer_gets_a_quarter_exactly(tmp_path):
+    blanks = polyvore.read_blanks(published(tmp_path, 6))
+    truth = np.array([blank.truth for blank in blanks])
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0]):
+        assert fitb(np.tile(order, (24, 1)), truth).mean() == 0.25
+
+
 def test_an_item_may_get_its_category_from_its_number(tmp_path):
     items = ITEMS | {"s1": item("51", ""), "s2": item("999", "bags")}
     table = polyvore.read_outfits(copy(tmp_path, items=items)).catalogue.table.set_index("id")
@@ -169,7 +224,11 @@ def test_every_dangling_id_is_reported(tmp_path):
         "outfit 20: item s1 has no photo images/s1.jpg",
         "outfit 30: item zz is not in polyvore_item_metadata.json",
         "outfit 30: item zz has no photo images/zz.jpg",
+        "compatibility_test.txt: 40_2 is no item of an outfit",
+        "fill_in_blank_test.json: 40_2 is no item of an outfit",
     ]
+    with pytest.raises(DataError, match=r"fill_in_blank_test\.json: not a fill-in-the-blank file"):
+        polyvore.dangling(copy(tmp_path, blanks={"question": []}))
 
 
 def test_check_counts_beside_what_was_published(tmp_path, monkeypatch):

@@ -67,7 +67,14 @@ def with_reader(monkeypatch, source: Source, check) -> None:
 
 
 def test_the_register_has_the_datasets_in_the_order_of_the_book():
-    assert list(SOURCES) == ["fashion-mnist", "clothing-dataset-small", "fashion-product-images-small", "mango-outfits"]
+    assert list(SOURCES) == [
+        "fashion-mnist",
+        "clothing-dataset-small",
+        "fashion-product-images-small",
+        "mango-outfits",
+        "polyvore-outfits",
+        "maryland-polyvore",
+    ]
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=lambda source: source.name)

@@ -20,6 +20,7 @@ ARCHITECTURES: dict[str, str | type[nn.Module]] = {
     "siamese": "fashionnb.models.mobilenet:SiameseEncoder",
     "resnet50": "fashionnb.models.pretrained:ResNet50",
     "vgg16": "fashionnb.models.pretrained:VGG16",
+    "outfit-transformer": "fashionnb.models.outfit:OutfitTransformer",
 }
 """Name -> class, or the place it is imported from when it is first asked for ("module:Class")."""
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from fashionnb.errors import DataError
+from fashionnb.models.eyes import Eyes
 from fashionnb.models.style2vec import Style2Vec
 
 PHOTO = {"channels": 3, "stem": 16, "stages": [[32, 2], [64, 2], [128, 2]], "mean": 0.85, "std": 0.25}
@@ -27,7 +28,8 @@ class AttributeHeads(nn.Module):
     Parameters
     ----------
     sizes : how many numbers each attribute has, the unknown included, as `AttributeEncoder.sizes`.
-    encoder : images in, embeddings of length 1 out; or the arguments to build a `Style2Vec` with; None is `PHOTO`.
+    encoder : images in, embeddings of length 1 out; or the arguments to build a `Style2Vec` with, or, where they name
+        a backbone, an `fashionnb.models.eyes.Eyes`; None is `PHOTO`.
     scale : the embeddings are multiplied by it, since numbers of length 1 make a softmax that is never sure.
 
     Raises
@@ -151,7 +153,7 @@ class Fusion(nn.Module):
     Parameters
     ----------
     sizes : how many numbers each attribute has, the unknown included, as `AttributeEncoder.sizes`.
-    encoder : images in, embeddings out; or the arguments to build a `Style2Vec` with; None is `PHOTO`.
+    encoder : images in, embeddings out; or arguments, as `AttributeHeads` takes them.
     dimensions, width, hidden : as in `Fuse`.
     """
 
@@ -165,6 +167,7 @@ class Fusion(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = _encoder(encoder)
+        self.channels = getattr(self.encoder, "channels", None)
         self.fuse = Fuse(self.encoder.arguments["dimensions"], sizes, dimensions, width, hidden)
         more = {"dimensions": dimensions, "width": width, "hidden": hidden}
         self.arguments = {"sizes": self.fuse.sizes, "encoder": self.encoder.arguments, **more}
@@ -217,7 +220,8 @@ def forget(
 def _encoder(encoder: nn.Module | Mapping | None) -> nn.Module:
     if isinstance(encoder, nn.Module):
         return encoder
-    return Style2Vec(**(PHOTO if encoder is None else encoder))
+    encoder = PHOTO if encoder is None else encoder
+    return Eyes(**encoder) if "backbone" in encoder else Style2Vec(**encoder)
 
 
 def _checked_sizes(sizes: Sequence[int]) -> list[int]:

@@ -82,7 +82,7 @@ def banner(*catalogues: "Catalogue") -> "Markdown | None":
 
 def _drawn(name: str) -> "Catalogue":
     """Drawn garments in the shape of a dataset: its splits, its picture size (or about that), its channels."""
-    from fashionnb.data import atelier, clothing, fashion_mnist, mango, maryland, polyvore, products
+    from fashionnb.data import atelier, clothing, fashion_mnist, mango, maryland, polyvore, products, shop_the_look
 
     # Fewer than the real ones where those are many: drawing should take seconds.
     shapes = {
@@ -97,6 +97,7 @@ def _drawn(name: str) -> "Catalogue":
         products.SOURCE: {"size": (80, 60), "splits": {"train": 1_600, "validation": 200, "test": 200}},
         mango.SOURCE: {"size": (112, 80), "splits": {"train": 600}},  # outfits have splits, not their items
         polyvore.SOURCE: {"size": 96, "splits": {"train": 600}},
+        shop_the_look.SOURCE: {"size": 96, "splits": {"train": 600}},
         maryland.SOURCE: {"size": 96, "splits": {"train": 400, "validation": 100, "test": 100}},
     }
     shape = shapes[name]

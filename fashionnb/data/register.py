@@ -152,6 +152,22 @@ _ALL = (
         "no account, and unpack both into one folder",
         reader="maryland",
     ),
+    Source(
+        name="shop-the-look",
+        title="Shop-the-Look",
+        files=("shop-the-look",),
+        urls={
+            file: (f"https://raw.githubusercontent.com/kang205/STL-Dataset/master/{file}",)
+            for file in ("fashion.json", "fashion-cat.json")
+        },
+        bytes=15_000_000,
+        licence="none stated; the pictures are their makers'",
+        terms="pictures come separately, by `fashionnb collect`; do not redistribute them",
+        citation="Kang et al. 2019, Complete the Look: Scene-based Complementary Product Recommendation, "
+        "https://arxiv.org/abs/1812.01748",
+        homepage="https://github.com/kang205/STL-Dataset",
+        reader="shop_the_look",
+    ),
 )
 
 SOURCES: dict[str, Source] = {source.name: source for source in _ALL}

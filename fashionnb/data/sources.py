@@ -175,7 +175,7 @@ def fingerprint(name: str) -> str:
 def reader(name: str) -> ModuleType:
     """The module that reads this source: it has `read(path)` and `check(path)`. Raises `DataError` if there is none."""
     # Imported by name, not by importlib: so the cache of executed chapters sees that a chapter reaches the readers.
-    from fashionnb.data import clothing, fashion_mnist, mango, maryland, polyvore, products
+    from fashionnb.data import clothing, fashion_mnist, mango, maryland, polyvore, products, shop_the_look
 
     modules = {
         "clothing": clothing,
@@ -184,6 +184,7 @@ def reader(name: str) -> ModuleType:
         "maryland": maryland,
         "polyvore": polyvore,
         "products": products,
+        "shop_the_look": shop_the_look,
     }
     source = get(name)
     if source.reader is None:

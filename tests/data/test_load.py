@@ -17,6 +17,7 @@ SHAPES = {  # of the pictures and of the splits, as drawn
     "fashion-product-images-small": ((80, 60, 3), {"train": 1_600, "validation": 200, "test": 200}),
     "mango-outfits": ((112, 80, 3), {"train": 600}),
     "polyvore-outfits": ((96, 96, 3), {"train": 600}),
+    "shop-the-look": ((96, 96, 3), {"train": 600}),
     "maryland-polyvore": ((96, 96, 3), {"train": 400, "validation": 100, "test": 100}),
 }
 

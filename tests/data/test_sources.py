@@ -74,6 +74,7 @@ def test_the_register_has_the_datasets_in_the_order_of_the_book():
         "mango-outfits",
         "polyvore-outfits",
         "maryland-polyvore",
+        "shop-the-look",
     ]
 
 

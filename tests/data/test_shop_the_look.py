@@ -1,0 +1,260 @@
+"""fashionnb.data.shop_the_look: the published lists in small, malformed lines, crops and splits by their definition."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fashionnb.data import shop_the_look as stl
+from fashionnb.data import sources
+from fashionnb.data.images import ArrayImages
+from fashionnb.data.nouns import Catalogue, Scenes
+from fashionnb.errors import DataError, DataNotFound
+
+P = [f"{n:032x}" for n in range(0xAB00, 0xAB04)]
+S = [f"{n:032x}" for n in range(0xCD00, 0xCD03)]
+KINDS = dict(zip(P, ["A|Shoes", "A|Clothing|Pants", "A|Shoes", "A|Clothing|Outerwear|Coats & Jackets"], strict=True))
+
+
+def pair(scene: str, product: str, *box: float, **fields) -> dict:
+    return {"product": product, "scene": scene, "bbox": list(box or (0.25, 0.5, 0.75, 1.0)), **fields}
+
+
+ROWS = [pair(S[0], P[0]), pair(S[0], P[1], 0.0, 0, 0.5, 0.25), pair(S[1], P[2]), pair(S[2], P[3])]
+
+
+def jpeg(number: int = 0, size=(8, 12)) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, (20 * number, 80, 90)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def copy(folder: Path, rows=ROWS, kinds=KINDS, without=()) -> Path:
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    (folder / "fashion.json").write_text("\n".join(lines) + "\n")
+    (folder / "fashion-cat.json").write_text(kinds if isinstance(kinds, str) else json.dumps(kinds))
+    for number, name in enumerate([*S, *P]):
+        if name not in without:
+            (folder / "images" / f"{name}.jpg").write_bytes(jpeg(number))
+    return folder
+
+
+def test_pairs_and_products(tmp_path):
+    scenes = stl.read_scenes(copy(tmp_path))
+    assert scenes.table.iloc[1].to_dict() == {
+        "scene": f"images/{S[0]}.jpg", "product": P[1], "left": 0, "top": 0, "right": 0.5, "bottom": 0.25,
+    }  # fmt: skip
+    assert scenes.catalogue.classes == ("Coats & Jackets", "Pants", "Shoes")
+    assert scenes.catalogue.table.iloc[1].to_dict() == {
+        "id": P[1], "category": "Pants", "path": "A|Clothing|Pants", "image": f"images/{P[1]}.jpg",
+    }  # fmt: skip
+    assert scenes.images.image(scenes.table["scene"][0]).size == (8, 12)
+    assert stl.read(tmp_path).table["id"].tolist() == P
+    assert scenes.table.attrs == dict.fromkeys(scenes.table.attrs, 0)
+
+
+def test_a_zip_is_read_like_a_folder(tmp_path):
+    copy(tmp_path / "a")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for file in (tmp_path / "a").rglob("*.*"):
+            archive.write(file, f"STL-Dataset/{file.relative_to(tmp_path / 'a')}")
+    assert len(stl.read_scenes(tmp_path / "a.zip")) == 4
+
+
+def test_pairs_without_a_picture_are_left_out_and_counted(tmp_path):
+    scenes = stl.read_scenes(copy(tmp_path, [*ROWS, ROWS[2]], without=[S[0], P[3]]))
+    assert scenes.table["product"].tolist() == [P[2], P[2]]
+    assert scenes.catalogue.table["id"].tolist() == [P[2]]
+    assert scenes.table.attrs == {
+        "pairs_without_image": 3, "scenes_without_image": 1, "products_without_image": 1, "repeats": 1,
+    }  # fmt: skip
+    with pytest.raises(DataError, match=r"no pair of 4 has both pictures here.*links.*fashionnb collect"):
+        stl.read_scenes(copy(tmp_path / "b", without=S))
+
+
+def test_a_manifest_says_whose_picture_a_file_is(tmp_path):
+    path = copy(tmp_path, without=[P[2]])
+    rows = [f"{P[2]},images/{P[0]}.jpg,duplicate", f"{P[3]},,dead", f"{S[0]},../../etc/passwd,ok"]
+    (path / "manifest.csv").write_text("id,file,status\n" + "\n".join(rows) + "\n")
+    scenes = stl.read_scenes(path)
+    assert scenes.catalogue.table["image"].tolist() == [f"images/{P[n]}.jpg" for n in (0, 1, 0, 3)]
+    assert scenes.table["scene"][0] == f"images/{S[0]}.jpg"
+
+
+def test_links_are_what_collect_wants(tmp_path):
+    table = stl.links(copy(tmp_path, without=[*S, *P]))
+    assert table["id"].tolist() == [*S, *P]
+    name = "cdab9160072dd1800038227960ff6467"
+    assert stl.url(name) == f"http://i.pinimg.com/400x/cd/ab/91/{name}.jpg"
+    assert table["url"].tolist() == [stl.url(name) for name in table["id"]]
+
+
+MALFORMED = {
+    '{"product": "0027': "not JSON, or cut short",
+    "[1, 2]": "an object with product, scene and bbox is wanted",
+    "[" * 100_000: "not JSON, or cut short",
+    json.dumps({"product": P[0], "bbox": [0, 0, 1, 1]}): "scene is no signature: None",
+    json.dumps(pair(S[0], "../../x")): "product is no signature: '../../x'",
+    json.dumps(pair(S[0], P[0], 0.1, 0.2, 0.3)): "bbox is no list of four numbers",
+    json.dumps(pair(S[0], P[0], 0.1, 0.2, 0.3, True)): "bbox is no list of four numbers",
+    json.dumps(pair(S[0], P[0], 0.5, 0.2, 0.5, 1)): "bbox is not left < right and top < bottom within 0 to 1",
+    json.dumps(pair(S[0], P[0], 0.1, 0.2, 0.3, 1.01)): "bbox is not left < right",
+    json.dumps(pair(S[0], P[0], 0.1, 0.2, float("nan"), 1)): "bbox is not left < right",
+    json.dumps(pair(S[0], "f" * 32)): f"product {'f' * 32} is not in fashion-cat.json",
+    json.dumps(pair(S[0], P[0], split="valid")): "split is none of train, validation, test: 'valid'",
+}
+
+
+@pytest.mark.parametrize(("line", "phrase"), MALFORMED.items(), ids=range(len(MALFORMED)))
+def test_a_malformed_line_is_reported_with_its_number(tmp_path, line, phrase):
+    path = copy(tmp_path, [ROWS[0], "", line, *ROWS[1:]])
+    scenes, problems = stl.salvage(path)
+    assert len(scenes) == 4
+    assert [problem.line for problem in problems] == [3]
+    assert phrase in problems[0].reason
+    with pytest.raises(DataError, match=r"1 line\(s\) are malformed, 4 pair\(s\) are good.\n.*fashion\.json, line 3: "):
+        stl.read_scenes(path)
+
+
+def test_many_malformed_lines_are_counted(tmp_path):
+    path = copy(tmp_path, [*MALFORMED, *ROWS])
+    with pytest.raises(DataError, match=r"12 line\(s\) are malformed[\s\S]*line 10: [\s\S]*… and 2 more"):
+        stl.read_scenes(path)
+    with pytest.raises(DataError, match=r"there is no good pair in it, and 12 malformed"):
+        stl.salvage(copy(tmp_path / "b", MALFORMED))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "phrase"),
+    [
+        ("{", r"fashion-cat\.json: not JSON, or cut short"),
+        ("[]", r"fashion-cat\.json: expected a dictionary"),
+        ({P[0]: 3}, "expected a dictionary, product -> category as text"),
+        ({P[0]: "|"}, "expected a dictionary"),
+    ],
+)
+def test_categories_that_are_none(tmp_path, kinds, phrase):
+    with pytest.raises(DataError, match=phrase):
+        stl.read_scenes(copy(tmp_path, kinds=kinds))
+
+
+def test_lists_that_are_not_there(tmp_path):
+    with pytest.raises(DataNotFound, match="no such file or folder"):
+        stl.read_scenes(tmp_path / "nothing")
+    (copy(tmp_path) / "fashion-cat.json").unlink()
+    with pytest.raises(DataError, match=r"fashion-cat\.json: there is no such file"):
+        stl.read_scenes(tmp_path)
+    (tmp_path / "fashion.json").unlink()
+    with pytest.raises(DataError, match=r"there is no fashion\.json; the files here are images"):
+        stl.read_scenes(tmp_path)
+
+
+def test_check_counts(tmp_path, monkeypatch):
+    path = copy(tmp_path, [*ROWS, "{"], without=[S[1], P[0], P[3]])
+    with pytest.raises(DataError, match=r"expected 38,111 products in fashion-cat\.json, found 4"):
+        sources.check(stl.SOURCE, path)
+    monkeypatch.setattr(stl, "COUNTS", {"products": 4, "leaves": 3})
+    first, second, third, *rest = stl.check(path)
+    assert first == "4 products of 3 leaf categories"
+    assert second == "4 pairs of 3 scenes and 4 products"
+    assert third.startswith("1 malformed line(s); ")
+    assert rest == ["2 of 3 pictures of scenes are here", "2 of 4 pictures of products are here"]
+
+
+def made(pairs, split=None) -> Scenes:
+    """Scenes of numbers, with one box."""
+    products = sorted({product for _, product in pairs})
+    table = pd.DataFrame({"id": products, "category": "a", "image": 0})
+    catalogue = Catalogue("made", table, ArrayImages(np.zeros((1, 8, 8), np.uint8)), ("a",))
+    rows = pd.DataFrame(pairs, columns=["scene", "product"]).assign(left=0.2, top=0.1, right=0.5, bottom=0.6)
+    return Scenes(catalogue, catalogue.images, rows if split is None else rows.assign(split=split))
+
+
+some_pairs = st.lists(st.tuples(st.integers(0, 30), st.sampled_from("abcdefghij")), min_size=1, max_size=60)
+
+
+@settings(deadline=None)
+@given(some_pairs)
+def test_strict_splits_share_no_scene_and_no_product(pairs):
+    scenes = made(pairs)
+    strict = stl.split_strictly(scenes)
+    assert len(strict) + strict.table.attrs["straddling"] == len(pairs)
+    for column in ("scene", "product"):
+        assert strict.table.groupby(column)["split"].nunique().max() == 1
+    # A product keeps at least as many pairs as it would in any other split.
+    own = dict(zip(scenes.table["scene"], stl.by_hash(scenes.table["scene"].astype(str), stl.SOURCE), strict=True))
+    for product in {product for _, product in pairs}:
+        homes = [own[scene] for scene, other in pairs if other == product]
+        assert (strict.table["product"] == product).sum() == max(homes.count(split) for split in homes)
+    weak = stl.split_by_pair(scenes)
+    assert weak.table.groupby(["scene", "product"])["split"].nunique().max() == 1
+    assert len(weak) == len(pairs)
+
+
+def test_a_split_of_scenes_is_kept_and_ties_go_to_the_test():
+    pairs = [(0, "a"), (1, "a"), (1, "b"), (2, "b"), (0, "b"), (2, "c"), (1, "d")]
+    split = ["train", "test", "test", "validation", "train", "validation", "test"]
+    strict = stl.split_strictly(made(pairs, split))
+    assert strict.table[["scene", "product", "split"]].to_numpy().tolist() == [
+        [1, "a", "test"], [1, "b", "test"], [2, "c", "validation"], [1, "d", "test"],
+    ]  # fmt: skip
+    assert strict.table.attrs["straddling"] == 3
+
+
+sides = st.floats(0, 1)
+
+
+@given(st.lists(st.tuples(sides, sides, sides, sides), min_size=1, max_size=8))
+def test_the_largest_region_is_the_largest_of_four(boxes):
+    boxes = [(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in boxes]
+    for (left, top, right, bottom), found in zip(boxes, stl.largest_region(np.array(boxes)).tolist(), strict=True):
+        four = [(0, 0, 1, top), (0, bottom, 1, 1), (0, 0, left, 1), (right, 0, 1, 1)]
+        areas = [(c - a) * (d - b) for a, b, c, d in four]
+        assert tuple(found) in four
+        assert (found[2] - found[0]) * (found[3] - found[1]) == max(areas)
+    assert stl.largest_region(np.array([[0.25, 0.25, 0.75, 0.75]])).tolist() == [[0, 0, 1, 0.25]]  # the first of equals
+
+
+@pytest.mark.parametrize("box", [(0.31, 0.4, 0.77, 1), (0.3, 0, 0.77, 0.35), (0.62, 0.1, 1, 0.9), (0, 0.2, 0.33, 0.9)])
+def test_no_pixel_of_the_product_is_left(box):
+    picture = np.full((1, 37, 53, 3), 200, np.uint8)
+    left, top, right, bottom = (np.array(box) * [53, 37, 53, 37]).tolist()
+    picture[0, int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = 0
+    table = pd.DataFrame({"id": ["a"], "category": "a", "image": 0})
+    store = ArrayImages(picture)
+    row = pd.DataFrame([(0, "a", *box)], columns=["scene", "product", *stl.BOX])
+    scenes = Scenes(Catalogue("made", table, store, ("a",)), store, row)
+    assert stl.scene_pixels(scenes, (60, 60)).min() >= 199
+    assert stl.scene_pixels(scenes, 60, cut=False).min() < 20
+
+
+def test_what_cannot_be_cropped():
+    with pytest.raises(DataError, match=r"Boxes are \(n, 4\)"):
+        stl.largest_region(np.zeros(4))
+    with pytest.raises(DataError, match="from 0 to 1"):
+        stl.largest_region(np.array([[0, 0, 1.5, 1]]))
+    scenes = made([(0, "a")])
+    scenes.table[stl.BOX] = [0.0, 0.0, 1.0, 1.0]
+    with pytest.raises(DataError, match="its product fills the scene"):
+        stl.scene_pixels(scenes, 8)
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    scenes = stl.split_strictly(stl.read_scenes(copy(tmp_path / "a")))
+    stl.write(scenes, tmp_path / "b")
+    again = stl.read_scenes(tmp_path / "b")
+    pd.testing.assert_frame_equal(again.table, scenes.table, check_like=True)
+    kept = scenes.catalogue.table[scenes.catalogue.table["id"].isin(scenes.table["product"])]
+    pd.testing.assert_frame_equal(again.catalogue.table, kept.reset_index(drop=True))
+    for key in again.catalogue.table["image"]:
+        assert again.images.read(key) == scenes.images.read(key)
+    with pytest.raises(DataError, match="cannot be the name of a picture's file"):
+        stl.write(made([("../..", "a")]), tmp_path / "c")

@@ -28,9 +28,9 @@ ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//|#", re.IGNORECASE)  # another sit
 API_GROUPS = {
     "data": ("Data", ("data",)),
     "models": ("Models", ("models",)),
-    "losses": ("Losses and miners", ("losses", "miners")),
+    "losses": ("Losses and miners", ("losses", "priors", "miners")),
     "training": ("Training, checkpoints and embeddings", ("training", "augment", "checkpoints", "embed", "export")),
-    "evaluation": ("Evaluation", ("evaluation", "evaluate")),
+    "evaluation": ("Evaluation", ("evaluation", "evaluate", "scoring")),
     "search": ("Search", ("search", "analyse")),
     "figures": ("Figures, colour and results", ("plots", "colour", "explorer", "listing", "results", "rows")),
     "ground": ("Profiles, files and errors", ("", "profiles", "files", "errors")),

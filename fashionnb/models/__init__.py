@@ -20,6 +20,10 @@ ARCHITECTURES: dict[str, str | type[nn.Module]] = {
     "siamese": "fashionnb.models.mobilenet:SiameseEncoder",
     "resnet50": "fashionnb.models.pretrained:ResNet50",
     "vgg16": "fashionnb.models.pretrained:VGG16",
+    "photo-features": "fashionnb.models.mobilenet:PhotoFeatures",
+    "compatibility": "fashionnb.models.compatibility:CompatibilityMLP",
+    "polania": "fashionnb.models.compatibility:PolaniaNet",
+    "type-aware": "fashionnb.models.compatibility:TypeAware",
     "outfit-transformer": "fashionnb.models.outfit:OutfitTransformer",
 }
 """Name -> class, or the place it is imported from when it is first asked for ("module:Class")."""

@@ -206,6 +206,39 @@ class SiameseEncoder(_Photos):
         return normalize(self.head(self.features(images)).float())  # bfloat16 keeps a length of 1 to two digits only
 
 
+class PhotoFeatures(_Photos):
+    """Photos in, features out that are not below 0, as VGG-16's are: its small stand-in in PolaniaNet. Chapter 09.
+
+    One linear layer and a ReLU on the backbone's features. With the "dense" backbone and 512 dimensions it has 453,272
+    parameters, with the "inverted" one 461,064.
+
+    Parameters
+    ----------
+    dimensions : how many features. backbone, mean, std : as in `MobileNetClassifier`.
+
+    Raises
+    ------
+    DataError : an unknown backbone, or no dimension.
+    """
+
+    def __init__(
+        self,
+        dimensions: int = 512,
+        backbone: str = "dense",
+        mean: Sequence[float] = (0.67, 0.61, 0.59),
+        std: Sequence[float] = (0.29, 0.31, 0.31),
+    ) -> None:
+        super().__init__(backbone, False, mean, std)
+        if dimensions < 1:
+            raise DataError(f"There is 1 feature or more, got {dimensions}.")
+        self.arguments = {"dimensions": dimensions, "backbone": backbone, "mean": list(mean), "std": list(std)}
+        self.head = nn.Linear(OUTPUTS, dimensions)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (n, dimensions) float32, 0 or more. Takes and refuses what `features` does."""
+        return torch.relu(self.head(self.features(images))).float()
+
+
 def transfer(trained: nn.Module, into: nn.Module) -> None:
     """Copy the backbone of one model into another, with the mean and deviation that it is used to, in place.
 

@@ -173,6 +173,36 @@ def best_available(name: str, otherwise: nn.Module, *, size: int = 224) -> tuple
         return otherwise.eval(), f"{type(otherwise).__name__} stands in for {name}. {error}"
 
 
+def state_dict_of(file: Path | str) -> dict[str, Tensor]:
+    """The tensors in a file of weights, by name: ".safetensors", or a pickle that is read without running it.
+
+    Introduced in chapter 08.
+
+    Raises
+    ------
+    DataNotFound : there is no such file. ModelMismatch : it is damaged, or holds more than tensors.
+    """
+    file = Path(file)
+    if not file.is_file():
+        raise DataNotFound(
+            f"{file}: there is no such file. Weights are 'imagenet', 'none', or a .pth or .safetensors file."
+        )
+    try:
+        if file.suffix == ".safetensors":
+            return safetensors.torch.load_file(file)
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # hostile bytes make the unpickler raise nearly anything
+        raise ModelMismatch(  # torch's own message advises to switch its safety off
+            f"{file}: not a file of weights that can be read safely ({type(error).__name__}). It is damaged, or holds "
+            "more than tensors; get it from its source."
+        ) from error
+    if not isinstance(found, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()):
+        raise ModelMismatch(
+            f"{file}: expected a state dict, names and tensors; got a {type(found).__name__} of other things."
+        )
+    return found
+
+
 def _set_up(model: nn.Module, size: int) -> None:
     """What both have in common."""
     if size < SMALLEST:
@@ -238,7 +268,7 @@ def _imagenet(name: str, url: str) -> Path:
 def _fill(model: nn.Module, file: Path) -> None:
     """Put torchvision's weights into the model's network, in place."""
     found = {}
-    for key, tensor in _read(file).items():
+    for key, tensor in state_dict_of(file).items():
         if isinstance(model, VGG16):
             part, _, key = key.partition(".")
             if part == "classifier":
@@ -256,25 +286,3 @@ def _fill(model: nn.Module, file: Path) -> None:
             f"{file} does not fit {type(model).__name__}:\n  " + "\n  ".join(told[:6] + more) + "\n"
             f"Expected the state dict of torchvision's {type(model).__name__.lower()}."
         ) from error
-
-
-def _read(file: Path) -> dict[str, Tensor]:
-    """The tensors in a file, by name. Nothing in it is run."""
-    if not file.is_file():
-        raise DataNotFound(
-            f"{file}: there is no such file. Weights are 'imagenet', 'none', or a .pth or .safetensors file."
-        )
-    try:
-        if file.suffix == ".safetensors":
-            return safetensors.torch.load_file(file)
-        found = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # hostile bytes make the unpickler raise nearly anything
-        raise ModelMismatch(  # torch's own message advises to switch its safety off
-            f"{file}: not a file of weights that can be read safely ({type(error).__name__}). It is damaged, or holds "
-            "more than tensors; get it from its source."
-        ) from error
-    if not isinstance(found, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()):
-        raise ModelMismatch(
-            f"{file}: expected a state dict, names and tensors; got a {type(found).__name__} of other things."
-        )
-    return found

@@ -325,7 +325,9 @@ def _lists(path: Path | str) -> tuple[FolderImages | ZipImages, pd.DataFrame, di
     categories = _categories(images, root + CATEGORIES)
     where = images.where(root + PAIRS)
     rows, problems = [], []
-    for line, text in enumerate(images.read(root + PAIRS).splitlines(), start=1):
+    # Decoded once; what is no UTF-8 becomes a sign that no name may have.
+    lines = images.read(root + PAIRS).decode("utf-8-sig", errors="replace").split("\n")
+    for line, text in enumerate(lines, start=1):
         if not text.strip():
             continue
         row = _pair(text, categories)
@@ -339,11 +341,11 @@ def _lists(path: Path | str) -> tuple[FolderImages | ZipImages, pd.DataFrame, di
     return images, table if (table["split"] != "").all() else table.drop(columns="split"), categories, problems
 
 
-def _pair(text: bytes, categories: Mapping[str, str]) -> "tuple | str":
+def _pair(text: str, categories: Mapping[str, str]) -> "tuple | str":
     """One line as a row, or what is wrong with it. Plain checks: a model for each line would take ten times as long."""
     try:
         row = json.loads(text)
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+    except (ValueError, RecursionError) as error:
         return f"not JSON, or cut short ({error!s:.80})"
     if not isinstance(row, dict):
         return f"an object with product, scene and bbox is wanted, got {row!r:.60}"

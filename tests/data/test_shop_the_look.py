@@ -124,6 +124,17 @@ def test_a_malformed_line_is_reported_with_its_number(tmp_path, line, phrase):
         stl.read_scenes(path)
 
 
+def test_a_line_that_is_no_text_is_malformed(tmp_path):
+    path = copy(tmp_path)
+    data = (path / "fashion.json").read_bytes()
+    (path / "fashion.json").write_bytes(
+        data.replace(S[1].encode(), b"\xff" + S[1].encode()[1:]).replace(b"\n", b"\r\n")
+    )
+    scenes, (problem,) = stl.salvage(path)
+    assert (len(scenes), problem.line) == (3, 3)
+    assert "scene is no signature" in problem.reason
+
+
 def test_many_malformed_lines_are_counted(tmp_path):
     path = copy(tmp_path, [*MALFORMED, *ROWS])
     with pytest.raises(DataError, match=r"12 line\(s\) are malformed[\s\S]*line 10: [\s\S]*… and 2 more"):

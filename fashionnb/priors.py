@@ -16,7 +16,7 @@ from fashionnb.errors import DataError
 
 
 def laplacian(weights: Sequence[Tensor] | Tensor, scale: float = 1.0) -> Tensor:
-    """Minus the log density of weights that are mostly near 0: |w| / b + log 2b, summed over all. Chapter 09.
+    """Minus the log density of weights that are mostly near 0: ``|w| / b + log 2b``, summed over all. Chapter 09.
 
     A Laplace distribution around 0 with the scale b. Its minimum has many weights at exactly 0: sparsity (Tibshirani
     1996, "Regression Shrinkage and Selection via the Lasso").
@@ -44,8 +44,8 @@ def laplacian(weights: Sequence[Tensor] | Tensor, scale: float = 1.0) -> Tensor:
 def matrix_normal(weight: Tensor, rows: Tensor | None = None, columns: Tensor | None = None) -> Tensor:
     """Minus the log density of a matrix whose rows, and whose columns, belong together. Introduced in chapter 09.
 
-    ½ tr(V⁻¹ Wᵀ U⁻¹ W) + (p/2) log|U| + (n/2) log|V| + (np/2) log 2π for W of n rows and p columns: the matrix-variate
-    normal distribution around 0 (Gupta & Nagar 1999, "Matrix Variate Distributions", chapter 2).
+    ``½ tr(V⁻¹ Wᵀ U⁻¹ W) + (p/2) log|U| + (n/2) log|V| + (np/2) log 2π`` for W of n rows and p columns: the
+    matrix-variate normal distribution around 0 (Gupta & Nagar 1999, "Matrix Variate Distributions", chapter 2).
 
     In PyTorch a linear layer's weight is (outputs, inputs). "Correlations between the input units", which the paper is
     about, are therefore the covariance of the *columns*, V.
@@ -153,7 +153,7 @@ class MAPLoss:
 
         Returns
         -------
-        loss, numbers : scalar, at least float32; "cross entropy", and the priors that count by the names of their weights.
+        loss, numbers : scalar, at least float32; "cross entropy", and the priors that count by their weights' names.
 
         Raises
         ------

@@ -31,7 +31,7 @@ def make_blanks(
 
     Parameters
     ----------
-    outfits : as `fashionnb.data.lookbook.compose.compose` gives them. hardness : one of `HARDNESS`.
+    outfits : as `fashionnb.data.lookbook.composing.compose` gives them. hardness : one of `HARDNESS`.
     split : whose outfits are asked about. answers : to choose from, the right one included; 2 or more.
     seed : the same seed gives the same questions.
 

@@ -52,6 +52,7 @@ _SAID = {
     "Solid": r"(?:solids?|plain)",
 }
 _RULES = tuple((pattern, re.compile(rf"\b{_SAID[pattern]}\b", re.IGNORECASE)) for pattern in PATTERNS)
+_ANY = re.compile(rf"\b(?:{'|'.join(_SAID.values())})\b", re.IGNORECASE)  # most names say none of it
 _FIRST = ["id", "category", "colour", "pattern", "season"]  # what one wants to see first of a table
 _WORN = ("Apparel", "Accessories", "Footwear")  # a lipstick called "Floral" has no pattern
 
@@ -111,7 +112,7 @@ def pattern_from_name(name: str) -> str:
     Introduced in chapter 01. "Highlander Men Check Blue Shirt" is "Checked". Most names say nothing, so "" means
     unknown, not plain. The name is all it looks at; a shirt may be striped without saying so.
     """
-    return next((pattern for pattern, said in _RULES if said.search(name)), "")
+    return next((pattern for pattern, said in _RULES if said.search(name)), "") if _ANY.search(name) else ""
 
 
 def check(path: Path | str) -> list[str]:

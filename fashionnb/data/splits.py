@@ -8,8 +8,6 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 """How outfits are shared out where nobody has published a split."""
@@ -28,6 +26,9 @@ def near_identical(sets: Sequence[Collection[str]]) -> np.ndarray:
     -------
     (n,) int64: the same number for sets that belong together, from 0 in the order of first appearance.
     """
+    from scipy.sparse import coo_array  # here, since whoever opens a catalogue imports this module, too
+    from scipy.sparse.csgraph import connected_components
+
     # A set is tied to each of its subsets without one item. Exchanging an item keeps one of them, adding an item makes
     # the smaller set one of them: so sets that differ by one item are two steps or one step apart in this graph.
     nodes: dict[frozenset, int] = {}

@@ -110,7 +110,7 @@ def _plan(
 ) -> list[Job]:
     """Decide how each chapter runs, after everything that can be refused was refused."""
     typed = {chapter.name: chapter.typed(given) for chapter in chapters}
-    used = {chapter.name: keys.uses(chapter, typed[chapter.name], book) for chapter in chapters}
+    used = {chapter.name: keys.names(chapter, typed[chapter.name], book) for chapter in chapters}
     absent = _fetch_absent(set().union(*used.values()), progress)
     threads = max(1, (int(os.environ.get("OMP_NUM_THREADS") or 0) or machine.cores()) // jobs)
     base = out or (book.build / "own" / _named(given) if given else book.build)

@@ -54,23 +54,35 @@ def needs(chapter: Chapter, book: Book) -> list[Chapter]:
 
 
 def uses(chapter: Chapter, parameters: Mapping[str, Any], book: Book) -> list[str]:
-    """The sources whose data the chapter loads: those that it, its parameters or the modules it reaches name.
+    """The sources whose data the chapter may load: those that it names, or all if it may reach any of them.
 
-    Modules of the data layer itself do not count, since they name every source.
+    The key of a run is made of these: when in doubt, more. Modules of the data layer itself do not count, since they
+    name every source.
     """
     reached = reach.reach(chapter.code, book.package)
-    readers = _readers(book)
-    if reached.whole:
-        return list(readers)
+    if reached.whole or any("SOURCES" in code.names for code in _outside(chapter, book)):
+        return list(_readers(book))
+    return names(chapter, parameters, book)
+
+
+def names(chapter: Chapter, parameters: Mapping[str, Any], book: Book) -> list[str]:
+    """The sources that the chapter, its parameters or the modules it reaches call by name, or whose reader they import.
+
+    These are fetched before it runs, and drawn garments may stand in for them.
+    """
+    codes = _outside(chapter, book)
     known = reach.modules(book.package)
-    data = f"{book.package.name}.data"
-    outside = [name for name in reached.modules if name != data and not name.startswith(f"{data}.")]
-    codes = [reach.read_cell(cell) for cell in chapter.code] + [reach.code_of(name, known) for name in outside]
-    if any("SOURCES" in code.names for code in codes):
-        return list(readers)
     named = {str(value) for value in parameters.values()}.union(*(code.strings for code in codes))
     imported = set().union(*(reach.named_by(code, known) for code in codes))
-    return [name for name, reader in readers.items() if name in named or reader in imported]
+    return [name for name, reader in _readers(book).items() if name in named or reader in imported]
+
+
+def _outside(chapter: Chapter, book: Book) -> list[reach.Code]:
+    """The chapter's cells, and the modules that it reaches outside the data layer."""
+    known, data = reach.modules(book.package), f"{book.package.name}.data"
+    reached = reach.reach(chapter.code, book.package).modules
+    outside = [name for name in reached if name != data and not name.startswith(f"{data}.")]
+    return [reach.read_cell(cell) for cell in chapter.code] + [reach.code_of(name, known) for name in outside]
 
 
 @cache

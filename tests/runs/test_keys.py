@@ -114,6 +114,22 @@ def test_which_sources_a_chapter_uses(book, monkeypatch, cell, parameters, used)
     assert found == (every if used == "all" else used)
 
 
+@pytest.mark.parametrize(
+    ("cell", "parameters", "named"),
+    [
+        ("from tinypackage.data.sources import SOURCES\nlen(SOURCES)", {}, []),
+        ("from tinypackage.data.sources import SOURCES\nSOURCES['fashion-mnist']", {}, ["fashion-mnist"]),
+        ("data.load(source)", {"source": "fashion-mnist"}, ["fashion-mnist"]),
+    ],
+)
+def test_a_chapter_that_lists_the_sources_waits_only_for_those_that_it_names(
+    book, monkeypatch, cell, parameters, named
+):
+    with_data(book, monkeypatch)
+    (book.folder / "02-learn.md").write_text(tiny.chapter(cell))
+    assert keys.names(book.chapters(["2"])[0], parameters, book) == named
+
+
 def test_a_chapter_that_reads_another_depends_on_it(book):
     (book.folder / "02-learn.md").write_text(tiny.chapter("from fashionnb import results\nresults.load('01-look')"))
     assert [chapter.name for chapter in keys.needs(book.chapters(["2"])[0], book)] == ["01-look"]

@@ -13,10 +13,11 @@ from fashionnb.files import WriteError
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
     from IPython.display import Markdown
 
-    from fashionnb.data.nouns import Catalogue
+    from fashionnb.data.nouns import Catalogue, Outfits
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +42,48 @@ def load(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -
     DataNotFound : the folder (or `FASHIONNB_DATA`) is none; or the dataset cannot be had and `stand_in` is False.
     WriteError : the dataset cannot be put into the cache and `stand_in` is False.
     """
+    reader, path = _found(name, folder, stand_in)
+    return reader.read(path) if path else _drawn(name)
+
+
+def load_outfits(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -> "Outfits":
+    """The outfits of a dataset with their items, as `load`. Introduced in chapter 08.
+
+    Parameters
+    ----------
+    name : a dataset of outfits, such as "mango-outfits".
+    folder : as in `load`.
+    stand_in : True composes outfits of drawn garments by the rules of `fashionnb.data.lookbook` if the dataset cannot
+        be had; their catalogue says so in `stands_in_for`. False: raise instead.
+
+    Raises
+    ------
+    DataError, DataNotFound, WriteError : as `load`; or the dataset has no outfits.
+    """
+    reader, path = _found(name, folder, stand_in)
+    if not hasattr(reader, "read_outfits"):
+        raise DataError(f"{name} has no outfits. `fashionnb data list` says what each dataset holds.")
+    if path:
+        return reader.read_outfits(path)
+    from fashionnb.data import lookbook
+
+    return lookbook.compose(_drawn(name), 1_000, "nondisjoint")
+
+
+def _found(name: str, folder: "Path | str | None", stand_in: bool) -> "tuple[ModuleType, Path | None]":
+    """The reader of a dataset, and where the dataset lies; None if it cannot be had and garments may be drawn."""
     from fashionnb.data import sources
 
     reader = sources.reader(name)
     sources.places(folder)  # raises here, since a wrong folder is a mistake and not a missing dataset
     try:
-        path = sources.fetch(name, folder)
+        return reader, sources.fetch(name, folder)
     except (DataNotFound, DataError, WriteError) as error:
         if not stand_in:
             raise
         log.warning("%s cannot be had, drawn garments stand in. `fashionnb data fetch %s` tells why.", name, name)
         log.info("%s", error)
-        return _drawn(name)
-    return reader.read(path)
+        return reader, None
 
 
 def banner(*catalogues: "Catalogue") -> "Markdown | None":

@@ -116,3 +116,17 @@ def test_the_banner_names_every_missing_dataset_once_and_stays_a_block_quote(not
 
 def test_there_is_no_banner_over_real_data_or_none():
     assert data.banner() is None
+
+
+def test_outfits_that_cannot_be_had_are_composed_of_drawn_garments(nothing):
+    outfits = data.load_outfits("mango-outfits")
+    assert outfits.catalogue.stands_in_for == "mango-outfits"
+    assert set(outfits.split.values()) == {"train", "validation", "test"}
+    assert len(outfits) == 1_000
+    with pytest.raises(DataNotFound):
+        data.load_outfits("mango-outfits", stand_in=False)
+
+
+def test_a_dataset_without_outfits_has_none(nothing):
+    with pytest.raises(DataError, match="has no outfits"):
+        data.load_outfits("clothing-dataset-small")

@@ -56,7 +56,8 @@ def compose(catalogue: Catalogue, n: int = 10_000, edition: str = "disjoint", se
         raise DataError(f"A lookbook has 10 outfits or more, so that each split has some; got {n}.")
     role = roles(catalogue)
     worn = catalogue.take(role != "")
-    worn = Catalogue(worn.name, worn.table.assign(role=role[role != ""]), worn.images, worn.classes)
+    table = worn.table.assign(role=role[role != ""])
+    worn = Catalogue(worn.name, table, worn.images, worn.classes, worn.stands_in_for)
     rng, rules = np.random.default_rng(seed), Rulebook(worn)
     where = _splits(worn) if edition == "disjoint" else np.full(len(worn), "all", object)
     found, split = [], []

@@ -2,7 +2,7 @@
 
 The answer that is most used, that hangs before the same wall, that is of the same year, that has the same colour: each
 scorer here knows one such thing and nothing else. On MANGO outfits with naive questions, popularity alone is right in
-six of ten (chapter 08). The questions come from `fashionnb.data.questions`.
+about half (chapter 08). The questions come from `fashionnb.data.questions`.
 """
 
 from collections import Counter

@@ -60,9 +60,10 @@ def uses(chapter: Chapter, parameters: Mapping[str, Any], book: Book) -> list[st
     name every source.
     """
     reached = reach.reach(chapter.code, book.package)
-    if reached.whole or any("SOURCES" in code.names for code in _outside(chapter, book)):
+    codes = _outside(chapter, reached, book)
+    if reached.whole or any("SOURCES" in code.names for code in codes):
         return list(_readers(book))
-    return names(chapter, parameters, book)
+    return _named(codes, parameters, book)
 
 
 def names(chapter: Chapter, parameters: Mapping[str, Any], book: Book) -> list[str]:
@@ -70,19 +71,21 @@ def names(chapter: Chapter, parameters: Mapping[str, Any], book: Book) -> list[s
 
     These are fetched before it runs, and drawn garments may stand in for them.
     """
-    codes = _outside(chapter, book)
-    known = reach.modules(book.package)
-    named = {str(value) for value in parameters.values()}.union(*(code.strings for code in codes))
-    imported = set().union(*(reach.named_by(code, known) for code in codes))
-    return [name for name, reader in _readers(book).items() if name in named or reader in imported]
+    return _named(_outside(chapter, reach.reach(chapter.code, book.package), book), parameters, book)
 
 
-def _outside(chapter: Chapter, book: Book) -> list[reach.Code]:
+def _outside(chapter: Chapter, reached: reach.Reach, book: Book) -> list[reach.Code]:
     """The chapter's cells, and the modules that it reaches outside the data layer."""
     known, data = reach.modules(book.package), f"{book.package.name}.data"
-    reached = reach.reach(chapter.code, book.package).modules
-    outside = [name for name in reached if name != data and not name.startswith(f"{data}.")]
+    outside = [name for name in reached.modules if name != data and not name.startswith(f"{data}.")]
     return [reach.read_cell(cell) for cell in chapter.code] + [reach.code_of(name, known) for name in outside]
+
+
+def _named(codes: list[reach.Code], parameters: Mapping[str, Any], book: Book) -> list[str]:
+    known = reach.modules(book.package)
+    strings = {str(value) for value in parameters.values()}.union(*(code.strings for code in codes))
+    imported = set().union(*(reach.named_by(code, known) for code in codes))
+    return [name for name, reader in _readers(book).items() if name in strings or reader in imported]
 
 
 @cache

@@ -5,7 +5,6 @@ the outfits of the same split wear, as often as they are worn there, so populari
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -42,7 +41,7 @@ def make_blanks(
     if answers < 2:
         raise DataError(f"A question has 2 answers or more; got {answers}.")
     rng, pool, found = np.random.default_rng(seed), _Pool(outfits, hardness, split), []
-    for outfit, rows in pool.outfits():
+    for outfit, rows in pool.sets.items():
         for place in rng.permutation(len(rows)):
             asked = np.delete(rows, place)
             wrong = pool.wrong(rows[place], asked, answers - 1, rng)
@@ -68,7 +67,7 @@ def make_judged(outfits: Outfits, hardness: str = "type", split: str = "test", *
     Outfits (label 1) and their counterparts (label 0) in turn, as many of each.
     """
     rng, pool, found = np.random.default_rng(seed), _Pool(outfits, hardness, split), []
-    for _, rows in pool.outfits():
+    for _, rows in pool.sets.items():
         other = pool.exchanged(rows, rng)
         if other is not None:
             found += [Judged(tuple(pool.ids[rows]), 1), Judged(tuple(pool.ids[other]), 0)]
@@ -100,9 +99,6 @@ class _Pool:
         for row in worn.tolist():
             members[self.kind[row]].append(row)
         self.members = {kind: np.array(rows) for kind, rows in members.items()}
-
-    def outfits(self) -> Iterator[tuple[str, np.ndarray]]:
-        return iter(self.sets.items())
 
     def wrong(self, right: int, asked: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
         """At most `n` different wrong pieces in the place of `right` beside `asked`."""

@@ -1,5 +1,6 @@
 # Everything a clone needs is python3 (3.11 or newer) and make. `make help` lists what there is.
 PYTHON ?= python3
+JOBS ?= 2
 PROFILE ?= $(or $(FASHIONNB_PROFILE),cpu)
 BIN := .venv/bin
 READY := .venv/.ready
@@ -14,8 +15,9 @@ book: $(READY) ## Run every chapter (PROFILE=quick, cpu or full; cpu) and publis
 	$(BIN)/fashionnb run --profile $(PROFILE)
 	$(BIN)/fashionnb publish --profile $(PROFILE)
 
+# Each file stays in one process: what it builds is built once. One thread a process, so that they do not fight.
 test: lint ## Lint, unit tests, every notebook, a quick build of the book, the browser check
-	$(BIN)/pytest --durations=10
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations=20
 
 lab: $(READY) ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab book

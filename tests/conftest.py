@@ -11,6 +11,14 @@ FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-backgro
 FLAGS += ["--disable-component-update", "--disable-sync"]
 
 
+LONGEST = ("test_book.py", "test_notebooks.py")
+
+
+def pytest_collection_modifyitems(items):
+    """The files that run every chapter come first, so that of several processes none is left with one at the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real datasets; a test that asks for it is skipped where there is none (never in CI)."""

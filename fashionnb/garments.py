@@ -4,10 +4,15 @@ What hangs before the same wall was photographed on the same day (chapter 08). S
 module makes: the garments on white, their colours, and what the eyes of chapter 05 see in them.
 """
 
+import hashlib
+import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
@@ -16,9 +21,11 @@ from fashionnb.data.foreground import foreground
 from fashionnb.data.nouns import Catalogue
 from fashionnb.data.shortcuts import colour_histogram
 from fashionnb.embed import embed
+from fashionnb.files import written_whole
 from fashionnb.models.eyes import Eyes
 from fashionnb.models.mobilenet import transfer
 
+logger = logging.getLogger(__name__)
 CHUNK = 512  # photos at a time, so that memory stays flat
 SIDE = 64  # pixels, what the eyes look at
 
@@ -43,7 +50,12 @@ class Garments:
 
 
 def look_at(
-    catalogue: Catalogue, size: tuple[int, int] = (112, 80), *, eyes: Eyes | None = None, device: str | None = None
+    catalogue: Catalogue,
+    size: tuple[int, int] = (112, 80),
+    *,
+    eyes: Eyes | None = None,
+    device: str | None = None,
+    cache: Path | str | None = None,
 ) -> Garments:
     """Cut out the garment of every photo, and look at it. Introduced in chapter 08.
 
@@ -52,28 +64,27 @@ def look_at(
     size : height and width that the photos are read at.
     eyes : None: those of the book's `school` checkpoint, which learnt to name the types of product photos (chapter 05).
     device : where the eyes work; None: where they are.
+    cache : a folder. What was found is kept there under a hash of the eyes' weights and of the photos.
 
     Raises
     ------
     DataNotFound : a photo, or the book's checkpoint, is not there.
     DataError : a photo cannot be read.
+    WriteError : the cache cannot be written.
     """
     eyes = eyes or schooled()
     pixels = catalogue.pixels(size)
-    mask, white = np.empty(pixels.shape[:3], bool), np.empty_like(pixels)
-    small = torch.empty((len(pixels), 3, SIDE, SIDE), dtype=torch.uint8)
-    sides = [(max(size) - side) // 2 for side in size]
-    for start in range(0, len(pixels), CHUNK):
-        rows = slice(start, start + CHUNK)
-        mask[rows] = foreground(pixels[rows])
-        white[rows] = np.where(mask[rows, ..., None], pixels[rows], np.uint8(255))
-        photos = torch.from_numpy(white[rows]).movedim(-1, 1)
-        square = pad(photos, (sides[1], sides[1], sides[0], sides[0]), value=255)  # letterboxed, not stretched
-        shrunk = interpolate(square.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
-        small[rows] = shrunk.round().clamp(0, 255).to(torch.uint8)
-    seen = torch.from_numpy(embed(_Features(eyes), small, batch_size=CHUNK, device=device))
-    seen = (seen - seen.mean(0)) / (seen.std(0, correction=0) + 1e-3)
-    return Garments(pixels, mask, white, seen, torch.from_numpy(colour_histogram(pixels, mask)))
+    file = None if cache is None else Path(cache) / f"{_key(eyes, pixels)}.safetensors"
+    kept = file and _read(file, pixels)
+    if not kept:
+        kept = _found(pixels, size, eyes, device)
+        if file:
+            with written_whole(file) as aside:
+                safetensors.torch.save_file(kept, aside)
+    # Masks are kept as bits, an eighth of their size.
+    mask = np.unpackbits(kept["mask"].numpy(), count=pixels[..., 0].size).reshape(pixels.shape[:3]).astype(bool)
+    white = np.where(mask[..., None], pixels, np.uint8(255))
+    return Garments(pixels, mask, white, kept["seen"], kept["colours"])
 
 
 def schooled() -> Eyes:
@@ -88,6 +99,23 @@ def schooled() -> Eyes:
     return eyes
 
 
+def _found(pixels: np.ndarray, size: tuple[int, int], eyes: Eyes, device: str | None) -> dict[str, Tensor]:
+    mask = np.empty(pixels.shape[:3], bool)
+    small = torch.empty((len(pixels), 3, SIDE, SIDE), dtype=torch.uint8)
+    sides = [(max(size) - side) // 2 for side in size]
+    for start in range(0, len(pixels), CHUNK):
+        rows = slice(start, start + CHUNK)
+        mask[rows] = foreground(pixels[rows])
+        photos = torch.from_numpy(np.where(mask[rows, ..., None], pixels[rows], np.uint8(255))).movedim(-1, 1)
+        square = pad(photos, (sides[1], sides[1], sides[0], sides[0]), value=255)  # letterboxed, not stretched
+        shrunk = interpolate(square.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
+        small[rows] = shrunk.round().clamp(0, 255).to(torch.uint8)
+    seen = torch.from_numpy(embed(_Features(eyes), small, batch_size=CHUNK, device=device))
+    seen = (seen - seen.mean(0)) / (seen.std(0, correction=0) + 1e-3)
+    bits = torch.from_numpy(np.packbits(mask))
+    return {"mask": bits, "seen": seen, "colours": torch.from_numpy(colour_histogram(pixels, mask))}
+
+
 class _Features(nn.Module):
     """The slow half of the eyes alone, as a module that `embed` can call."""
 
@@ -97,3 +125,23 @@ class _Features(nn.Module):
 
     def forward(self, photos: Tensor) -> Tensor:
         return self.eyes.features(photos)
+
+
+def _key(eyes: Eyes, pixels: np.ndarray) -> str:
+    # Only the backbone looks; the rest of the eyes has not learnt anything yet.
+    digest = hashlib.sha256(f"{checkpoints.fingerprint(eyes.backbone)} {pixels.shape}".encode())
+    digest.update(np.ascontiguousarray(pixels))
+    return digest.hexdigest()[:32]
+
+
+def _read(file: Path, pixels: np.ndarray) -> dict[str, Tensor] | None:
+    """What a cached file holds; None if there is none, or it is broken (then all is found again)."""
+    if not file.exists():
+        return None
+    try:
+        kept = safetensors.torch.load_file(file)
+        if len(kept["seen"]) == len(kept["colours"]) == len(pixels):
+            return kept
+    except (SafetensorError, KeyError, OSError) as error:
+        logger.warning("%s is broken (%s); looking at the photos again.", file, error)
+    return None

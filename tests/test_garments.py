@@ -12,7 +12,7 @@ from fashionnb.errors import DataError
 from fashionnb.garments import CHUNK, look_at
 from fashionnb.models.eyes import Eyes
 
-RED, BLUE = (200, 20, 20), (20, 20, 200)
+RED, BLUE, GREEN = (200, 20, 20), (20, 20, 200), (20, 160, 20)
 GREY, CREAM = (228, 228, 230), (245, 240, 225)
 
 
@@ -41,7 +41,7 @@ def test_walls_are_gone_and_garments_stay(tmp_path):
 
 
 def test_columns_speak_equally_loudly(tmp_path):
-    seen = look_at(shop(tmp_path, [(RED, GREY), (BLUE, GREY), ((20, 160, 20), CREAM)])).seen
+    seen = look_at(shop(tmp_path, [(RED, GREY), (BLUE, GREY), (GREEN, CREAM)])).seen
     assert seen.shape == (3, Eyes().width)
     torch.testing.assert_close(seen.mean(0), torch.zeros(seen.shape[1]), atol=1e-4, rtol=0)
     assert seen.std(0, correction=0).max() <= 1.001
@@ -59,6 +59,22 @@ def test_chunks_do_not_show(tmp_path, monkeypatch):
     parts = look_at(catalogue)
     np.testing.assert_array_equal(whole.mask, parts.mask)
     torch.testing.assert_close(whole.seen, parts.seen, atol=1e-3, rtol=1e-3)
+
+
+def test_what_was_found_is_kept(tmp_path, monkeypatch):
+    catalogue, cache = shop(tmp_path, [(RED, GREY), (BLUE, CREAM)]), tmp_path / "cache"
+    first = look_at(catalogue, cache=cache)
+    [file] = cache.iterdir()
+    monkeypatch.setattr("fashionnb.garments.foreground", None)  # is not called again
+    second = look_at(catalogue, cache=cache)
+    for name in ("pixels", "mask", "white", "seen", "colours"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    monkeypatch.undo()
+    other = shop(tmp_path, [(RED, GREY), (GREEN, CREAM)])
+    assert not torch.equal(look_at(other, cache=cache).colours, first.colours)
+    assert len(list(cache.iterdir())) == 2
+    file.write_bytes(file.read_bytes()[:100])
+    np.testing.assert_array_equal(look_at(shop(tmp_path, [(RED, GREY), (BLUE, CREAM)]), cache=cache).mask, first.mask)
 
 
 def test_a_broken_photo_is_named(tmp_path):

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -44,6 +43,8 @@ class ResNet50(nn.Module):
 
     def __init__(self, size: int = 224) -> None:
         super().__init__()
+        import torchvision  # only here, since it takes seconds and most callers of this module need none of it
+
         self.network = torchvision.models.resnet50(weights=None)
         self.network.fc = nn.Identity()
         _set_up(self, size)
@@ -91,6 +92,8 @@ class VGG16(nn.Module):
 
     def __init__(self, size: int = 224) -> None:
         super().__init__()
+        import torchvision
+
         self.network = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["D"])
         for module in self.network:
             if isinstance(module, nn.Conv2d):  # as torchvision's VGG starts; there are no batch norms to mend the scale
@@ -116,8 +119,8 @@ class VGG16(nn.Module):
 # mixed pictures; but such a recipe pulls each class together, and a search lives on what tells its members apart.
 # Kornblith et al. 2021, "Why Do Better Loss Functions Lead to Less Transferable Features?".
 _KNOWN = {
-    "resnet50": (ResNet50, torchvision.models.ResNet50_Weights.IMAGENET1K_V1.url),
-    "vgg16": (VGG16, torchvision.models.VGG16_Weights.IMAGENET1K_V1.url),
+    "resnet50": (ResNet50, "https://download.pytorch.org/models/resnet50-0676ba61.pth"),
+    "vgg16": (VGG16, "https://download.pytorch.org/models/vgg16-397923af.pth"),
 }
 
 

@@ -96,6 +96,11 @@ def test_layers_have_the_channels_that_they_say(name, request):
         assert (layer[0] - layer[1]).abs().max() > 1e-6  # it looks at the picture
 
 
+def test_weights_are_those_of_torchvision():
+    assert module._KNOWN["resnet50"][1] == torchvision.models.ResNet50_Weights.IMAGENET1K_V1.url
+    assert module._KNOWN["vgg16"][1] == torchvision.models.VGG16_Weights.IMAGENET1K_V1.url
+
+
 def test_resnet_computes_what_torchvision_computes(whole, file):
     model = pretrained("resnet50", file, size=64)
     x = images(2, 64, 64)

@@ -110,13 +110,13 @@ def _found(pixels: np.ndarray, size: tuple[int, int], eyes: Eyes, device: str | 
         square = pad(photos, (sides[1], sides[1], sides[0], sides[0]), value=255)  # letterboxed, not stretched
         shrunk = interpolate(square.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
         small[rows] = shrunk.round().clamp(0, 255).to(torch.uint8)
-    seen = torch.from_numpy(embed(_Features(eyes), small, batch_size=CHUNK, device=device))
+    seen = torch.from_numpy(embed(Features(eyes), small, batch_size=CHUNK, device=device))
     seen = (seen - seen.mean(0)) / (seen.std(0, correction=0) + 1e-3)
     bits = torch.from_numpy(np.packbits(mask))
     return {"mask": bits, "seen": seen, "colours": torch.from_numpy(colour_histogram(pixels, mask))}
 
 
-class _Features(nn.Module):
+class Features(nn.Module):
     """The slow half of the eyes alone, as a module that `embed` can call."""
 
     def __init__(self, eyes: Eyes) -> None:

@@ -151,6 +151,76 @@ def supervised_contrastive(embeddings: Tensor, labels: Tensor, temperature: floa
     return each.sum() / positive.any(1).sum().clamp_min(1)
 
 
+def info_nce(logits: Tensor, unsure: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
+    """Let each row choose its partner among all columns, and each column its partner among all rows.
+
+    Introduced in chapter 11. Radford et al. 2021, "Learning Transferable Visual Models From Natural Language
+    Supervision", figure 3; InfoNCE (van den Oord, Li & Vinyals 2018) both ways, and the mean of the two.
+
+    Parameters
+    ----------
+    logits : (n, m) float, m at least n: similarities divided by a temperature. Row i and column i are a pair; columns
+        beyond n are wrong answers for all rows, and choose nobody.
+    unsure : (n, m) bool, True for what might be right, too, though it is not the pair: another product of the same
+        scene, the same product in another scene. It is no wrong answer. The pairs themselves are never left out.
+    smoothing : the share of the target that is spread over all wrong answers, 0 to below 1.
+
+    Returns
+    -------
+    loss : scalar, at least float32.
+
+    Raises
+    ------
+    DataError : shapes disagree, no rows, NaN or infinity, or a smoothing that is no share.
+    """
+    _check_rows(logits=logits)
+    n, m = logits.shape
+    if not n or m < n or (unsure is not None and unsure.shape != (n, m)):
+        raise DataError(
+            f"Expected logits (n, m) with m at least n and n at least 1, and unsure of the same shape; got "
+            f"{tuple(logits.shape)}{'' if unsure is None else f' and {tuple(unsure.shape)}'}."
+        )
+    if not 0 <= smoothing < 1:
+        raise DataError(f"smoothing is {smoothing!r}, it must be a share from 0 to below 1, such as 0.1.")
+    x = _at_least_float32(logits)
+    pair = torch.eye(n, m, dtype=torch.bool, device=x.device)
+    out = torch.zeros_like(pair) if unsure is None else unsure & ~pair
+
+    def chosen(x: Tensor, out: Tensor) -> Tensor:
+        logs = log_softmax(x.masked_fill(out, -torch.inf), dim=1)
+        wrong = ~out.clone().fill_diagonal_(True)
+        spread_out = logs.masked_fill(~wrong, 0).sum(1) / wrong.sum(1).clamp_min(1)
+        return -((1 - smoothing) * logs.diagonal() + smoothing * spread_out).mean()
+
+    return (chosen(x, out) + chosen(x[:, :n].T, out[:, :n].T)) / 2
+
+
+def similarity_triplet(right: Tensor, wrong: Tensor, margin: float = 0.2) -> Tensor:
+    """Ask that each right similarity be above the wrong one, by the margin at least. Introduced in chapter 11.
+
+    max(0, wrong - right + margin), the mean over all triplets: `triplet_margin` for those who have cosines already.
+
+    Parameters
+    ----------
+    right, wrong : (n,) similarities of an anchor with its positive, and with a negative.
+    margin : a difference of similarities.
+
+    Returns
+    -------
+    loss : scalar, at least float32; 0 without triplets.
+
+    Raises
+    ------
+    DataError : shapes disagree, NaN or infinity, or a margin that is no number of at least 0.
+    """
+    if right.ndim != 1 or right.shape != wrong.shape:
+        raise DataError(f"Expected two similarities for each triplet, got {tuple(right.shape)}, {tuple(wrong.shape)}.")
+    _check_rows(right=right[:, None], wrong=wrong[:, None])
+    _check_margin(margin, "a difference of similarities such as 0.2")
+    losses = relu(_at_least_float32(wrong) - _at_least_float32(right) + margin)
+    return losses.sum() / max(len(losses), 1)
+
+
 def multi_task(
     metric_loss: Tensor, logits: Tensor, labels: Tensor, weight: float = 0.5, smoothing: float = 0.0
 ) -> tuple[Tensor, dict[str, float]]:

@@ -215,6 +215,43 @@ def distance_weighted(
     return anchors, _one_of(positive[anchors], generator), first[anchors]
 
 
+def hardest_rivals(similarities: Tensor, kinds: Tensor, unsure: Tensor | None = None) -> Triplets:
+    """For each pair of a scene and a product the product of the same kind that suits the scene best but is not its own.
+
+    Introduced in chapter 11. A second pair of shoes is a harder wrong answer than a hat, and the pair of shoes that the
+    network likes best is the hardest.
+
+    Parameters
+    ----------
+    similarities : (n, m) float, m at least n, of scenes with products; scene i and product i are a pair.
+    kinds : (m,) int, of the products.
+    unsure : (n, m) bool, True for what might be right, too (see `fashionnb.losses.info_nce`); never drawn.
+
+    Returns
+    -------
+    anchors, positives, negatives : (k,) int64 each, k <= n: rows, and columns of right and wrong products. A pair whose
+        kind has no other product here is left out; ties go to the lower index.
+
+    Raises
+    ------
+    DataError : shapes disagree, or a similarity is NaN or infinite.
+    """
+    n, m = similarities.shape if similarities.ndim == 2 else (0, -1)
+    if m < n or kinds.shape != (m,) or (unsure is not None and unsure.shape != (n, m)):
+        raise DataError(
+            f"Expected similarities (n, m), m at least n, and kinds (m,); got {tuple(similarities.shape)} and "
+            f"{tuple(kinds.shape)}."
+        )
+    if not similarities.isfinite().all():
+        raise DataError("similarities: there is NaN or infinity in them. Look at the embeddings they were made of.")
+    allowed = (kinds[:n, None] == kinds).fill_diagonal_(False)
+    if unsure is not None:
+        allowed &= ~unsure
+    anchors = allowed.any(1).nonzero(as_tuple=True)[0]
+    hardest = similarities.detach().masked_fill(~allowed, -torch.inf).argmax(1)
+    return anchors, anchors, hardest[anchors]
+
+
 def _alike_and_other(labels: Tensor) -> tuple[Tensor, Tensor]:
     """For each item which are its positives (itself is none) and which its negatives, (n, n) bool each."""
     given = labels.dim() == 2 and labels.dtype == torch.bool and labels.shape[0] == labels.shape[1]

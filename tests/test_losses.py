@@ -17,8 +17,10 @@ from fashionnb.errors import DataError
 from fashionnb.losses import (
     batch_all_triplets,
     contrastive,
+    info_nce,
     multi_task,
     pairwise_distances,
+    similarity_triplet,
     spread,
     supervised_contrastive,
     triplet_margin,
@@ -522,3 +524,65 @@ def test_bad_input_of_spread():
 def test_bad_input_of_multi_task(logits, labels, options, phrase):
     with pytest.raises(DataError, match=phrase):
         multi_task(torch.tensor(0.0), logits, labels, **options)
+
+
+def info_nce_by_hand(logits, unsure, smoothing):
+    """Row by row, column by column, from the definition."""
+    n, m = len(logits), len(logits[0])
+
+    def one(own, others):
+        everything = math.log(math.exp(own) + sum(map(math.exp, others)))
+        wrong = [other - everything for other in others]
+        return -(1 - smoothing) * (own - everything) - smoothing * (sum(wrong) / len(wrong) if wrong else 0)
+
+    rows = [one(logits[i][i], [logits[i][j] for j in range(m) if j != i and not unsure[i][j]]) for i in range(n)]
+    columns = [one(logits[j][j], [logits[i][j] for i in range(n) if i != j and not unsure[i][j]]) for j in range(n)]
+    return (sum(rows) + sum(columns)) / (2 * n)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 5), st.integers(0, 3), st.sampled_from([0.0, 0.1, 0.5]), st.integers(0, 99))
+def test_info_nce_is_the_definition(n, more, smoothing, seed):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(n, n + more, generator=generator)
+    unsure = torch.rand(n, n + more, generator=generator) < 0.3
+    found = info_nce(logits, unsure, smoothing)
+    assert float(found) == pytest.approx(info_nce_by_hand(logits.tolist(), unsure.tolist(), smoothing), abs=1e-5)
+
+
+def test_info_nce_of_equal_logits_is_chance():
+    assert float(info_nce(torch.zeros(8, 8))) == pytest.approx(math.log(8))
+
+
+def test_info_nce_does_not_push_what_is_unsure():
+    logits = torch.zeros(3, 3, requires_grad=True)
+    unsure = torch.zeros(3, 3, dtype=torch.bool)
+    unsure[0, 1] = True
+    info_nce(logits, unsure).backward()
+    assert logits.grad[0, 1] == 0
+    assert (logits.grad[[0, 1], [2, 0]] > 0).all()
+    assert logits.grad.diagonal().max() < 0
+
+
+def test_similarity_triplet():
+    right, wrong = torch.tensor([0.9, 0.5, 0.1]), torch.tensor([0.1, 0.4, 0.3])
+    assert float(similarity_triplet(right, wrong, 0.2)) == pytest.approx((0 + 0.1 + 0.4) / 3)
+    assert float(similarity_triplet(right[:0], wrong[:0])) == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "phrase"),
+    [
+        (lambda: info_nce(torch.zeros(3, 2)), "m at least n"),
+        (lambda: info_nce(torch.zeros(0, 2)), "m at least n"),
+        (lambda: info_nce(torch.zeros(2, 2), torch.zeros(2, 3, dtype=torch.bool)), "of the same shape"),
+        (lambda: info_nce(torch.full((2, 2), torch.nan)), "NaN"),
+        (lambda: info_nce(torch.zeros(2, 2), smoothing=1), "smoothing is 1"),
+        (lambda: similarity_triplet(torch.zeros(2), torch.zeros(3)), "two similarities"),
+        (lambda: similarity_triplet(torch.zeros(2), torch.full((2,), torch.inf)), "infinity"),
+        (lambda: similarity_triplet(torch.zeros(2), torch.zeros(2), -1), "margin is -1"),
+    ],
+)
+def test_bad_input_of_similarities(call, phrase):
+    with pytest.raises(DataError, match=phrase):
+        call()

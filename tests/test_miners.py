@@ -11,7 +11,15 @@ from pytorch_metric_learning.distances import LpDistance
 
 from fashionnb.errors import DataError
 from fashionnb.losses import pairwise_distances
-from fashionnb.miners import alike, batch_all, batch_hard, distance_weighted, random_triplets, semi_hard
+from fashionnb.miners import (
+    alike,
+    batch_all,
+    batch_hard,
+    distance_weighted,
+    hardest_rivals,
+    random_triplets,
+    semi_hard,
+)
 
 ON_DISTANCES = {
     "batch_hard": batch_hard,
@@ -319,3 +327,32 @@ def test_distances_that_are_none_of_the_unit_sphere(distance, options, phrase):
 def test_a_margin_that_is_no_distance_is_refused(margin):
     with pytest.raises(DataError, match="it must be a distance such as"):
         batch_all(torch.zeros(3, 3), torch.tensor([0, 0, 1]), margin)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 6), st.integers(0, 4), st.integers(0, 99))
+def test_hardest_rivals_is_the_exhaustive_search(n, more, seed):
+    generator = torch.Generator().manual_seed(seed)
+    similar = torch.randint(-2, 3, (n, n + more), generator=generator).float()
+    kinds = torch.randint(0, 3, (n + more,), generator=generator)
+    unsure = torch.rand(n, n + more, generator=generator) < 0.3
+    expected = []
+    for i in range(n):
+        others = [j for j in range(n + more) if j != i and kinds[j] == kinds[i] and not unsure[i, j]]
+        if others:
+            expected.append((i, i, max(others, key=lambda j, i=i: (float(similar[i, j]), -j))))
+    found = hardest_rivals(similar, kinds, unsure)
+    assert list(zip(*(part.tolist() for part in found), strict=True)) == expected
+
+
+@pytest.mark.parametrize(
+    ("similar", "kinds", "phrase"),
+    [
+        (torch.zeros(3, 2), torch.zeros(2), "m at least n"),
+        (torch.zeros(2, 2), torch.zeros(3), "kinds"),
+        (torch.full((2, 2), torch.nan), torch.zeros(2), "NaN"),
+    ],
+)
+def test_hardest_rivals_refuses(similar, kinds, phrase):
+    with pytest.raises(DataError, match=phrase):
+        hardest_rivals(similar, kinds)

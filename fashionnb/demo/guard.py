@@ -17,9 +17,8 @@ PHOTO = "/photo"
 """Where photos are sent to."""
 
 ALLOWED = re.compile(
-    r"/|/photo|/garments/\d+\.webp|/(config|theme\.css|robots\.txt|favicon\.ico|manifest\.json)/?"
-    r"|/(assets|static|svelte)/[\w./-]+|/gradio_api/(run/\w+|startup-events|app_id|info|theme\.css)/?"
-    r"|/gradio_api/(heartbeat/\w+|queue/(join|data))"
+    r"/|/photo|/garments/\d+\.webp|/(config|theme\.css|robots\.txt|favicon\.ico|manifest\.json)"
+    r"|/(assets|static)/[\w./-]+|/gradio_api/(run/predict|heartbeat/\w+)"
 )
 """The addresses that there are."""
 

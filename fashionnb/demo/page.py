@@ -66,7 +66,7 @@ def build(stylist: Stylist, photos: Photos) -> gr.Blocks:
         gr.HTML(f"<h1>Complete the look</h1><p>{_about(stylist)}</p>")
         with gr.Row():
             with gr.Column(scale=1, min_width=280):
-                upload = gr.HTML(UPLOAD, js_on_load=SENDS)
+                upload = gr.HTML(UPLOAD, elem_id="upload", js_on_load=SENDS)
                 query = gr.HTML("<p>Nothing is asked by yet.</p>", elem_id="query")
                 picker = _picker(answers, "ask", "Or pick a garment", "pick")
             with gr.Column(scale=3, min_width=320), gr.Tabs():
@@ -159,9 +159,9 @@ class _Answers:
     def outfitted(self, outfit: tuple[str, ...]) -> tuple:
         """Everything that depends on the outfit."""
         if len(outfit) < 2 or not self.judges:
-            return outfit, self.worn(outfit), "", self._complete(outfit) if outfit else ""
+            return outfit, self.worn(outfit), "", self._more(outfit) if outfit else ""
         found = self.stylist.score(outfit)
-        more = self._complete(outfit) if len(outfit) < LARGEST_OUTFIT else ""
+        more = self._more(outfit) if len(outfit) < LARGEST_OUTFIT else ""
         return outfit, self.worn(outfit, found.breaks), cards.verdict(self.stylist, found), more
 
     def worn(self, outfit: Sequence[str], breaks: str | None = None) -> str:
@@ -191,6 +191,9 @@ class _Answers:
             outfit = (asked,)
         return outfit if item in outfit or len(outfit) >= LARGEST_OUTFIT else (*outfit, item)
 
+    def _more(self, outfit: Sequence[str]) -> str:
+        return f"<p><b>What would complete it</b></p>{self._complete(outfit)}"
+
     def _complete(self, items: Sequence[str], role: str | None = None, does: str = "") -> str:
         """What could complete items: garments of one role, or of each that is missing."""
         if not self.judges:
@@ -199,7 +202,7 @@ class _Answers:
         for one in self.stylist.missing(items) if role is None else [role]:
             found = self.stylist.complete(items, one, PER_ROLE)
             shown = cards.garments(self.stylist, found["id"].tolist(), "add", does, found["reasons"].tolist())
-            parts.append(f'<h3 class="role">{one.capitalize()} that would complete it</h3>{shown}')
+            parts.append(f'<h3 class="role">{one.capitalize()}</h3>{shown}')
         return "".join(parts) or "<p>Nothing is missing: there is a garment of every role.</p>"
 
 

@@ -28,6 +28,9 @@ AT_ONCE = 400
 """Connections at the same time; who comes later is told to try again (503)."""
 
 
+BACKLOG = 256  # connections that wait to be accepted
+
+
 class DemoError(FashionNBError, RuntimeError):
     """The demo cannot be started."""
 
@@ -143,12 +146,15 @@ def _gradio():
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """A socket that listens nowhere yet, but has the address."""
+    """A socket that listens; who comes before the page is ready waits."""
     try:
+        if not 0 <= port <= 65_535:  # the system would take the remainder
+            raise OverflowError("ports go from 0 to 65535")
         kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(kind, socket.SOCK_STREAM)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
+        found.listen(BACKLOG)
     except (OSError, OverflowError) as error:
         raise DemoError(
             f"{host}, port {port}: this address cannot be had ({error}). Is another demo running there? Name another "

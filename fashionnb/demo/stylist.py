@@ -21,7 +21,7 @@ from fashionnb.demo.judge import Rules, thrown_together
 from fashionnb.errors import DataError
 from fashionnb.search import outfits, ranking, shop
 from fashionnb.search.engine import VisualSearchEngine
-from fashionnb.search.recommend import Recommender
+from fashionnb.search.recommend import COPIES, Recommender
 
 LOOKS = "siamese"
 """The published model that says which garments are alike."""
@@ -32,6 +32,7 @@ DRAWN, SIZE = 480, 128
 LARGEST_OUTFIT = 8
 """Pieces that an outfit may have."""
 
+AMONG = 100  # the most similar garments are looked through for one that is a copy of the photo
 POOL, DIVERSITY = 10, 0.2  # of so many times the garments that are shown, some are chosen that are not all black shoes
 
 
@@ -89,7 +90,8 @@ class Stylist:
     def similar(self, photo: Image.Image | str, k: int = 12) -> pd.DataFrame:
         """The garments that look most like a photo, or like an item: a table of `fashionnb.search.recommend`.
 
-        The picture counts twice, the colour once, if the catalogue has colours.
+        The picture counts twice, the colour once, if the catalogue has colours. A photo of the very garment finds it
+        first, whatever colour is seen in it.
 
         Raises
         ------
@@ -98,7 +100,10 @@ class Stylist:
         weights = {"image": 2.0}
         if "colour" in self.recommender.attributes.columns:
             weights["colour"] = 1.0
-        return self.recommender.ensemble_recommend(photo, weights, k)
+        found = self.recommender.ensemble_recommend(photo, weights, max(k, AMONG))
+        copy = found["similarity"] >= 1 - COPIES
+        found = found.iloc[np.argsort(~copy, kind="stable")].head(k).reset_index(drop=True)
+        return found.assign(rank=np.arange(1, len(found) + 1))
 
     def stand_in(self, photo: Image.Image) -> str:
         """The garment that takes a photo's place in outfits: the one most like it. Errors as `similar`."""

@@ -1,12 +1,11 @@
 """Photos that visitors send: what is kept, for how long, and every kind of file that is refused."""
 
 import io
-import struct
-import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
+from visitor import bomb
 
 from fashionnb.demo.photos import MOST_BYTES, SIDE, Photos, too_large
 from fashionnb.errors import DataError
@@ -16,16 +15,6 @@ def packed(picture, form="PNG"):
     out = io.BytesIO()
     picture.save(out, form)
     return out.getvalue()
-
-
-def bomb(side=50_000):
-    """A PNG of a few bytes that claims to be 50,000 pixels wide and high."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(

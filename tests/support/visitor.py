@@ -3,7 +3,9 @@
 import http.client
 import io
 import json
+import struct
 import uuid
+import zlib
 from urllib.parse import urlsplit
 
 from PIL import Image
@@ -18,6 +20,16 @@ def jpeg(colour: str = "Navy Blue", seed: int = 77, size: int = 256) -> bytes:
     packed = io.BytesIO()
     Image.fromarray(atelier.draw("Coat", colour, size=size, seed=seed)).save(packed, "JPEG")
     return packed.getvalue()
+
+
+def bomb(side=50_000):
+    """A PNG of a few bytes that claims to be 50,000 pixels wide and high."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b"")
 
 
 class Visitor:

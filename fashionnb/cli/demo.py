@@ -38,8 +38,8 @@ def demo(
     if screenshots is not None:
         from fashionnb.demo.screenshots import take
 
-        for path in take(server, screenshots):
-            print(path)
+        with server:
+            print(*take(server.address, screenshots), sep="\n")
         return
     print(f"The demo is on {server.address} (Ctrl-C ends it).", flush=True)
     if not guard.loopback(host):

@@ -51,6 +51,7 @@ CSS = (
     + """
 .gradio-container { max-width: 1240px !important; margin: 0 auto; }
 h1 { font-size: 1.5rem; margin: 0; }
+.main.fillable { padding: 1rem min(2rem, 2vw) !important; }
 """
 )
 
@@ -69,7 +70,7 @@ def build(stylist: Stylist, photos: Photos) -> gr.Blocks:
                 upload = gr.HTML(UPLOAD, elem_id="upload", js_on_load=SENDS)
                 query = gr.HTML("<p>Nothing is asked by yet.</p>", elem_id="query")
                 picker = _picker(answers, "ask", "Or pick a garment", "pick")
-            with gr.Column(scale=3, min_width=320), gr.Tabs():
+            with gr.Column(scale=3, min_width=280), gr.Tabs():
                 with gr.Tab("Similar"):
                     similar = _clickable(NOTHING, "similar")
                 with gr.Tab("Complete the look"):

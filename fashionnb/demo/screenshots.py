@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from fashionnb.data import atelier
-from fashionnb.demo.server import DemoError, Server
+from fashionnb.demo.server import DemoError
 from fashionnb.files import written_whole
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -26,12 +26,12 @@ DRAWN = (
 MOST_MS = 60_000  # a busy machine is slow
 
 
-def take(server: Server, folder: Path | str) -> list[Path]:
-    """Ask by a drawn coat, put two garments to it, and take a picture in light and in dark. Introduced in chapter 11.
+def take(address: str, folder: Path | str) -> list[Path]:
+    """Send the photo of a coat, and take a picture of what completes it, in light and in dark. Chapter 11.
 
     Parameters
     ----------
-    server : not started yet; it is stopped in the end. folder : made if need be.
+    address : of a demo that runs, such as that of a `fashionnb.demo.server.Server`. folder : made if need be.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def take(server: Server, folder: Path | str) -> list[Path]:
     Image.fromarray(atelier.draw("Coat", "Navy Blue", size=400, seed=77)).save(photo, "JPEG")
     sent = {"name": "coat.jpg", "mimeType": "image/jpeg", "buffer": photo.getvalue()}
     made = []
-    with server, sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
         context = playwright.chromium.launch_persistent_context(
             profile, executable_path=program, headless=True, chromium_sandbox=False, args=[*FLAGS],
             viewport={"width": WIDE, "height": TALL},
@@ -61,7 +61,7 @@ def take(server: Server, folder: Path | str) -> list[Path]:
         page = context.new_page()
         for shade in SHADES:
             page.emulate_media(color_scheme=shade)
-            page.goto(server.address)
+            page.goto(address)
             page.set_input_files("label.upload input", sent)
             page.get_by_role("tab", name="Complete the look").click()
             page.wait_for_selector("#complete .garment")

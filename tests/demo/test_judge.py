@@ -44,7 +44,7 @@ def plain_score(catalogue, outfit):
 def test_scores_are_the_mean_over_pairs():
     drawn = atelier.catalogue(60, 16)
     rng = np.random.default_rng(0)
-    outfits = [rng.choice(drawn.table["id"], size, replace=False).tolist() for size in (2, 3, 4, 5, 6, 7)]
+    outfits = [rng.choice(drawn.table["id"], size, replace=False).tolist() for size in (2, 3, 5)]
     expected = [plain_score(drawn, outfit) for outfit in outfits]
     assert Rules(drawn)(outfits) == pytest.approx(expected)
 

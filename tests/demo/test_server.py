@@ -14,9 +14,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageStat
 from visitor import Visitor, bomb, jpeg
 
+from fashionnb.demo import screenshots
 from fashionnb.demo import server as module
 from fashionnb.demo.server import DemoError, Server
 
@@ -71,7 +72,7 @@ def test_it_answers_and_leaves_nothing_on_disk(demo):
     shown = visitor.send(jpeg())
     assert "garment most like it stands in: Navy Blue" in shown[1]
     assert shown[2].count("data-item") == 12
-    assert shown[3].count('class="role"') == 4  # top, bottom, shoes, bag
+    assert shown[3].count('class="role"') == 5  # all but a second layer
     files = [path for path in demo.folder.rglob("*") if path.is_file() and path.suffix not in (".lock", ".json")]
     assert {path.parent.name for path in files} <= {"vectors"}, files
     assert demo.elsewhere() == []
@@ -239,6 +240,22 @@ def test_the_page_in_a_browser(demo, open_browser, tmp_path_factory):
 
 def is_local(url: str, address: str) -> bool:
     return url.startswith((f"{address}/", "data:", "blob:"))
+
+
+@pytest.mark.browser
+def test_screenshots_are_small_and_as_light_and_dark_as_they_say(demo, tmp_path):
+    light, dark = screenshots.take(demo.address, tmp_path)
+    assert (light.name, dark.name) == ("demo-light.webp", "demo-dark.webp")
+    brightness = [ImageStat.Stat(Image.open(path).convert("L")).median[0] for path in (light, dark)]
+    assert brightness[0] > 230
+    assert brightness[1] < 60
+    assert max(path.stat().st_size for path in (light, dark)) < 200_000
+
+
+def test_screenshots_need_a_browser(monkeypatch, tmp_path):
+    monkeypatch.setattr(screenshots.shutil, "which", lambda _: None)
+    with pytest.raises(DemoError, match=r"none of chromium, .* is installed"):
+        screenshots.take("http://127.0.0.1:1", tmp_path)
 
 
 def test_a_port_that_is_taken_is_told(demo):

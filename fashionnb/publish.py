@@ -8,6 +8,7 @@ mean the same in both.
 import html
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import platform
 import re
@@ -31,6 +32,8 @@ from fashionnb.pages import PublishError
 from fashionnb.results import load
 from fashionnb.rows import Results
 from fashionnb.runs.chapters import Book
+
+log = logging.getLogger(__name__)
 
 BRANCH = "main"
 RESULTS_HERE = re.compile(r"<!--\s*results:.*?-->", re.DOTALL)  # on a page: put the table of results here
@@ -99,6 +102,8 @@ def publish(profile: str = "cpu", out: Path | str | None = None, *, root: Path |
     out = root / "_build" / "site" if out is None else Path(out).resolve()
     staged = root / "_build" / f"{out.name}-src"
     chapters = stage(root, profile, staged)
+    if profile != "quick":  # quick is for tests, which have no time to spare
+        _look_at_the_demo(staged / "book" / "_static")
     built = _build(staged, out, root / "_build" / f"{out.name}.log")
     write_text(built / "index.html", FRONT_DOOR.format(page=f"{_toc(root)['root']}.html"))
     return Site(built / "index.html", profile, chapters)
@@ -268,6 +273,19 @@ def _stage_files(root: Path, staged: Path) -> None:
     from plotly.offline import get_plotlyjs  # 5 MB of text: read only now
 
     write_text(assets / "plotly.min.js", get_plotlyjs())
+
+
+def _look_at_the_demo(folder: Path) -> None:
+    """Take the pictures of the demo anew; where there is no Gradio or no browser, those of the repository stay."""
+    from fashionnb.demo import screenshots
+    from fashionnb.demo.server import DemoError, Server
+    from fashionnb.demo.stylist import open_stylist
+
+    try:
+        with Server(open_stylist(), port=0) as server:
+            screenshots.take(server.address, folder)
+    except DemoError as error:
+        log.warning("The pictures of the demo are those of the repository. %s", error)
 
 
 def _build(staged: Path, out: Path, log: Path) -> Path:

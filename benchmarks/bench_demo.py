@@ -54,7 +54,7 @@ def start(folder: str) -> tuple[subprocess.Popen, str, float]:
 
 
 def answers(address: str) -> None:
-    visitor, photos = Visitor(address), [jpeg(seed=seed, size=600) for seed in range(40)]
+    visitor, photos = Visitor(address), [jpeg(seed=seed, size=500) for seed in range(40)]
     shown = visitor.send(photos[0])
     items = re.findall(r'data-item="([^"]+)"', shown[2])
     ways = {

@@ -1,11 +1,6 @@
 """The web demo: similar garments for a photo, what completes the look, and whether an outfit goes together.
 
-`fashionnb demo` serves it. In a notebook:
-
-    from fashionnb import demo
-
-    server = demo.show()
-
+`fashionnb demo` serves it; in a notebook ``fashionnb.demo.show()`` does, below the cell.
 `fashionnb.demo.stylist` has the answers, `page` and `cards` what is seen, `server`, `guard` and `photos` what keeps it
 safe, and `screenshots` the pictures of it in the book.
 """

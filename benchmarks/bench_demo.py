@@ -54,7 +54,7 @@ def start(folder: str) -> tuple[subprocess.Popen, str, float]:
 
 
 def answers(address: str) -> None:
-    visitor, photos = Visitor(address), [jpeg(seed=seed, size=500) for seed in range(40)]
+    photos, visitor = [jpeg(seed=seed, size=500) for seed in range(40)], Visitor(address)
     shown = visitor.send(photos[0])
     items = re.findall(r'data-item="([^"]+)"', shown[2])
     ways = {
@@ -79,7 +79,7 @@ def crowd(process: subprocess.Popen, address: str) -> None:
     end, failed, times = time.monotonic() + SECONDS, [], []
 
     def visit(number: int) -> None:
-        visitor, photo = Visitor(address), jpeg("Red", seed=number, size=300)
+        photo, visitor = jpeg("Red", seed=number, size=300), Visitor(address)
         while time.monotonic() < end:
             try:
                 began = time.perf_counter()

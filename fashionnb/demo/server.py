@@ -28,6 +28,7 @@ AT_ONCE = 400
 """Connections at the same time; who comes later is told to try again (503)."""
 
 
+KEPT_OPEN = 60  # seconds that a connection may idle
 BACKLOG = 256  # connections that wait to be accepted
 
 
@@ -57,7 +58,8 @@ class Server:
 
         config = uvicorn.Config(
             guard.Guard(_app(stylist, self.photos), hosts), log_level="warning", access_log=False,
-            server_header=False, limit_concurrency=AT_ONCE, timeout_graceful_shutdown=1, ws="none",
+            server_header=False, limit_concurrency=AT_ONCE, timeout_keep_alive=KEPT_OPEN, ws="none",
+            timeout_graceful_shutdown=1,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None

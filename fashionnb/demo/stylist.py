@@ -32,6 +32,9 @@ DRAWN, SIZE = 480, 128
 LARGEST_OUTFIT = 8
 """Pieces that an outfit may have."""
 
+CONSIDERED = 1_000
+"""Garments of each role that may complete an outfit: of more a random choice, so that answers are quick."""
+
 AMONG = 100  # the most similar garments are looked through for one that is a copy of the photo
 POOL, DIVERSITY = 10, 0.2  # of so many times the garments that are shown, some are chosen that are not all black shoes
 
@@ -84,6 +87,9 @@ class Stylist:
         self.row = {item: row for row, item in enumerate(table["id"])}
         self.roles = tuple(role for role in ROLES if (table["role"] == role).any())
         """The roles that the catalogue's garments have, in the order in which a person dresses."""
+        order = np.random.default_rng(0).permutation(len(table))
+        nth = table.iloc[order].groupby("role").cumcount().sort_index()
+        self._considered = {role: ((nth < CONSIDERED) & (table["role"] == role)).to_numpy() for role in self.roles}
         self.judge = judge or Rules(self.catalogue)
         self._random = thrown_together(self.judge, self.catalogue) if len(self.roles) > 1 else {}
 
@@ -121,7 +127,7 @@ class Stylist:
         DataError : no item, an unknown one, the same one twice, or nothing has the role.
         """
         items = [self.stand_in(asked)] if isinstance(asked, Image.Image) else list(asked)
-        found = outfits.complete(self.judge, items, self.catalogue, role, POOL * k, by="role")
+        found = outfits.complete(self.judge, items, self._beside(items, role), role, POOL * k, by="role")
         rows = [self.row[item] for item in found["id"]]
         chosen = ranking.diverse(found["score"].to_numpy(), self.recommender.vectors[rows], k, DIVERSITY)
         found = found.iloc[chosen].reset_index(drop=True).assign(rank=np.arange(1, len(chosen) + 1))
@@ -160,8 +166,7 @@ class Stylist:
             return Verdict(score, share, None, tuple(good), None)
         against = [self.judge.why(worst, other)[1] for other in items if other != worst]
         reasons = tuple(dict.fromkeys(reason for some in against for reason in some))
-        swap = outfits.swaps(self.judge, items, self.catalogue, 1, item=worst, by="role") if self._role(worst) else ()
-        return Verdict(score, share, worst, reasons, swap["swap"].iloc[0] if len(swap) else None)
+        return Verdict(score, share, worst, reasons, self._instead(items, worst))
 
     def caption(self, item: str) -> str:
         """What an item is, in a few words: "Blue Striped Shirt"."""
@@ -174,11 +179,27 @@ class Stylist:
             raise DataError(f"{self.catalogue.name} has no item {item!r:.60}.")
         return self.catalogue.table["role"].iloc[self.row[item]]
 
+    def _beside(self, items: Sequence[str], role: str) -> Catalogue:
+        """These items, and the garments of a role that are considered: to search all 40,000 for them takes a second."""
+        mask = self._considered[role].copy() if role in self._considered else np.zeros(len(self.catalogue), bool)
+        for item in items:
+            self._role(item)
+            mask[self.row[item]] = True
+        return self.catalogue.take(mask)
+
     def _for(self, items: Sequence[str], item: str) -> str:
         """What speaks for an item beside others, and what against."""
         pairs = [self.judge.why(other, item) for other in items]
         good, bad = (list(dict.fromkeys(reason for pair in pairs for reason in pair[side])) for side in (0, 1))
         return "; ".join([*good, *(f"but {reason}" for reason in bad)])
+
+    def _instead(self, items: list[str], item: str) -> str | None:
+        """What of the same role would be better in an item's place."""
+        if not self._role(item):
+            return None
+        around = self._beside(items, self._role(item))
+        found = outfits.swaps(self.judge, items, around, 1, item=item, by="role")
+        return found["swap"].iloc[0] if len(found) else None
 
     def _worst(self, items: list[str]) -> str | None:
         """The item that breaks an outfit: something speaks against it, and the others score higher without it."""

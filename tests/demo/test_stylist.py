@@ -57,6 +57,16 @@ def test_what_completes_is_of_the_role_and_fits_better_than_most(stylist, role):
     assert found["reasons"].str.len().min() > 0
 
 
+def test_of_a_large_catalogue_only_some_are_considered(stylist, monkeypatch):
+    monkeypatch.setattr(module, "CONSIDERED", 3)
+    small, start = Stylist(stylist.recommender), some(stylist, "layer")
+    found = small.complete(start, "shoes", 4)["id"].tolist()
+    assert len(found) == 3
+    assert set(found) <= set(some(stylist, "shoes", 999))
+    assert set(found) == set(Stylist(stylist.recommender).complete(start, "shoes", 4)["id"])
+    assert len(small.complete(start, "bag", 4)) == 3
+
+
 def test_a_photo_is_completed_through_its_stand_in(stylist):
     item = some(stylist, "layer")
     photo = stylist.catalogue.image(item[0])

@@ -59,16 +59,17 @@ def take(address: str, folder: Path | str) -> list[Path]:
         )  # fmt: skip
         context.set_default_timeout(MOST_MS)
         page = context.new_page()
+        page.goto(address)
+        page.set_input_files("label.upload input", sent)
+        page.get_by_role("tab", name="Complete the look").click()
+        page.wait_for_selector("#complete .garment")
         for shade in SHADES:
-            page.emulate_media(color_scheme=shade)
-            page.goto(address)
-            page.set_input_files("label.upload input", sent)
-            page.get_by_role("tab", name="Complete the look").click()
-            page.wait_for_selector("#complete .garment")
+            page.emulate_media(color_scheme=shade)  # Gradio follows, and says so by a class
+            page.wait_for_function("dark => document.body.classList.contains('dark') == dark", arg=shade == "dark")
             page.wait_for_function(DRAWN)
             picture = Image.open(io.BytesIO(page.screenshot()))
             with written_whole(Path(folder) / f"demo-{shade}.webp") as aside:
-                picture.convert("RGB").save(aside, "WEBP", quality=82, method=6)
+                picture.convert("RGB").save(aside, "WEBP", quality=82)
             made.append(Path(folder) / f"demo-{shade}.webp")
         context.close()
     return made

@@ -9,6 +9,7 @@ import io
 import os
 import socket
 import threading
+from contextlib import suppress
 from functools import lru_cache
 
 from fashionnb.demo import guard
@@ -66,7 +67,8 @@ class Server:
 
     def run(self) -> None:
         """Serve until Ctrl-C."""
-        self._server.run(sockets=[self._socket])
+        with suppress(KeyboardInterrupt):
+            self._server.run(sockets=[self._socket])
 
     def start(self) -> "Server":
         """Serve in the background, until `stop`. Raises `DemoError` if that fails."""

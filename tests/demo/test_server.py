@@ -4,6 +4,7 @@ import http.client
 import io
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -63,8 +64,9 @@ class Demo:
 def demo(tmp_path_factory):
     running = Demo(tmp_path_factory.mktemp("demo"))
     yield running
-    running.process.terminate()
-    running.process.wait(20)
+    running.process.send_signal(signal.SIGINT)  # Ctrl-C is no mistake
+    assert running.process.wait(20) == 0
+    assert running.said == []
 
 
 def test_it_answers_and_leaves_nothing_on_disk(demo):

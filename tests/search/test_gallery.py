@@ -172,7 +172,7 @@ def test_pil_images_of_every_mode(mode):
         (7, DataError, "got int"),
         (None, DataError, "got NoneType"),
     ],
-    ids=str,
+    ids=lambda given: given[:20] if isinstance(given, str) else type(given).__name__,
 )
 def test_what_is_no_picture(picture, error, phrase, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -30,7 +30,7 @@ from fashionnb.resuming import Run, hash_of, interruptible, seed_of
 Batch = tuple[Tensor, ...]
 Batches = Callable[[int, torch.Generator], Iterable[Batch]]
 Loss = Callable[[nn.Module, Batch], Tensor | tuple[Tensor, dict[str, float]]]
-SCHEDULES = ("one-cycle", "plateau", "constant")
+SCHEDULES = ("one-cycle", "plateau", "constant", "warm-cosine")
 COLLAPSED = 0.05
 """The spread below which embeddings count as collapsed: two of them then lie about 0.07 apart (√2 times the spread), so
 that hardly a triplet keeps a margin of 0.2. On Fashion-MNIST healthy runs stay above 0.6, an untrained network begins
@@ -190,7 +190,9 @@ def learning_rate(recipe: Recipe, done: float, scores: Sequence[float] = ()) -> 
         - "one-cycle" (Smith & Topin 2018, "Super-Convergence"): up from 1/25 during the first 30 %, then down to 0,
           both along a cosine;
         - "plateau": a tenth each time that `patience` epochs brought no new best score;
-        - "constant".
+        - "constant";
+        - "warm-cosine": up along a line during the first 10 %, then down to 0 along a cosine (Loshchilov & Hutter 2017,
+          "SGDR").
     done : the share of the run that lies behind, 0 to 1.
     scores : of the finished epochs, higher is better.
     """
@@ -198,6 +200,8 @@ def learning_rate(recipe: Recipe, done: float, scores: Sequence[float] = ()) -> 
         if done < 0.3:
             return recipe.learning_rate * (1 / 25 + 24 / 25 * (1 - math.cos(math.pi * done / 0.3)) / 2)
         return recipe.learning_rate * (1 + math.cos(math.pi * (done - 0.3) / 0.7)) / 2
+    if recipe.schedule == "warm-cosine":
+        return recipe.learning_rate * (done / 0.1 if done < 0.1 else (1 + math.cos(math.pi * (done - 0.1) / 0.9)) / 2)
     if recipe.schedule == "plateau":
         best, waited, drops = -math.inf, 0, 0
         for score in scores:

@@ -26,10 +26,10 @@ CONDA_NAMES = {"pytorch": "torch"}  # conda's name -> the name on the Python ind
 FLOORS = {
     "errors": 0, "files": 0, "profiles": 0, "colour": 0,
     "data": 1, "losses": 1, "priors": 1, "miners": 1, "augment": 1, "models": 1, "evaluation": 1,
-    "training": 2, "resuming": 2, "embed": 2, "garments": 2, "checkpoints": 2, "export": 2, "scoring": 2,
+    "training": 2, "resuming": 2, "embed": 2, "garments": 2, "scenery": 2, "checkpoints": 2, "export": 2, "scoring": 2,
     "search.index": 2,
     "search.recommend": 3, "search.shop": 3, "search": 3, "analyse": 3, "plots": 3, "explorer": 3, "listing": 3,
-    "machine": 3, "rows": 3, "results": 3, "evaluate": 3,
+    "machine": 3, "rows": 3, "results": 3, "evaluate": 3, "completing": 3,
     "runs": 4, "pairs": 4, "pages": 4, "publish": 4,
     "demo": 4,
     "cli": 5,

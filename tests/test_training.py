@@ -110,7 +110,7 @@ class StoppedError(Exception):
     pass
 
 
-@pytest.mark.parametrize("schedule", ["one-cycle", "plateau", "constant"])
+@pytest.mark.parametrize("schedule", ["one-cycle", "plateau", "constant", "warm-cosine"])
 @pytest.mark.parametrize("calls", [1, 3, STEPS, STEPS + 1, 3 * STEPS + 4])
 @pytest.mark.parametrize("every", [0.0, 1e9], ids=["saved each step", "saved each epoch"])
 def test_an_exception_anywhere_then_the_same_run_to_the_last_bit(tmp_path, monkeypatch, calls, schedule, every):
@@ -621,6 +621,14 @@ def test_one_cycle_rises_then_falls():
     assert rates[100] == pytest.approx(0, abs=1e-9)
     assert rates[:31] == sorted(rates[:31])
     assert rates[30:] == sorted(rates[30:], reverse=True)
+
+
+def test_warm_cosine_rises_along_a_line_then_falls():
+    recipe = Recipe(1, 1, 0.5, schedule="warm-cosine")
+    rates = [learning_rate(recipe, done / 100) for done in range(101)]
+    assert rates[:11] == pytest.approx([0.05 * done for done in range(11)])
+    assert rates[55] == pytest.approx(0.25)
+    assert rates[100] == pytest.approx(0, abs=1e-9)
 
 
 def test_plateau_drops_tenfold_when_nothing_gets_better():

@@ -25,6 +25,8 @@ ARCHITECTURES: dict[str, str | type[nn.Module]] = {
     "polania": "fashionnb.models.compatibility:PolaniaNet",
     "type-aware": "fashionnb.models.compatibility:TypeAware",
     "outfit-transformer": "fashionnb.models.outfit:OutfitTransformer",
+    "complete-the-look": "fashionnb.models.complete_the_look:CompleteTheLook",
+    "look-around": "fashionnb.models.complete_the_look:LookAround",
 }
 """Name -> class, or the place it is imported from when it is first asked for ("module:Class")."""
 

@@ -1,0 +1,147 @@
+"""Two towers, and one that looks around: their sizes, their geometry, what they must not see, what they refuse."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from fashionnb.checkpoints import load, save
+from fashionnb.errors import DataError
+from fashionnb.models.complete_the_look import (
+    COLDEST,
+    HOTTEST,
+    CompleteTheLook,
+    LookAround,
+    ProductEncoder,
+    Residual,
+    SceneEncoder,
+)
+
+WIDTH, KINDS = 12, 5
+
+
+def scene(n=3, width=WIDTH, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    crops, windows = torch.randn(n, width, generator=generator), torch.randn(n, 9, width, generator=generator)
+    return crops, windows, torch.rand(n, 9, generator=generator) < 0.6
+
+
+def products(m=6, width=WIDTH):
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(m, width, generator=generator), torch.arange(m) % KINDS
+
+
+def small(kind=CompleteTheLook, **arguments):
+    torch.manual_seed(0)
+    return kind(WIDTH, KINDS, dimensions=8, **{"hidden": 16, **arguments}).eval()
+
+
+def test_the_defaults_are_the_published_towers():
+    model = CompleteTheLook()
+    layers = [layer for layer in model.scene.modules() if isinstance(layer, nn.Linear)]
+    assert [(layer.in_features, layer.out_features) for layer in layers] == [
+        (768, 512),
+        (512, 512),
+        (512, 512),
+        (512, 256),
+    ]
+    assert (model.product.layers[0].in_features, model.product.kind.embedding_dim) == (768 + 64, 64)
+    assert sum(isinstance(layer, Residual) for layer in model.product.layers) == 2
+    assert model.log_temperature.exp().item() == pytest.approx(0.07)
+
+
+def test_the_baseline_is_one_projection_each():
+    model = small(hidden=0, kind_width=0)
+    assert sorted(name for name, _ in model.named_parameters()) == [
+        "log_temperature",
+        "product.layers.bias",
+        "product.layers.weight",
+        "scene.layers.bias",
+        "scene.layers.weight",
+    ]
+    features, kinds = products()
+    torch.testing.assert_close(model.product(features, kinds), model.product(features, 0 * kinds))
+
+
+@pytest.mark.parametrize("kind", [CompleteTheLook, LookAround])
+def test_points_lie_on_the_sphere_and_similarities_are_their_cosines(kind):
+    model = small(kind)
+    features, kinds = products()
+    points, looked = model.product(features, kinds), model.look(scene())
+    torch.testing.assert_close(points.norm(dim=1), torch.ones(6))
+    own = looked[0] if kind is LookAround else looked[:, None].expand(-1, KINDS, -1)
+    torch.testing.assert_close(own.norm(dim=-1), torch.ones(3, KINDS))
+    expected = [[(own[i, kinds[j]] @ points[j]).item() for j in range(6)] for i in range(3)]
+    torch.testing.assert_close(model.similarities(looked, points, kinds), torch.tensor(expected))
+
+
+def test_the_temperature_stays_within_its_bounds():
+    model = small()
+    features, kinds = products()
+    points, looked = model.product(features, kinds), model.look(scene())
+    for temperature, used in ((1e-6, COLDEST), (0.07, 0.07), (50.0, HOTTEST)):
+        model.log_temperature.data.fill_(math.log(temperature))
+        expected = model.similarities(looked, points, kinds) / used
+        torch.testing.assert_close(model.logits(looked, points, kinds), expected)
+
+
+def test_the_kind_of_a_product_counts():
+    model = small()
+    features, kinds = products()
+    assert not torch.allclose(model.product(features, kinds), model.product(features, (kinds + 1) % KINDS))
+
+
+def test_what_the_product_covers_is_not_looked_at():
+    model = small(LookAround)
+    crops, windows, free = scene()
+    changed = torch.where(free[..., None], windows, torch.randn_like(windows) * 100)
+    for one, other in zip(model.look((crops, windows, free)), model.look((crops, changed, free)), strict=True):
+        torch.testing.assert_close(one, other)
+    assert not torch.allclose(model.look((crops, windows, free))[0], model.look((crops, windows + 1, free))[0])
+
+
+def test_with_no_window_left_the_crop_says_all():
+    model = small(LookAround)
+    crops, windows, free = scene()
+    points, likely = model.look((crops, windows, torch.zeros_like(free)))
+    assert points.isfinite().all()
+    torch.testing.assert_close(likely.exp().sum(1), torch.ones(3))
+
+
+def test_logits_of_looking_around_know_how_likely_a_kind_is():
+    model = small(LookAround)
+    features, kinds = products()
+    points, looked = model.product(features, kinds), model.look(scene())
+    gap = model.logits(looked, points, kinds) - model.similarities(looked, points, kinds) / 0.07
+    torch.testing.assert_close(gap, looked[1][:, kinds])
+
+
+@pytest.mark.parametrize("kind", [CompleteTheLook, LookAround])
+def test_saved_and_loaded_it_says_the_same(kind, tmp_path):
+    model = small(kind)
+    again, _ = load(save(model, tmp_path))
+    features, kinds = products()
+    for one, other in ((model, again),):
+        torch.testing.assert_close(one.product(features, kinds), other.product(features, kinds))
+        torch.testing.assert_close(one.look(scene()), other.look(scene()))
+
+
+@pytest.mark.parametrize(
+    ("call", "phrase"),
+    [
+        (lambda: CompleteTheLook(0, 3), "Sizes are 1 or more"),
+        (lambda: LookAround(3, 0), "Sizes are 1 or more"),
+        (lambda: SceneEncoder(4, 2, 0, 0, 0.0)(torch.zeros(2, 3)), "vector of 4 numbers.*width=3"),
+        (lambda: SceneEncoder(4, 2, 0, 0, 0.0)(torch.zeros(2, 4, dtype=torch.int64)), "torch.int64"),
+        (lambda: ProductEncoder(4, 2, 2, 2, 0, 0, 0.0)(torch.zeros(1, 4), torch.tensor([2])), "Kinds are 0 to 1"),
+        (
+            lambda: small(LookAround).look((torch.zeros(2, WIDTH), torch.zeros(2, 8, WIDTH), torch.ones(2, 8))),
+            "windows",
+        ),
+        (lambda: small(LookAround).look(scene(width=7)), "A scene is a vector"),
+    ],
+)
+def test_bad_input(call, phrase):
+    with pytest.raises(DataError, match=phrase):
+        call()

@@ -1,0 +1,92 @@
+"""What the eyes get to see of a scene: never the product that is asked for."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from fashionnb.data.images import FolderImages
+from fashionnb.data.nouns import Catalogue, Scenes
+from fashionnb.errors import DataError
+from fashionnb.models.eyes import Eyes
+from fashionnb.scenery import WINDOWS, free_windows, view
+
+GREEN, BLUE = (20, 160, 20), (20, 20, 200)
+
+
+def scenes(folder, products=("red", "red"), hidden=(200, 20, 20)) -> Scenes:
+    """Three scenes: a product's box above or below the middle, painted in `hidden`; the rest green or blue."""
+    rows = []
+    for number, rest in enumerate((GREEN, BLUE, GREEN)):
+        picture = np.full((80, 60, 3), rest, np.uint8)
+        top = 0 if number else 60
+        picture[top : top + 20, 6:54] = hidden
+        Image.fromarray(picture).save(folder / f"s{number}.png")
+        rows += [(f"s{number}.png", product, 0.1, top / 80, 0.9, (top + 20) / 80) for product in products]
+    Image.new("RGB", (20, 20), (200, 20, 20)).save(folder / "red.png")
+    catalogue = Catalogue(
+        "shop", pd.DataFrame({"id": ["red"], "category": "Tops", "image": ["red.png"]}), FolderImages(folder), ("Tops",)
+    )
+    table = pd.DataFrame(rows, columns=["scene", "product", "left", "top", "right", "bottom"])
+    return Scenes(catalogue, FolderImages(folder), table)
+
+
+def test_nothing_of_the_product_is_seen(tmp_path):
+    eyes = Eyes()
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+    red, white = view(scenes(one), eyes=eyes), view(scenes(other, hidden=(250, 250, 250)), eyes=eyes)
+    torch.testing.assert_close(red.crops, white.crops)
+    assert red.free.any(1).all()
+    assert not red.free.all(1).any()
+    for found in (red, white):
+        assert found.windows.shape == (3, 9, eyes.width)
+        assert found.scene.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_uncut_shows_the_product(tmp_path):
+    found = view(scenes(tmp_path, ["red"]), eyes=Eyes())
+    assert (found.crops[0] - found.crops[2]).norm() < 1e-3, "cut, two green scenes are alike"
+    assert (found.uncut[0] - found.uncut[2]).norm() > 1, "the product lies elsewhere"
+
+
+def test_free_windows_do_not_touch_the_box():
+    boxes = torch.tensor([[0.1, 0.0, 0.9, 0.25], [0.0, 0.0, 1.0, 1.0], [0.5, 0.6, 1.0, 1.0]])
+    free = free_windows(boxes)
+    for box, row in zip(boxes.tolist(), free.tolist(), strict=True):
+        for window, says in zip(WINDOWS.tolist(), row, strict=True):
+            wide = min(box[2], window[2]) - max(box[0], window[0])
+            tall = min(box[3], window[3]) - max(box[1], window[1])
+            assert says == (wide <= 0 or tall <= 0)
+    assert not free[1].any()
+    assert free[2].any()
+
+
+def test_chunks_and_the_cache_do_not_show(tmp_path, monkeypatch):
+    data, eyes = scenes(tmp_path), Eyes()
+    whole = view(data, eyes=eyes)
+    monkeypatch.setattr("fashionnb.scenery.CHUNK", 2)
+    parts = view(data, eyes=eyes, cache=tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+    again = view(data, eyes=eyes, cache=tmp_path / "cache")
+    next(iter((tmp_path / "cache").iterdir())).write_bytes(b"broken")
+    mended = view(data, eyes=eyes, cache=tmp_path / "cache")
+    for name in ("crops", "uncut", "windows", "scene", "free"):
+        for other in (parts, again, mended):
+            torch.testing.assert_close(getattr(whole, name), getattr(other, name), atol=0.02, rtol=0.02)
+
+
+def test_another_picture_is_looked_at_again(tmp_path):
+    data, eyes = scenes(tmp_path), Eyes()
+    one = view(data, eyes=eyes, cache=tmp_path / "cache")
+    Image.new("RGB", (60, 80), (200, 200, 10)).save(tmp_path / "s1.png")
+    assert not torch.allclose(one.crops, view(data, eyes=eyes, cache=tmp_path / "cache").crops)
+
+
+def test_a_product_that_fills_its_scene_is_refused(tmp_path):
+    data = scenes(tmp_path)
+    data.table.loc[0, ["left", "top", "right", "bottom"]] = [0.0, 0.0, 1.0, 1.0]
+    with pytest.raises(DataError, match="fills the scene"):
+        view(data, eyes=Eyes())

@@ -14,9 +14,7 @@ from fashionnb.evaluation.completing import binary, places
 def by_hand(scores, true, k):
     """Over all orders that the scores allow: how often a true one is among the first k, and its mean place."""
     orders = [
-        order
-        for order in permutations(range(len(scores)))
-        if all(scores[a] >= scores[b] for a, b in pairwise(order))
+        order for order in permutations(range(len(scores))) if all(scores[a] >= scores[b] for a, b in pairwise(order))
     ]
     first = [min(order.index(column) for column in true) + 1 for order in orders]
     return sum(place <= k for place in first) / len(first), sum(first) / len(first)

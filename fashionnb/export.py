@@ -10,8 +10,9 @@ import copy
 import json
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,10 @@ def to_onnx(
 
     from fashionnb import checkpoints, models
 
-    onnx, _ = _package("onnx"), _package("onnxruntime")  # the second is for the check
+    with _needed("onnx"):
+        import onnx
+    with _needed("onnxruntime"):
+        import onnxruntime  # noqa: F401 (for the check, below)
     height, width = (size, size) if isinstance(size, int) else size
     facts = {
         "architecture": models.name_of(model),
@@ -174,7 +178,8 @@ class OnnxModel:
     """
 
     def __init__(self, path: Path | str, *, threads: int | None = None) -> None:
-        onnxruntime = _package("onnxruntime")
+        with _needed("onnxruntime"):
+            import onnxruntime
         path = Path(path)
         if not path.is_file():
             raise DataNotFound(f"{path}: there is no such file. `fashionnb export MODEL {path.name}` writes one.")
@@ -208,9 +213,10 @@ class OnnxModel:
         return np.concatenate(parts)
 
 
-def _package(name: str) -> "ModuleType":
+@contextmanager
+def _needed(name: str) -> Iterator[None]:
     try:
-        return import_module(name)
+        yield
     except ImportError as error:
         raise RunError(f'ONNX files need the package {name}: `pip install "fashionnb[onnx]"`.') from error
 

@@ -15,6 +15,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from fashionnb.runs import reach
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "fashionnb"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -108,6 +110,12 @@ def modules() -> dict[str, Path]:
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     found.pop("")
     return found
+
+
+def test_only_models_import_by_name():
+    """What imports by name reaches all of its folder, so chapters that it touches would run again after every change."""
+    known = reach.modules(PACKAGE)
+    assert [name for name in known if reach.code_of(name, known).hidden] == ["fashionnb.models"]
 
 
 def imports(path: Path, known: set[str]) -> set[str]:

@@ -113,7 +113,7 @@ def modules() -> dict[str, Path]:
 
 
 def test_only_models_import_by_name():
-    """What imports by name reaches all of its folder, so chapters that it touches would run again after every change."""
+    """What imports by name reaches all of its folder, so chapters run again after every change."""
     known = reach.modules(PACKAGE)
     assert [name for name in known if reach.code_of(name, known).hidden] == ["fashionnb.models"]
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import fashionnb
-from fashionnb.cli import analyse, chapters, collect, data, demo, evaluate, export, recommend, search
+from fashionnb.cli import analyse, chapters, collect, data, demo, embed, evaluate, export, recommend, search
 from fashionnb.errors import FashionNBError
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
-for group in (chapters, export, collect, analyse, search, recommend, demo):
+for group in (chapters, export, collect, analyse, search, recommend, demo, embed):
     app.registered_commands += group.app.registered_commands
 app.add_typer(data.app, name="data")
 app.add_typer(search.index, name="index")

@@ -34,11 +34,14 @@ class Vectors:
 
 
 def save(path: Path | str, vectors: Vectors) -> None:
-    """Write the vectors to one file, whole or not at all. Introduced in chapter 07. Raises `WriteError`."""
+    """Write the vectors to one file, whole or not at all. Introduced in chapter 07. Raises `WriteError`.
+
+    The same vectors give the same bytes.
+    """
     about = {"format": FORMAT, "catalogue": vectors.catalogue, "model": vectors.model, "ids": json.dumps(vectors.ids)}
     values = np.ascontiguousarray(vectors.values, np.float32)
     with written_whole(path) as aside:
-        aside.write_bytes(safetensors.numpy.save({"vectors": values}, about))
+        aside.write_bytes(_in_order(safetensors.numpy.save({"vectors": values}, about)))
 
 
 def load(path: Path | str, ids: Sequence[str] | None = None, model: str = "") -> Vectors:
@@ -99,3 +102,11 @@ def unit(values: np.ndarray, n: int, name: str) -> np.ndarray:
         raise DataError(f"{name}: vector {wrong[0]} has the length {length[wrong[0], 0]}; each needs a direction.")
     length[np.abs(length - 1) < 1e-6] = 1  # as good as float32 can be: left as they are, so that they stay the same
     return np.ascontiguousarray(values / length)
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file with its header sorted: safetensors writes what is told about it in any order."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True, ensure_ascii=False).encode()
+    header += b" " * (-len(header) % 8)  # the numbers begin at a multiple of eight
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]

@@ -212,6 +212,7 @@ def test_the_page_in_a_browser(demo, open_browser, tmp_path_factory):
 
     # A second piece of the same role breaks it; the swap mends it.
     page.locator("#add .garment").first.click()
+    page.wait_for_function("document.querySelectorAll('#outfit .garment').length === 3")  # the page is drawn anew
     page.locator("#add .garment").nth(1).click()
     page.wait_for_selector("#outfit .breaks")
     assert "What breaks it" in page.locator("#verdict").inner_text()

@@ -212,7 +212,7 @@ def test_the_page_in_a_browser(demo, open_browser, tmp_path_factory):
 
     # A second piece of the same role breaks it; the swap mends it.
     page.locator("#add .garment").first.click()
-    page.wait_for_function("document.querySelectorAll('#outfit .garment').length === 3")  # the page is drawn anew
+    page.locator("#outfit .garment").nth(2).wait_for()  # the page is drawn anew
     page.locator("#add .garment").nth(1).click()
     page.wait_for_selector("#outfit .breaks")
     assert "What breaks it" in page.locator("#verdict").inner_text()
@@ -232,7 +232,7 @@ def test_the_page_in_a_browser(demo, open_browser, tmp_path_factory):
         )
     told[:] = [said for said in told if "400 (Bad Request)" not in said]  # Chromium tells of the two that were sent
     send(NASTY)
-    page.wait_for_function("document.querySelector('#query')?.innerText.includes('Your photo.')")
+    page.locator("#outfit .garment").nth(2).wait_for()  # the page is drawn anew
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate(NAMELESS) == []

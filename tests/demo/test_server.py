@@ -232,7 +232,7 @@ def test_the_page_in_a_browser(demo, open_browser, tmp_path_factory):
         )
     told[:] = [said for said in told if "400 (Bad Request)" not in said]  # Chromium tells of the two that were sent
     send(NASTY)
-    page.locator("#outfit .garment").nth(2).wait_for()  # the page is drawn anew
+    page.wait_for_function("document.querySelector('#query')?.innerText.includes('Your photo.')")
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate(NAMELESS) == []

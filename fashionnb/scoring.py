@@ -7,6 +7,7 @@ swaps and new outfits (`fashionnb.search.outfits`) take a `Scorer`, or any funct
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -65,8 +66,8 @@ class Scorer:
     def answers(self, asked: Sequence[Sequence[Hashable]], answers: Sequence[Sequence[Hashable]]) -> np.ndarray:
         """Score each answer to each fill-in-the-blank question, for `fashionnb.evaluation.compatibility.fitb`.
 
-        Of pairs the mean of those with the answer counts (those within the question are the same for all answers), of
-        sets the whole of question and answer.
+        Of pairs the mean of those with the answer counts (those within the question are the same for all answers); a
+        model of sets seeks an item of the answer's type, and what lies nearest is the best.
 
         Parameters
         ----------
@@ -82,12 +83,9 @@ class Scorer:
         """
         asked, answers = ([self._known(some) for some in rows] for rows in (asked, answers))
         pairs, owner = question_pairs(asked, answers)
-        shape = len(asked), len(answers[0])
         if self.model.pairwise:
-            return mean_by(self._pair_scores(pairs), owner, shape[0] * shape[1]).reshape(shape)
-        # An answer may be an item that is shown already, in a published file; a set has it once.
-        sets = [[*dict.fromkeys([*items, one])] for items, choice in zip(asked, answers, strict=True) for one in choice]
-        return self._scores(sets).reshape(shape)
+            return mean_by(self._pair_scores(pairs), owner, len(asked) * len(answers[0])).reshape(len(asked), -1)
+        return self._near(padded(asked), torch.tensor(answers))
 
     def seek(self, outfits: Sequence[Sequence[Hashable]], wanted: Sequence[int] | None = None) -> np.ndarray:
         """How near each item lies to where each outfit's missing one should: (outfits, n) float64, cosines.
@@ -129,7 +127,7 @@ class Scorer:
         rows = self._known(outfit)
         features = self.items.features[rows].detach().clone().requires_grad_()
         items = self.items[torch.tensor(rows, device=features.device)]
-        items = Items(features, items.types, items.colours)
+        items = replace(items, features=features)
         with _at_work(self.model), torch.enable_grad():
             if self.model.pairwise:
                 pairs = torch.from_numpy(outfit_pairs([range(len(rows))])[0])
@@ -159,8 +157,29 @@ class Scorer:
         if self.model.pairwise:
             pairs, owner = outfit_pairs(outfits)
             return mean_by(self._pair_scores(pairs), owner, len(outfits))
-        rows = padded(outfits).to(self.items.features.device)
-        return self._batched(rows, lambda some: self.model(self.items[some], some >= 0))
+        # Small outfits with small ones, so that little is padded; each is looked at once for each of its items.
+        rows, sizes = padded(outfits), np.array([len(outfit) for outfit in outfits])
+        scores, order = np.empty(len(outfits)), np.argsort(sizes, kind="stable")
+        for some in np.array_split(order, min(-(-8 * len(order) // self.batch_size), len(order))):
+            part = rows[some, : sizes[some].max()].to(self.items.features.device)
+            scores[some] = self._batched(part, lambda some: self.model(self.items[some], some >= 0))
+        return scores
+
+    def _near(self, asked: Tensor, answers: Tensor) -> np.ndarray:
+        """How near each answer (q, a) lies to where its question (q, size) seeks one of its type: (q, a) float64."""
+        asked, answers = (rows.to(self.items.features.device) for rows in (asked, answers))
+        kinds = self.items.types[answers] if self.model.types else torch.zeros_like(answers)
+        number = torch.arange(len(asked), device=asked.device)[:, None].expand_as(answers)
+        # Mostly all answers are of one type: each question is asked once for each type among them.
+        each, which = torch.stack([number, kinds], -1).flatten(0, 1).unique(dim=0, return_inverse=True)
+        choices, place = answers.unique(return_inverse=True)
+        with _at_work(self.model):
+            points = [
+                self.model.seek(self.items[asked[some]], kind, asked[some] >= 0)
+                for some, kind in (part.unbind(1) for part in each.split(self.batch_size))
+            ]
+            near = torch.cat(points)[which].view(*answers.shape, -1) * self.model.place(self.items[choices])[place]
+        return near.sum(2).double().cpu().numpy()
 
     def _pair_scores(self, pairs: np.ndarray) -> np.ndarray:
         rows = torch.from_numpy(pairs).to(self.items.features.device)
@@ -174,7 +193,7 @@ class Scorer:
         every = torch.arange(len(items), device=items.features.device)
         with _at_work(self.model):  # pictures are larger than vectors: fewer at a time
             parts = [self.model.encode(items[some]).features for some in every.split(min(self.batch_size, 512))]
-        return Items(torch.cat(parts), items.types, items.colours)
+        return replace(items, features=torch.cat(parts))
 
 
 @contextmanager

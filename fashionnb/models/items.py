@@ -1,4 +1,4 @@
-"""What models of outfits know of each item: its vector, its type, its colours. All of them take the same `Items`.
+"""What models of outfits know of each item: its vector, its type, its colours, its labels. All take the same `Items`.
 
 A catalogue's `Items` hold n of them; `items[rows]` are those of a batch, in whatever shape the rows have: (n,) for one
 side of some pairs, (n, size) for whole outfits. Read `fashionnb.models.compatibility` and `fashionnb.models.outfit`
@@ -26,19 +26,22 @@ class Items:
     types : (n,) int64, what kind of thing each is, from 1 on; 0 is unknown. None: nobody said.
     colours : (n, c) float, the colours of each, for instance `fashionnb.data.shortcuts.colour_histogram`. None: not
         measured.
+    labels : (n, l) int64, what else is said of each, such as its fabric: known values from 1 on; 0 is unknown. None:
+        nobody said.
 
-    Raises `DataError` if the parts disagree in their number of items, a number is NaN or infinite, or types are not
-    whole numbers from 0 on. An item without a picture has no vector: leave it out, or give it one that says so.
+    Raises `DataError` if the parts disagree in their number of items, a number is NaN or infinite, or types or labels
+    are not whole numbers from 0 on. An item without a picture has no vector: leave it out, or give it one that says so.
     """
 
     features: Tensor
     types: Tensor | None = None
     colours: Tensor | None = None
+    labels: Tensor | None = None
 
     def __post_init__(self) -> None:
         dimensions = 1 if self.types is None else self.types.ndim
         shape = self.features.shape[:dimensions] if self.types is None else self.types.shape
-        for name in ("features", "colours"):
+        for name in ("features", "colours", "labels"):
             part = getattr(self, name)
             if part is None:
                 continue
@@ -52,22 +55,27 @@ class Items:
                 raise DataError(
                     f"{name}: row {row} holds NaN or infinity. An item without a picture has no vector; leave it out."
                 )
-        if self.types is not None and (self.types.is_floating_point() or (self.types < 0).any()):
-            raise DataError(
-                f"Types are whole numbers from 1 on, 0 for an unknown one; got {self.types.dtype} from "
-                f"{self.types.min().item()} on."
-            )
+        for name in ("types", "labels"):
+            part = getattr(self, name)
+            if part is not None and (part.is_floating_point() or (part < 0).any()):
+                raise DataError(
+                    f"{name.capitalize()} are whole numbers from 1 on, 0 for an unknown one; got {part.dtype} from "
+                    f"{part.min().item()} on."
+                )
 
     def __len__(self) -> int:
         return len(self.features)
 
     def __getitem__(self, rows: Tensor) -> "Items":
         """The items of these rows, (n,) or (n, size) int64 or a mask; the parts keep the shape of the rows."""
-        return Items(*(part if part is None else part[rows] for part in (self.features, self.types, self.colours)))
+        return Items(*(part if part is None else part[rows] for part in self._parts()))
 
     def to(self, device: torch.device | str) -> "Items":
         """The same on another device."""
-        return Items(*(part if part is None else part.to(device) for part in (self.features, self.types, self.colours)))
+        return Items(*(part if part is None else part.to(device) for part in self._parts()))
+
+    def _parts(self) -> tuple[Tensor | None, ...]:
+        return self.features, self.types, self.colours, self.labels
 
 
 def padded(outfits: Sequence[Sequence[int]]) -> Tensor:
@@ -127,3 +135,19 @@ def check_colours(items: Items, colours: int, model: str) -> Tensor:
             "Use `fashionnb.data.shortcuts.colour_histogram`, or build it without colours."
         )
     return items.colours
+
+
+def check_labels(items: Items, labels: Sequence[int], model: str) -> Tensor:
+    """The labels of `items`, if there are as many, each below its number. Raises `DataError` that names the `model`."""
+    got = None if items.labels is None else items.labels.shape[-1]
+    if got != len(labels):
+        raise DataError(
+            f"{model} takes {len(labels)} labels of each item (0 where one is unknown), got {got or 'none'}."
+        )
+    most = items.labels.flatten(0, -2).amax(0).tolist() if items.labels.numel() else []
+    if over := [i for i, (value, count) in enumerate(zip(most, labels, strict=bool(most))) if value >= count]:
+        raise DataError(
+            f"{model} knows values of label {over[0]} below {labels[over[0]]}, got {most[over[0]]}. Number the values "
+            "as for its training."
+        )
+    return items.labels

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fashionnb.errors import DataError
-from fashionnb.models.items import Items, check_colours, check_features, check_types, padded
+from fashionnb.models.items import Items, check_colours, check_features, check_labels, check_types, padded
 
 
 def items(n=5):
@@ -19,6 +19,15 @@ def test_rows_of_any_shape_give_items_of_that_shape(rows):
     assert found.colours.shape == (*rows.shape, 24)
     assert torch.equal(found.features[..., 0], 3.0 * (rows % 5))
     assert Items(torch.rand(5, 3, 8, 8))[rows].features.shape == (*rows.shape, 3, 8, 8)
+
+
+def test_labels_come_along():
+    labels = torch.arange(10).view(5, 2)
+    found = Items(torch.rand(5, 3), labels=labels)
+    rows = torch.tensor([[0, 4], [2, 2]])
+    assert torch.equal(found[rows].labels, labels[rows])
+    assert torch.equal(found.to("cpu").labels, labels)
+    assert check_labels(found[rows], (9, 10), "Model").shape == (2, 2, 2)
 
 
 def test_what_is_not_known_stays_so():
@@ -43,6 +52,13 @@ def test_outfits_are_padded_to_the_largest():
         (lambda: Items(torch.rand(2)), "one row of each kind"),
         (lambda: Items(torch.rand(2, 2), torch.tensor([1.0, 2.0])), "whole numbers"),
         (lambda: Items(torch.rand(2, 2), torch.tensor([1, -1])), "whole numbers from 1 on"),
+        (lambda: Items(torch.rand(2, 2), labels=torch.tensor([[1], [-1]])), "Labels are whole numbers from 1 on"),
+        (lambda: Items(torch.rand(2, 2), labels=torch.ones(3, 1, dtype=torch.int64)), "one row of each kind"),
+        (lambda: check_labels(items(), (3,), "Model"), "takes 1 labels of each item .*, got none"),
+        (
+            lambda: check_labels(Items(torch.rand(2, 2), labels=torch.tensor([[1, 2], [1, 3]])), (2, 3), "Model"),
+            "values of label 1 below 3, got 3",
+        ),
         (lambda: padded([]), "no outfit"),
         (lambda: padded([[1], []]), "Outfit 1 is empty"),
         (lambda: padded([[1, 2, 1]]), "an item twice"),

@@ -151,10 +151,10 @@ def test_many_visitors_at_once_are_all_answered_and_memory_stays_flat(demo):
             done += 1
         return done
 
-    visit_once = Visitor(demo.address)
-    visit_once.send(jpeg())
-    before, end = demo.memory_mb(), time.monotonic() + SECONDS
     with ThreadPoolExecutor(VISITORS) as pool:
+        end = time.monotonic()  # once each: what a crowd takes anyway, threads and sessions, is there before it counts
+        assert sum(pool.map(visit, range(VISITORS))) == VISITORS
+        before, end = demo.memory_mb(), time.monotonic() + SECONDS
         assert sum(pool.map(visit, range(VISITORS))) >= VISITORS
     assert demo.memory_mb() - before < SLACK_MB
     assert demo.said == []

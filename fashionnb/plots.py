@@ -229,6 +229,26 @@ def colour_wheel(colours: Mapping[str, tuple[int, int, int]], rings: Sequence[fl
     return fig
 
 
+def among(ax: Axes, values: np.ndarray, pictures: np.ndarray, decimals: int = 2) -> None:
+    """Numbers between garments, which stand along the top and the left side. NaN stays empty. Introduced in chapter 10.
+
+    values : (n, n), row by column. pictures : (n, height, width, channels) of the rows, and of the columns.
+    """
+    image = ax.imshow(np.ma.masked_invalid(values), cmap="cividis")
+    for (i, j), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            ink = "black" if image.norm(value) > 0.6 else "white"
+            ax.text(j, i, f"{value:.{decimals}f}", ha="center", va="center", color=ink, fontsize=8)
+    for i, picture in enumerate(pictures):
+        grey = {"cmap": "gray"} if picture.shape[-1] == 1 else {}
+        for at, beside, side in (((-0.5, i), (-4, 0), (1, 0.5)), ((i, -0.5), (0, 4), (0.5, 0))):
+            small = OffsetImage(picture.squeeze(), zoom=34 / picture.shape[0], **grey)
+            box = {"xybox": beside, "boxcoords": "offset points", "box_alignment": side}
+            ax.add_artist(AnnotationBbox(small, at, frameon=False, pad=0, annotation_clip=False, **box))
+    ax.set(xticks=[], yticks=[])
+    sns.despine(ax=ax, left=True, bottom=True)
+
+
 def show(ax: Axes, picture: np.ndarray) -> None:
     """One picture on an axis. picture : (height, width, channels), channels 1 or 3."""
     if picture.shape[-1] == 1:

@@ -56,3 +56,11 @@ def test_a_colour_wheel_puts_each_name_at_its_hue_and_chroma():
     dots = figure.axes[0].collections[0]
     assert dots.get_facecolors()[:, :3].tolist() == pytest.approx(np.array(list(colours.values())) / 255)
     plots.plt.close(figure)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_numbers_stand_among_garments_and_nothing_where_there_is_none(ax, channels):
+    plots.among(ax, np.array([[np.nan, 0.25], [1, np.nan]]), np.zeros((2, 9, 7, channels), np.uint8))
+    assert [(text.get_position(), text.get_text()) for text in ax.texts] == [((1, 0), "0.25"), ((0, 1), "1.00")]
+    placed = [artist.xy for artist in ax.artists if isinstance(artist, AnnotationBbox)]
+    assert placed == [(-0.5, 0), (0, -0.5), (-0.5, 1), (1, -0.5)]

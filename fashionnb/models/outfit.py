@@ -87,7 +87,7 @@ class OutfitTransformer(nn.Module):
         there = self._mask(items, there)
         wanted, _ = self._around(items, there)
         near = torch.zeros(there.shape, device=there.device)
-        near[there] = (wanted * self.place(items)[there]).sum(1)
+        near[there] = (wanted * self.place(items[there])).sum(1)
         return near.sum(1) / there.sum(1)
 
     def seek(self, items: Items, wanted: Tensor | None = None, there: Tensor | None = None) -> Tensor:
@@ -112,7 +112,7 @@ class OutfitTransformer(nn.Module):
                 f"Expected one wanted type for each of {len(there)} outfits, from 0 (any) to {max(self.types, 1) - 1}; "
                 f"got {tuple(wanted.shape)}: {wanted.flatten()[:6].tolist()}."
             )
-        return self._read(wanted, self.worn(items), there)[0]
+        return self._read(wanted, self._tokens(items, there), there)[0]
 
     def place(self, items: Items) -> Tensor:
         """Where each item itself lies: points (n, hidden), or (n, size, hidden), float32, of length 1.
@@ -139,16 +139,23 @@ class OutfitTransformer(nn.Module):
 
     def _around(self, items: Items, there: Tensor) -> tuple[Tensor, Tensor]:
         """Where the others want each of the m items that are there (m, hidden), and what that looked at (m, size)."""
-        tokens = self.worn(items)
+        tokens = self._tokens(items, there)
         outfit, place = there.nonzero(as_tuple=True)
         others = there[outfit]
         others[torch.arange(len(place), device=place.device), place] = False
         kinds = items.types[outfit, place] if self.types else torch.zeros_like(place)
         return self._read(kinds, tokens[outfit], others)
 
+    def _tokens(self, items: Items, there: Tensor) -> Tensor:
+        """What each item that is there says, (n, size, hidden); 0s for what is not there, which costs nothing."""
+        said = self.worn(items[there])
+        tokens = said.new_zeros(*there.shape, said.shape[-1])
+        tokens[there] = said
+        return tokens
+
     def _read(self, wanted: Tensor, tokens: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
         """What a token that asks for a type has become after it looked at the others; and what it looked at."""
-        x = torch.cat([self.missing(wanted)[:, None], tokens.masked_fill(~there[..., None], 0)], 1)
+        x = torch.cat([self.missing(wanted)[:, None], tokens], 1)
         there = torch.cat([torch.ones_like(there[:, :1]), there], 1)
         seen = []
         for block in self.blocks:

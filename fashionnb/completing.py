@@ -1,11 +1,11 @@
 """How a model learns to complete a look, and what it says of every product: from v1's recipe to v2's, step by step.
 
 A `Way` says what a model is taught by; `WAYS` has those of chapter 11 by name. `learn` teaches, `scores` asks. The
-models are in `fashionnb.models.complete_the_look`, the questions' answers are judged by
-`fashionnb.evaluation.completing`.
+models are in `fashionnb.models.complete_the_look`. An `Exam` asks about scenes that were held back, by the strict and
+by the published protocol, and `fashionnb.evaluation.completing` judges the answers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import nll_loss
 
 from fashionnb.data.rivals import Rivals
 from fashionnb.errors import DataError
+from fashionnb.evaluation.completing import Places, binary, places
 from fashionnb.losses import info_nce, similarity_triplet, spread
 from fashionnb.miners import hardest_rivals
-from fashionnb.models.complete_the_look import CompleteTheLook, LookAround
+from fashionnb.models.complete_the_look import CompleteTheLook, LookAround, Scene
 from fashionnb.scenery import Views
 from fashionnb.training import Batches, Recipe, fit
 
@@ -31,6 +33,8 @@ class Pairs:
 
     views : of the scenes, n rows. product : (n,) int64, a row of the products.
     features : (p, d) float32. kinds : (p,) int64, from 0 on.
+    labels : (p, l) int64, what else the shop says of each product, such as its colour: known values from 1 on, 0 is
+        unknown. None: nothing.
 
     Raises `DataError` if they disagree.
     """
@@ -39,27 +43,36 @@ class Pairs:
     product: Tensor
     features: Tensor
     kinds: Tensor
+    labels: Tensor | None = None
 
     def __post_init__(self) -> None:
         n, p = len(self.views), len(self.features)
-        if self.product.shape != (n,) or self.kinds.shape != (p,) or (n and int(self.product.max()) >= p):
+        labels = self.kinds[:, None] if self.labels is None else self.labels
+        shapes = [tuple(part.shape) for part in (self.product, self.kinds, labels)]
+        if shapes[:2] != [(n,), (p,)] or labels.ndim != 2 or len(labels) != p or (n and int(self.product.max()) >= p):
             raise DataError(
-                f"Expected one product, below {p}, for each of {n} pairs, and a kind for each of {p} products; got "
-                f"{tuple(self.product.shape)} and {tuple(self.kinds.shape)}."
+                f"Expected one product, below {p}, for each of {n} pairs, and a kind and a row of labels for each of "
+                f"{p} products; got {', '.join(map(str, shapes))}."
             )
 
     def __len__(self) -> int:
         return len(self.product)
 
-    def scene(self, rows: Tensor, uncut: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """The scenes of these pairs as the models take them; `uncut` leaves the product in, everywhere."""
-        scene, free = self.views.scene[rows], self.views.free[rows]
-        crops = self.views.uncut[scene] if uncut else self.views.crops[rows]
-        return crops, self.views.windows[scene].float(), torch.ones_like(free) if uncut else free
+    def scene(self, rows: Tensor, uncut: bool = False) -> Scene:
+        """The scenes of these pairs as the models take them. With `uncut` the crops are whole scenes, product too."""
+        views = self.views
+        others = views.others[rows]
+        crops = views.uncut[views.scene[rows]] if uncut else views.crops[rows]
+        return crops, views.pieces[others].float(), views.boxes[others], others >= 0
+
+    def products(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Features, kinds and labels of these products, as the models take them."""
+        return self.features[rows], self.kinds[rows], None if self.labels is None else self.labels[rows]
 
     def to(self, device: str) -> "Pairs":
         """The same on another device."""
-        return Pairs(self.views.to(device), *(part.to(device) for part in (self.product, self.features, self.kinds)))
+        parts = (self.product, self.features, self.kinds, self.labels)
+        return Pairs(self.views.to(device), *(part if part is None else part.to(device) for part in parts))
 
 
 @dataclass(frozen=True)
@@ -67,11 +80,12 @@ class Way:
     """What a model is, and what it is taught by. Introduced in chapter 11.
 
     model : "towers" or "look around". hidden, blocks, kind_width : of `CompleteTheLook`.
+    labels : the tower of products reads what the shop says of them.
     contrast : each scene chooses among all products of its batch (`fashionnb.losses.info_nce`), not by triplets alone.
     negatives : of the triplets: "any" product at random, one of the same "kind", or the "hardest" of the same kind.
-    triplet : the weight of the triplets beside the contrast. margin : of their cosines.
+    triplet : the weight of the triplets beside the contrast; 0: none. margin : of their cosines.
     masked : other products of the same scene are no wrong answers.
-    rivals : products of the same kind that join the batch for each pair, as wrong answers.
+    rivals : so many products that join the batch for each pair, drawn as often as they are used, as wrong answers.
     smoothing : of the contrast.
     """
 
@@ -79,6 +93,7 @@ class Way:
     hidden: int = 512
     blocks: int = 2
     kind_width: int = 64
+    labels: bool = False
     contrast: bool = True
     negatives: str = "hardest"
     triplet: float = 0.5
@@ -87,12 +102,14 @@ class Way:
     rivals: int = 0
     smoothing: float = 0.0
 
-    def build(self, width: int, kinds: int) -> nn.Module:
-        """The model, with random weights, for vectors of `width` numbers and so many kinds."""
+    def build(self, width: int, kinds: int, labels: Sequence[int] = ()) -> nn.Module:
+        """The model, with random weights: for vectors of `width` numbers, so many kinds, labels of so many values."""
+        labels = labels if self.labels else ()
         if self.model == "look around":
-            return LookAround(width, kinds)
+            return LookAround(width, kinds, labels=labels)
+        blocks = self.blocks if self.hidden else 0
         return CompleteTheLook(
-            width, kinds, hidden=self.hidden, blocks=self.blocks if self.hidden else 0, kind_width=self.kind_width
+            width, kinds, hidden=self.hidden, blocks=blocks, kind_width=self.kind_width, labels=labels
         )
 
 
@@ -105,7 +122,8 @@ WAYS = {
     "+ hard negatives": Way(masked=False),
     "v2": Way(),
     "v2 as published": Way(negatives="kind", masked=False),
-    "ours": Way("look around", rivals=1, smoothing=0.1),
+    "ours without labels": Way("look around", triplet=0, rivals=4, smoothing=0.05),
+    "ours": Way("look around", labels=True, triplet=0, rivals=4, smoothing=0.05),
 }
 """The steps from v1 to v2, each with one change more; and what came of it. "v2" is "+ hard negatives" with siblings
 masked; "v2 as published" draws the wrong product of a triplet at random within the leaf category, and masks nothing."""
@@ -159,13 +177,19 @@ def learn(
     def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
         rows, drawn = batch
         n, columns = len(rows), torch.cat([there.product[rows], drawn.T.flatten()])
-        kinds = there.kinds[columns]
-        points = model.product(there.features[columns], kinds)
+        features, kinds, labels = there.products(columns)
+        points = model.product(features, kinds, labels)
         looked = model.look(there.scene(rows, uncut))
         unsure = known(there.views.scene[rows], columns)
-        value, similar = points.new_zeros(()), model.similarities(looked, points, kinds)
+        used = n + n * way.rivals
+        if way.model == "look around":  # the kind first, then a product among those of this kind
+            logits = model.logits_of_a_kind(looked, points[:used], kinds[:n])
+            other = kinds[:n, None] != kinds[:used]
+            value = info_nce(logits, other | unsure[:, :used], way.smoothing) + nll_loss(looked[1], kinds[:n])
+            return value, {"spread": spread(points)}
+        similar = model.similarities(looked, points, kinds)
+        value = points.new_zeros(())
         if way.contrast:
-            used = n + n * way.rivals
             logits = model.logits(looked, points[:used], kinds[:used])
             value = info_nce(logits, unsure[:, :used] if way.masked else None, way.smoothing)
         if way.negatives == "hardest":
@@ -200,14 +224,79 @@ def scores(model: nn.Module, pairs: Pairs, rows: Tensor, gallery: Tensor, uncut:
     """
     was, device = model.training, next(model.parameters()).device
     model.eval()
-    kinds = pairs.kinds[gallery].to(device)
-    points = model.product(pairs.features[gallery].to(device), kinds)
+    features, kinds, labels = (part if part is None else part.to(device) for part in pairs.products(gallery))
+    points = model.product(features, kinds, labels)
     found = [
         model.logits(model.look(tuple(part.to(device) for part in pairs.scene(some, uncut))), points, kinds).cpu()
         for some in rows.split(_STRIP)
     ]
     model.train(was)
     return torch.cat(found).float().numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class Exam:
+    """q scenes, each with one product hidden, and g products to choose from: those of all q, each once. Chapter 11.
+
+    rows : (q,) int64, of the pairs. gallery : (g,) int64, rows of the products. own : (q,) columns of the hidden ones.
+    query, right : (t,) each, every true column of each query. kinds : of the queries (q,), of the gallery (g,).
+    """
+
+    rows: Tensor
+    gallery: Tensor
+    own: np.ndarray
+    query: np.ndarray
+    right: np.ndarray
+    kinds: tuple[np.ndarray, np.ndarray]
+
+    def places(self, scores: np.ndarray) -> dict[str, Places]:
+        """Judge scores (q, g) by the strict protocol.
+
+        Returns
+        -------
+        "all kinds" : where the hidden product stands among all. "its kind" : among those of its kind. In both, other
+            products of the scene are neither right nor wrong. "any of the scene" : where the first of the scene's
+            products stands, the hidden one or another that was held back with it.
+        """
+        each, siblings = np.arange(len(self.own)), self.right != self.own[self.query]
+        left_out = self.query[siblings], self.right[siblings]
+        return {
+            "all kinds": places(scores, each, self.own, left_out=left_out),
+            "its kind": places(scores, each, self.own, kinds=self.kinds, left_out=left_out),
+            "any of the scene": places(scores, self.query, self.right),
+        }
+
+    def published(self, scores: np.ndarray) -> Places:
+        """Judge scores (q, g) by the published protocol: a gallery of pairs, in which only the own row is right.
+
+        A product that is in many pairs stands in the gallery as often, each time but one as a wrong answer.
+        """
+        each = np.arange(len(self.own))
+        return places(scores[:, self.own], each, each)
+
+    def binary(self, scores: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Is the hidden product above another of its kind, drawn at random? (m,) float64 1, 0 or .5; m <= q.
+
+        Kang et al. 2019, section 5. Products of the same scene are not drawn; queries with nothing to draw are left
+        out.
+        """
+        rng, allowed = np.random.default_rng(seed), self.kinds[0][:, None] == self.kinds[1]
+        allowed[self.query, self.right] = False
+        each = np.flatnonzero(allowed.any(1))
+        wrong = np.where(allowed[each], rng.random((len(each), allowed.shape[1])), -1).argmax(1)
+        return binary(scores[each, self.own[each]], scores[each, wrong])
+
+
+def exam(pairs: Pairs, rows: Tensor) -> Exam:
+    """Ask about these pairs. Introduced in chapter 11. rows : (q,) int64, of the pairs."""
+    gallery = pairs.product[rows].unique()
+    own = torch.searchsorted(gallery, pairs.product[rows])
+    scene = pairs.views.scene[rows].unique(return_inverse=True)[1]
+    true = torch.zeros(int(scene.max()) + 1, len(gallery), dtype=torch.bool)
+    true[scene, own] = True
+    query, right = true[scene].nonzero(as_tuple=True)
+    kinds = pairs.kinds[pairs.product[rows]].numpy(), pairs.kinds[gallery].numpy()
+    return Exam(rows, gallery, own.numpy(), query.numpy(), right.numpy(), kinds)
 
 
 class _Known:
@@ -226,17 +315,17 @@ class _Known:
 
 def _batches(way: Way, pairs: Pairs, rows: Tensor, size: int) -> Batches:
     """Pairs in a new order in each epoch, and for each some products drawn as wrong answers, (n, r)."""
-    used = pairs.product[rows].unique()
-    by_kind, any_kind = Rivals(pairs.kinds[used].numpy()), Rivals(np.zeros(len(used)))
+    own = pairs.product[rows]
+    used = own.unique()
+    rivals = Rivals(pairs.kinds[used].numpy() if way.negatives == "kind" else np.zeros(len(used)))
     place = torch.zeros(len(pairs.features), dtype=torch.int64)
     place[used] = torch.arange(len(used))
 
     def batches(epoch: int, generator: torch.Generator):
         for some in rows[torch.randperm(len(rows), generator=generator)].split(size):
-            own = place[pairs.product[some]]
-            drawn = [by_kind.draw(own, way.rivals, generator)] if way.rivals else []
+            drawn = [own[torch.randint(len(own), (len(some), way.rivals), generator=generator)]]
             if way.negatives != "hardest":
-                drawn.append((any_kind if way.negatives == "any" else by_kind).draw(own, 1, generator))
-            yield some, used[torch.cat(drawn, 1)] if drawn else used.new_empty(len(some), 0)
+                drawn.append(used[rivals.draw(place[pairs.product[some]], 1, generator)])
+            yield some, torch.cat(drawn, 1)
 
     return batches

@@ -1,4 +1,4 @@
-"""Scenes without the product that is asked for: cropped as in the paper, in windows, and whole, as the eyes see them.
+"""Scenes without the product that is asked for: cropped as in the paper, by piece, and whole, as the eyes see them.
 
 `view` looks at every pair of `fashionnb.data.nouns.Scenes` and keeps what it found, so that models of chapter 11 learn
 from numbers that were computed once. Products are looked at by `fashionnb.garments`.
@@ -6,6 +6,7 @@ from numbers that were computed once. Products are looked at by `fashionnb.garme
 
 import hashlib
 import logging
+import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -26,9 +27,9 @@ from fashionnb.models.eyes import Eyes
 
 logger = logging.getLogger(__name__)
 CHUNK = 256  # scenes at a time: memory stays flat, and a killed process loses no more
-SIDE, SMALL = 48, 32  # pixels of a crop and of a window, as the eyes get them
-WINDOWS = torch.tensor([(x, y, x + 0.5, y + 0.4) for y in (0.0, 0.3, 0.6) for x in (0.0, 0.25, 0.5)])
-"""Where the windows of a scene are, (9, 4): left, top, right, bottom, 0 to 1. Each overlaps its neighbours."""
+SIDE = 48  # pixels of a crop and of a piece, as the eyes get them
+MOST = 8
+"""So many other pieces of a scene are looked at, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +40,14 @@ class Views:
     """Of each pair the largest region without the product, (n, d) float32."""
     uncut: Tensor
     """Of each scene all, the product too, (m, d) float32: it shows what cutting is for."""
-    windows: Tensor
-    """Of each scene its windows, (m, 9, d) float16."""
+    pieces: Tensor
+    """Of each pair what is in the box, (n, d) float16. It is the product itself, so only other pairs may look at it."""
+    boxes: Tensor
+    """Where it is, (n, 4) float32: left, top, right, bottom, 0 to 1."""
     scene: Tensor
     """The scene of each pair, (n,) int64."""
-    free: Tensor
-    """Which windows the box of the pair's product does not touch, (n, 9) bool. No other may be looked at."""
+    others: Tensor
+    """The pairs of its scene whose box does not touch that of the pair, (n, 8) int64; -1 where there are no more."""
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -83,32 +86,46 @@ def view(
         parts.append(_kept(part, keys[start : start + CHUNK], eyes, device, cache))
     found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     # The parts come in the order of the scenes; the pairs go back to where they were.
-    crops = torch.empty_like(found["crops"])
-    crops[torch.from_numpy(np.argsort(scene // CHUNK, kind="stable"))] = found["crops"]
+    back = torch.from_numpy(np.argsort(np.argsort(scene // CHUNK, kind="stable")))
     boxes = torch.tensor(scenes.table[BOX].to_numpy(np.float32))
     return Views(
-        _standard(crops),
+        _standard(found["crops"][back]),
         _standard(found["uncut"]),
-        _standard(found["windows"].flatten(0, 1)).unflatten(0, (-1, len(WINDOWS))).half(),
+        _standard(found["pieces"][back]).half(),
+        boxes,
         torch.from_numpy(scene),
-        free_windows(boxes),
+        apart(torch.from_numpy(scene), boxes),
     )
 
 
-def free_windows(boxes: Tensor) -> Tensor:
-    """Which of `WINDOWS` the box of a product does not touch. Introduced in chapter 11.
+def apart(scene: Tensor, boxes: Tensor) -> Tensor:
+    """Which pieces of its scene may be looked at when a pair's product is hidden. Introduced in chapter 11.
+
+    Boxes that touch the product's may show some of it.
 
     Parameters
     ----------
-    boxes : (n, 4) float, left, top, right, bottom, 0 to 1.
+    scene : (n,) int64. boxes : (n, 4) float, left, top, right, bottom.
 
     Returns
     -------
-    (n, 9) bool.
+    (n, 8) int64, pairs of the same scene whose box does not touch, in their order; -1 where there are no more.
     """
-    left, top, right, bottom = (boxes[:, side, None] for side in range(4))
-    x0, y0, x1, y1 = WINDOWS.T
-    return (x1 <= left) | (x0 >= right) | (y1 <= top) | (y0 >= bottom)
+    found = torch.full((len(scene), MOST), -1)
+    for rows in _groups(scene):
+        left, top, right, bottom = boxes[rows].T
+        beside = (right[:, None] <= left) | (right <= left[:, None])
+        free = beside | (bottom[:, None] <= top) | (bottom <= top[:, None])
+        for row, others in zip(rows.tolist(), free, strict=True):
+            some = rows[others][:MOST]
+            found[row, : len(some)] = some
+    return found
+
+
+def _groups(scene: Tensor) -> tuple[Tensor, ...]:
+    """The rows of each scene."""
+    order = torch.argsort(scene, stable=True)
+    return order.split(torch.unique_consecutive(scene[order], return_counts=True)[1].tolist())
 
 
 def _kept(part: Scenes, keys: list, eyes: Eyes, device: str | None, cache: Path | str | None) -> dict[str, Tensor]:
@@ -127,29 +144,26 @@ def _kept(part: Scenes, keys: list, eyes: Eyes, device: str | None, cache: Path 
 
 
 def _seen(part: Scenes, keys: list, eyes: Eyes, device: str | None) -> dict[str, Tensor]:
-    whole = np.empty((len(keys), SIDE, SIDE, 3), np.uint8)
-    small = np.empty((len(keys), len(WINDOWS), SMALL, SMALL, 3), np.uint8)
-    for row, key in enumerate(keys):
-        picture = part.images.image(key).convert("RGB")
-        whole[row] = letterbox(picture, SIDE, 3)
-        for number, window in enumerate(WINDOWS.tolist()):
-            left, top, right, bottom = np.array(window) * ([picture.width, picture.height] * 2)
-            # Rounded towards the inside: nothing from beyond the window is in it.
-            corners = int(np.ceil(left)), int(np.ceil(top)), int(right), int(bottom)
-            small[row, number] = letterbox(picture.crop(corners), SMALL, 3)
+    pictures = {key: part.images.image(key).convert("RGB") for key in keys}
+    whole = np.stack([letterbox(picture, SIDE, 3) for picture in pictures.values()])
+    pieces = np.empty((len(part), SIDE, SIDE, 3), np.uint8)
+    for row, (key, *box) in enumerate(part.table[["scene", *BOX]].itertuples(index=False, name=None)):
+        picture = pictures[key]
+        left, top, right, bottom = np.array(box) * ([picture.width, picture.height] * 2)
+        # Rounded towards the inside, so that nothing of a neighbour is in it; one pixel at least.
+        left, top = min(math.ceil(left), picture.width - 1), min(math.ceil(top), picture.height - 1)
+        pieces[row] = letterbox(
+            picture.crop((left, top, max(left + 1, int(right)), max(top + 1, int(bottom)))), SIDE, 3
+        )
     look = Features(eyes)
-    crops, uncut, windows = (
-        torch.from_numpy(embed(look, pictures, batch_size=CHUNK, device=device))
-        for pictures in (scene_pixels(part, SIDE), whole, small.reshape(-1, SMALL, SMALL, 3))
-    )
     return {
-        "crops": crops.half(), "uncut": uncut.half(),
-        "windows": windows.unflatten(0, (-1, len(WINDOWS))).half(),
-    }  # fmt: skip
+        name: torch.from_numpy(embed(look, pixels, batch_size=CHUNK, device=device)).half()
+        for name, pixels in (("crops", scene_pixels(part, SIDE)), ("uncut", whole), ("pieces", pieces))
+    }
 
 
 def _key(part: Scenes, keys: list, eyes: Eyes) -> str:
-    digest = hashlib.sha256(f"{fingerprint(eyes.backbone)} {SIDE} {SMALL} {WINDOWS.tolist()}".encode())
+    digest = hashlib.sha256(f"{fingerprint(eyes.backbone)} {SIDE} pieces".encode())
     for key in keys:
         images = part.images
         digest.update(images.read(key) if hasattr(images, "read") else images.image(key).tobytes())

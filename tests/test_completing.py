@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from fashionnb.completing import WAYS, Pairs, Way, _batches, _Known, learn, published_recipe, scores
+from fashionnb.completing import WAYS, Pairs, Way, _batches, _Known, exam, learn, published_recipe, scores
 from fashionnb.errors import DataError
 from fashionnb.scenery import Views
 from fashionnb.training import Recipe
 
-WIDTH, KINDS, PRODUCTS = 16, 3, 24
+WIDTH, KINDS, PRODUCTS, LABELS = 16, 3, 24, 5
 
 
 def pairs(n=192, seed=0) -> Pairs:
@@ -21,18 +21,19 @@ def pairs(n=192, seed=0) -> Pairs:
     turn = torch.linalg.qr(torch.randn(WIDTH, WIDTH, generator=torch.Generator().manual_seed(9)))[0]
     product = torch.randint(PRODUCTS, (n,), generator=generator)
     seen = features[product] @ turn + 0.1 * torch.randn(n, WIDTH, generator=generator)
-    windows = torch.randn(n, 9, WIDTH, generator=generator)
-    windows[:, 4] = seen
-    free = torch.ones(n, 9, dtype=torch.bool)
-    views = Views(seen, seen.clone(), windows.half(), torch.arange(n), free)
-    return Pairs(views, product, features, torch.arange(PRODUCTS) % KINDS)
+    others = torch.full((n, 8), -1)
+    others[:, 0] = torch.arange(n).roll(1)
+    pieces, boxes = torch.randn(n, WIDTH, generator=generator).half(), torch.rand(n, 4, generator=generator)
+    views = Views(seen, seen.clone(), pieces, boxes, torch.arange(n), others)
+    labels = torch.randint(LABELS, (PRODUCTS, 2), generator=generator)
+    return Pairs(views, product, features, torch.arange(PRODUCTS) % KINDS, labels)
 
 
-@pytest.mark.parametrize("name", ["v1", "v2", "v2 as published", "ours"])
+@pytest.mark.parametrize("name", ["v1", "v2", "v2 as published", "ours without labels", "ours"])
 def test_every_way_learns_what_suits(name, tmp_path):
     data, gallery = pairs(), torch.arange(PRODUCTS)
     torch.manual_seed(0)
-    model = WAYS[name].build(WIDTH, KINDS)
+    model = WAYS[name].build(WIDTH, KINDS, [LABELS, LABELS])
     rows, held = torch.arange(128), torch.arange(128, 192)
 
     def first(model):
@@ -78,24 +79,63 @@ def test_drawn_products_are_of_the_training_pairs_and_of_their_kind(way):
     for some, drawn in batches:
         assert drawn.shape == (len(some), way.rivals + (way.negatives != "hardest"))
         assert np.isin(drawn, data.product[rows]).all()
-        of_a_kind = drawn if way.negatives != "any" else drawn[:, : way.rivals]
-        assert (data.kinds[of_a_kind] == data.kinds[data.product[some]][:, None]).all()
+        if way.negatives == "kind":
+            assert (data.kinds[drawn] == data.kinds[data.product[some]][:, None]).all()
+
+
+def test_rivals_are_drawn_as_often_as_they_are_used():
+    data, rows = pairs(4_000), torch.arange(4_000)
+    data.product[:3_000] = 5
+    batches = list(_batches(Way(rivals=3), data, rows, 500)(1, torch.Generator().manual_seed(0)))
+    drawn = torch.cat([drawn.flatten() for _, drawn in batches])
+    assert (drawn == 5).float().mean() == pytest.approx(0.75 + 0.25 / PRODUCTS, abs=0.02)  # 12,000 draws: 5 deviations
 
 
 def test_uncut_scenes_are_seen_whole():
     data = pairs(4)
     data.views.uncut[:] = 7
-    data.views.free[:] = False
-    crops, _, free = data.scene(torch.tensor([1, 2]), uncut=True)
-    assert (crops == 7).all()
-    assert free.all()
-    crops, _, free = data.scene(torch.tensor([1, 2]))
-    assert not (crops == 7).any()
-    assert not free.any()
+    assert (data.scene(torch.tensor([1, 2]), uncut=True)[0] == 7).all()
+    crops, pieces, boxes, there = data.scene(torch.tensor([1, 2]))
+    torch.testing.assert_close(crops, data.views.crops[1:3])
+    torch.testing.assert_close(pieces[:, 0], data.views.pieces[:2].float())
+    torch.testing.assert_close(boxes[:, 0], data.views.boxes[:2])
+    assert there.sum(1).tolist() == [1, 1]
+
+
+def exam_of(scene, product, kinds):
+    n, p = len(scene), len(kinds)
+    nothing = torch.zeros(n, 1)
+    views = Views(nothing, nothing, nothing, torch.zeros(n, 4), torch.tensor(scene), torch.full((n, 8), -1))
+    data = Pairs(views, torch.tensor(product), torch.zeros(p, 1), torch.tensor(kinds))
+    return exam(data, torch.arange(n))
+
+
+def test_an_exam_by_hand():
+    asked = exam_of([0, 0, 1, 2], [3, 5, 5, 0], [0, 0, 0, 0, 1, 1])
+    assert asked.gallery.tolist() == [0, 3, 5]
+    assert asked.own.tolist() == [1, 2, 2, 0]
+    scores = np.array([[0.5, 0.1, 0.9], [0.5, 0.1, 0.4], [0.3, 0.2, 0.1], [0.9, 0.3, 0.3]])
+    found = asked.places(scores)
+    assert found["all kinds"].rank.tolist() == [2, 2, 3, 1]  # the first scene's other product is not in the way
+    assert found["its kind"].rank.tolist() == [2, 1, 1, 1]
+    assert found["any of the scene"].rank.tolist() == [1, 2, 3, 1]
+    # The gallery of pairs is 3, 5, 5, 0: the fifth product stands there twice, and only the own row is right.
+    assert asked.published(scores).rank.tolist() == [4, 2.5, 3.5, 1]
+
+
+def test_binary_asks_about_another_product_of_the_kind():
+    asked = exam_of([0, 0, 1, 2, 2], [0, 1, 2, 3, 1], [0, 0, 0, 1])
+    scores = np.zeros((5, 4))
+    scores[:, 2] = 1
+    # 3 has no other of its kind; in the scenes of 0 and 1 only 2 may be drawn; 2 wins against each.
+    right = asked.binary(scores)
+    assert len(right) == 4
+    assert right[:3].tolist() == [0, 0, 1]
+    assert asked.binary(np.zeros((5, 4))).tolist() == [0.5] * 4
 
 
 def test_strips_do_not_show(monkeypatch):
-    data, model = pairs(), WAYS["ours"].build(WIDTH, KINDS)
+    data, model = pairs(), WAYS["ours"].build(WIDTH, KINDS, [LABELS, LABELS])
     whole = scores(model, data, torch.arange(50), torch.arange(PRODUCTS))
     monkeypatch.setattr("fashionnb.completing._STRIP", 7)
     np.testing.assert_allclose(whole, scores(model, data, torch.arange(50), torch.arange(PRODUCTS)), atol=1e-5)
@@ -108,5 +148,6 @@ def test_bad_input(tmp_path):
         learn(model, WAYS["v1"], data, torch.arange(9), recipe, tmp_path)
     with pytest.raises(DataError, match="no negatives 'easy'"):
         learn(model, Way(negatives="easy"), data, torch.arange(90), recipe, tmp_path)
-    with pytest.raises(DataError, match="a kind for each"):
-        Pairs(data.views, data.product, data.features, data.kinds[:3])
+    for kinds, labels in ((data.kinds[:3], None), (data.kinds, data.labels[:3]), (data.kinds, data.kinds)):
+        with pytest.raises(DataError, match="a kind and a row of labels"):
+            Pairs(data.views, data.product, data.features, kinds, labels)

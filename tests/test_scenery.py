@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from fashionnb.data.images import FolderImages
 from fashionnb.data.nouns import Catalogue, Scenes
 from fashionnb.errors import DataError
 from fashionnb.models.eyes import Eyes
-from fashionnb.scenery import WINDOWS, free_windows, view
+from fashionnb.scenery import MOST, apart, view
 
 GREEN, BLUE = (20, 160, 20), (20, 20, 200)
 
@@ -39,10 +41,9 @@ def test_nothing_of_the_product_is_seen(tmp_path):
         folder.mkdir()
     red, white = view(scenes(one), eyes=eyes), view(scenes(other, hidden=(250, 250, 250)), eyes=eyes)
     torch.testing.assert_close(red.crops, white.crops)
-    assert red.free.any(1).all()
-    assert not red.free.all(1).any()
     for found in (red, white):
-        assert found.windows.shape == (3, 9, eyes.width)
+        assert (found.others == -1).all(), "both boxes of a scene are the same"
+        assert found.pieces.shape == (6, eyes.width)
         assert found.scene.tolist() == [0, 0, 1, 1, 2, 2]
 
 
@@ -52,16 +53,31 @@ def test_uncut_shows_the_product(tmp_path):
     assert (found.uncut[0] - found.uncut[2]).norm() > 1, "the product lies elsewhere"
 
 
-def test_free_windows_do_not_touch_the_box():
-    boxes = torch.tensor([[0.1, 0.0, 0.9, 0.25], [0.0, 0.0, 1.0, 1.0], [0.5, 0.6, 1.0, 1.0]])
-    free = free_windows(boxes)
-    for box, row in zip(boxes.tolist(), free.tolist(), strict=True):
-        for window, says in zip(WINDOWS.tolist(), row, strict=True):
-            wide = min(box[2], window[2]) - max(box[0], window[0])
-            tall = min(box[3], window[3]) - max(box[1], window[1])
-            assert says == (wide <= 0 or tall <= 0)
-    assert not free[1].any()
-    assert free[2].any()
+def test_a_piece_is_what_is_in_its_box_alone(tmp_path):
+    data = scenes(tmp_path)
+    below = data.table["top"] == 0
+    data.table.loc[1, ["top", "bottom"]] = [0.0, 0.2]  # green
+    data.table.loc[3, ["top", "bottom"]] = [0.5, 0.9]  # blue
+    found = view(data, eyes=Eyes())
+    assert below.tolist() == [False, False, True, True, True, True]
+    assert found.others[:, 0].tolist() == [1, 0, 3, 2, -1, -1]
+    assert (found.pieces[0] - found.pieces[2]).norm() < 0.1, "both are red"
+    assert (found.pieces[0] - found.pieces[1]).norm() > 1
+
+
+@given(st.integers(0, 99), st.integers(1, 14))
+def test_pieces_apart_do_not_touch(seed, n):
+    generator = torch.Generator().manual_seed(seed)
+    start, size = torch.randint(0, 4, (n, 2), generator=generator), torch.randint(1, 3, (n, 2), generator=generator)
+    boxes, scene = torch.cat([start, start + size], 1) / 6, torch.randint(0, 2, (n,), generator=generator)
+    for row, others in enumerate(apart(scene, boxes).tolist()):
+        left, top, right, bottom = boxes[row].tolist()
+        free = [
+            other
+            for other, (x0, y0, x1, y1) in enumerate(boxes.tolist())
+            if other != row and scene[other] == scene[row] and (x1 <= left or x0 >= right or y1 <= top or y0 >= bottom)
+        ][:MOST]
+        assert others == free + [-1] * (MOST - len(free))
 
 
 def test_chunks_and_the_cache_do_not_show(tmp_path, monkeypatch):
@@ -73,7 +89,7 @@ def test_chunks_and_the_cache_do_not_show(tmp_path, monkeypatch):
     again = view(data, eyes=eyes, cache=tmp_path / "cache")
     next(iter((tmp_path / "cache").iterdir())).write_bytes(b"broken")
     mended = view(data, eyes=eyes, cache=tmp_path / "cache")
-    for name in ("crops", "uncut", "windows", "scene", "free"):
+    for name in ("crops", "uncut", "pieces", "boxes", "scene", "others"):
         for other in (parts, again, mended):
             torch.testing.assert_close(getattr(whole, name), getattr(other, name), atol=0.02, rtol=0.02)
 

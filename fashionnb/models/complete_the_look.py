@@ -2,11 +2,12 @@
 
 `CompleteTheLook` has two encoders of vectors that were computed before, such as those of fashion SigLIP (768 numbers);
 its arguments lead from the plain baseline ("v1") to the towers that others published ("v2"). `LookAround` is this
-book's own: it looks at the windows of a scene with the wanted kind of product in mind. How they are trained is in
+book's own: it looks at the other pieces of a scene with the wanted kind of product in mind. How they are trained is in
 `fashionnb.completing`.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +18,11 @@ from fashionnb.errors import DataError
 COLDEST, HOTTEST = 0.01, 1.0
 """Between these a learnt temperature stays."""
 
-PLACES = 10
-"""What `LookAround` looks at in a scene: nine windows and, last, all that is left without the product."""
+Scene = tuple[Tensor, Tensor, Tensor, Tensor]
+"""What is left of n scenes without their products: crops (n, d); k other pieces (n, k, d), where they are (n, k, 4),
+and which of the k there are, (n, k) bool."""
 
-Scene = tuple[Tensor, Tensor, Tensor]
+_LABEL = 16  # numbers in the vector of a label
 
 
 class Residual(nn.Module):
@@ -53,28 +55,53 @@ class SceneEncoder(nn.Module):
 
 
 class ProductEncoder(nn.Module):
-    """Vectors of products, and what kind of thing each is, as points on the unit sphere. Introduced in chapter 11.
+    """Vectors of products, and what a shop says of each, as points on the unit sphere. Introduced in chapter 11.
 
-    As `SceneEncoder`, with a learnt vector for each kind beside the features. With `kind_width` 0 it ignores kinds.
+    As `SceneEncoder`, with a learnt vector for each kind beside the features, and one for each label: 0s for what is
+    not known. With `kind_width` 0 it ignores kinds.
     """
 
     def __init__(
-        self, width: int, kinds: int, kind_width: int, dimensions: int, hidden: int, blocks: int, dropout: float
+        self,
+        width: int,
+        kinds: int,
+        kind_width: int,
+        dimensions: int,
+        hidden: int,
+        blocks: int,
+        dropout: float,
+        labels: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.width, self.kinds = width, kinds
         self.kind = nn.Embedding(kinds, kind_width) if kind_width else None
-        self.layers = _tower(width + kind_width, dimensions, hidden, blocks, dropout)
+        self.labels = nn.ModuleList(nn.Embedding(count, _LABEL, padding_idx=0) for count in labels)
+        self.layers = _tower(width + kind_width + _LABEL * len(labels), dimensions, hidden, blocks, dropout)
 
-    def forward(self, features: Tensor, kinds: Tensor) -> Tensor:
-        """Features (n, width) float, kinds (n,) int64 below `kinds` -> (n, dimensions) float32 of length 1.
+    def forward(self, features: Tensor, kinds: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Points (n, dimensions) float32 of length 1.
 
-        Raises `DataError` for another width, or a kind that is not known.
+        Parameters
+        ----------
+        features : (n, width) float. kinds : (n,) int64, below `kinds`.
+        labels : (n, l) int64, one column for each label of the model, 0 for what is not known; None if it has none.
+
+        Raises
+        ------
+        DataError : another width, or a kind or a label that is not known.
         """
         _check_width(features, self.width, "A product")
         _check_kinds(kinds, self.kinds)
-        x = features if self.kind is None else torch.cat([features, self.kind(kinds)], 1)
-        return normalize(self.layers(x).float())
+        known = [features] if self.kind is None else [features, self.kind(kinds)]
+        if self.labels:
+            most = torch.tensor([table.num_embeddings for table in self.labels])
+            if labels is None or labels.shape != (len(features), len(most)) or (labels.cpu() >= most).any():
+                raise DataError(
+                    f"The model takes {len(most)} labels of each product, below {most.tolist()}; got "
+                    f"{None if labels is None else tuple(labels.shape)}. Give the labels it was trained with."
+                )
+            known += [table(labels[:, column]) for column, table in enumerate(self.labels)]
+        return normalize(self.layers(torch.cat(known, 1)).float())
 
 
 class CompleteTheLook(nn.Module):
@@ -90,13 +117,12 @@ class CompleteTheLook(nn.Module):
     dimensions : length of a point. hidden : units of a tower; 0 makes it a single projection. blocks : residual ones.
     kind_width : length of the vector of a kind; 0: none.
     dropout : the share of units that training leaves out. temperature : at the start of training.
+    labels : for each label of a product, such as its colour, how many values it has, the unknown (0) included.
 
     Raises
     ------
     DataError : sizes below what makes sense.
     """
-
-    sees_windows = False
 
     def __init__(
         self,
@@ -108,15 +134,16 @@ class CompleteTheLook(nn.Module):
         kind_width: int = 64,
         dropout: float = 0.1,
         temperature: float = 0.07,
+        labels: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        _check_sizes(width, kinds, dimensions)
+        _check_sizes(width, kinds, dimensions, *labels)
         self.arguments = {
             "width": width, "kinds": kinds, "dimensions": dimensions, "hidden": hidden, "blocks": blocks,
-            "kind_width": kind_width, "dropout": dropout, "temperature": temperature,
+            "kind_width": kind_width, "dropout": dropout, "temperature": temperature, "labels": list(labels),
         }  # fmt: skip
         self.scene = SceneEncoder(width, dimensions, hidden, blocks, dropout)
-        self.product = ProductEncoder(width, kinds, kind_width, dimensions, hidden, blocks, dropout)
+        self.product = ProductEncoder(width, kinds, kind_width, dimensions, hidden, blocks, dropout, labels)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
 
     def look(self, scene: Scene) -> Tensor:
@@ -133,50 +160,59 @@ class CompleteTheLook(nn.Module):
 
 
 class LookAround(nn.Module):
-    """Look at the windows of a scene, once for each kind of product that may be wanted. Introduced in chapter 11.
+    """Look at the other pieces of a scene, once for each kind of product that may be wanted. Introduced in chapter 11.
 
-    Bags are chosen after shoes, and tops after trousers. So every kind asks the windows a question of its own
+    Bags are chosen after shoes, and tops after trousers. So every kind asks the pieces a question of its own
     (attention; Vaswani et al. 2017, "Attention Is All You Need"; after Lin, Tran & Davis 2020, "Fashion Outfit
     Complementary Item Retrieval", where the wanted category directs what is compared). A product is compared with the
-    answer for its kind. Beside that, the scene says how likely each kind is at all.
+    answer for its kind. One question more asks how likely each kind is at all. So what is said of a product is
+
+        log p(product | scene) = log p(kind | scene) + log p(product | scene, kind).
 
     Parameters
     ----------
-    width, kinds, dimensions, dropout, temperature : as in `CompleteTheLook`.
-    hidden : units of the attention and of the towers.
+    width, kinds, dimensions, labels, temperature : as in `CompleteTheLook`.
+    hidden : units of the attention and of the answers. heads : of the attention. tower : units of the products' tower.
+    dropout : the share of features and of units that training leaves out.
 
     Raises
     ------
-    DataError : sizes below what makes sense.
+    DataError : sizes below what makes sense, or `heads` that do not divide `hidden`.
     """
-
-    sees_windows = True
 
     def __init__(
         self,
         width: int = 768,
         kinds: int = 10,
-        dimensions: int = 256,
-        hidden: int = 256,
-        dropout: float = 0.3,
+        dimensions: int = 96,
+        hidden: int = 128,
+        heads: int = 4,
+        tower: int = 192,
+        dropout: float = 0.2,
         temperature: float = 0.07,
+        labels: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        _check_sizes(width, kinds, dimensions)
+        _check_sizes(width, kinds, dimensions, hidden, heads, tower, *labels)
+        if hidden % heads:
+            raise DataError(f"Heads must divide hidden; got {heads=}, {hidden=}.")
         self.arguments = {
-            "width": width, "kinds": kinds, "dimensions": dimensions, "hidden": hidden, "dropout": dropout,
-            "temperature": temperature,
+            "width": width, "kinds": kinds, "dimensions": dimensions, "hidden": hidden, "heads": heads,
+            "tower": tower, "dropout": dropout, "temperature": temperature, "labels": list(labels),
         }  # fmt: skip
-        self.width, self.kinds = width, kinds
-        self.enter = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
-        )
-        self.place = nn.Parameter(0.02 * torch.randn(PLACES, hidden))
-        self.question = nn.Parameter(torch.randn(kinds, hidden) / math.sqrt(hidden))
+        self.width, self.heads = width, heads
+        self.piece, self.crop = _entry(width + 4, hidden, dropout), _entry(width, hidden, dropout)
+        self.question = nn.Parameter(torch.randn(kinds + 1, hidden) / math.sqrt(hidden))
         self.key, self.value = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
-        self.answer = nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, dimensions))
-        self.likely = nn.Linear(hidden, kinds)
-        self.product = ProductEncoder(width, kinds, 64, dimensions, hidden, 2, dropout)
+        self.answer = nn.Sequential(
+            nn.LayerNorm(hidden),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, dimensions),
+        )
+        self.likely = nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, kinds))
+        self.product = ProductEncoder(width, kinds, _LABEL, dimensions, tower, 0, dropout, labels)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
 
     def look(self, scene: Scene) -> tuple[Tensor, Tensor]:
@@ -184,8 +220,8 @@ class LookAround(nn.Module):
 
         Parameters
         ----------
-        scene : crops (n, width), windows (n, 9, width), and which windows may be looked at, (n, 9) bool. Where none may
-            be, the crop says all.
+        scene : crops (n, width), pieces (n, k, width), boxes (n, k, 4), and which pieces there are, (n, k) bool. Where
+            there is none, the crop says all.
 
         Returns
         -------
@@ -193,22 +229,28 @@ class LookAround(nn.Module):
 
         Raises
         ------
-        DataError : another width, or another number of windows.
+        DataError : another width, or shapes that disagree.
         """
-        crops, windows, free = scene
+        crops, pieces, boxes, there = scene
         _check_width(crops, self.width, "A scene")
-        if windows.shape != (len(crops), PLACES - 1, self.width) or free.shape != windows.shape[:2]:
+        n, k = there.shape
+        if pieces.shape != (len(crops), k, self.width) or boxes.shape != (n, k, 4):
             raise DataError(
-                f"LookAround takes windows (n, {PLACES - 1}, {self.width}) and which are free (n, {PLACES - 1}); got "
-                f"{tuple(windows.shape)} and {tuple(free.shape)} for {len(crops)} crops."
+                f"LookAround takes pieces (n, k, {self.width}), boxes (n, k, 4) and which there are (n, k); got "
+                f"{tuple(pieces.shape)}, {tuple(boxes.shape)} and {tuple(there.shape)} for {len(crops)} crops."
             )
-        x = self.enter(torch.cat([windows.to(crops.dtype), crops[:, None]], 1)) + self.place
-        hidden = torch.cat([~free, torch.zeros_like(free[:, :1])], 1)
-        asked = torch.einsum("kh,nph->nkp", self.question, self.key(x)) / math.sqrt(x.shape[-1]) ** 0.5
-        weights = asked.masked_fill(hidden[:, None], -torch.inf).softmax(-1)
-        found = weights @ self.value(x)
-        points = normalize(self.answer(found + self.question).float(), dim=-1)
-        return points, self.likely(x[:, -1]).float().log_softmax(-1)
+        x = torch.cat([self.piece(torch.cat([pieces, boxes], 2)), self.crop(crops)[:, None]], 1)
+        there = torch.cat([there, torch.ones_like(there[:, :1])], 1)
+        found = self._asked(x, there) + self.question
+        points = normalize(self.answer(found[:, :-1]).float(), dim=-1)
+        return points, self.likely(found[:, -1]).float().log_softmax(-1)
+
+    def _asked(self, x: Tensor, there: Tensor) -> Tensor:
+        """What each question finds among the pieces, (n, kinds + 1, hidden)."""
+        key, value = (layer(x).unflatten(-1, (self.heads, -1)) for layer in (self.key, self.value))
+        asked = torch.einsum("qhd,nthd->nhqt", self.question.unflatten(-1, (self.heads, -1)), key)
+        weights = asked.masked_fill(~there[:, None, None], -torch.inf).softmax(-1)
+        return torch.einsum("nhqt,nthd->nqhd", weights, value).flatten(2)
 
     def similarities(self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor) -> Tensor:
         """Cosines (n, m) of products with the scene's answer for the kind of each."""
@@ -218,9 +260,24 @@ class LookAround(nn.Module):
             cosines[:, columns] = looked[0][:, kind] @ products[columns].T
         return cosines
 
+    def logits_of_a_kind(self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor) -> Tensor:
+        """Cosines of m products with the answer for one kind in each scene, `kinds` (n,), over the temperature."""
+        answers = looked[0][torch.arange(len(kinds), device=kinds.device), kinds]
+        return answers @ products.T / _temperature(self.log_temperature)
+
     def logits(self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor) -> Tensor:
-        """Similarities over the temperature, and how likely the kind is, (n, m): what ranks all kinds at once."""
-        return self.similarities(looked, products, kinds) / _temperature(self.log_temperature) + looked[1][:, kinds]
+        """The logarithm of each product's share among all that are given, (n, m): what ranks all kinds at once."""
+        logits = self.similarities(looked, products, kinds) / _temperature(self.log_temperature)
+        for kind in kinds.unique().tolist():
+            columns = (kinds == kind).nonzero(as_tuple=True)[0]
+            logits[:, columns] = logits[:, columns].log_softmax(1) + looked[1][:, kind, None]
+        return logits
+
+
+def _entry(width: int, hidden: int, dropout: float) -> nn.Module:
+    return nn.Sequential(
+        nn.Dropout(dropout), nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
+    )
 
 
 def _tower(width: int, dimensions: int, hidden: int, blocks: int, dropout: float) -> nn.Module:
@@ -234,9 +291,9 @@ def _temperature(log_temperature: Tensor) -> Tensor:
     return log_temperature.clamp(math.log(COLDEST), math.log(HOTTEST)).exp()
 
 
-def _check_sizes(width: int, kinds: int, dimensions: int) -> None:
-    if min(width, kinds, dimensions) < 1:
-        raise DataError(f"Sizes are 1 or more; got {width=}, {kinds=}, {dimensions=}.")
+def _check_sizes(*sizes: int) -> None:
+    if min(sizes) < 1:
+        raise DataError(f"Sizes are 1 or more; got {', '.join(map(str, sizes))}.")
 
 
 def _check_width(features: Tensor, width: int, what: str) -> None:

@@ -23,8 +23,9 @@ WIDTH, KINDS = 12, 5
 
 def scene(n=3, width=WIDTH, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    crops, windows = torch.randn(n, width, generator=generator), torch.randn(n, 9, width, generator=generator)
-    return crops, windows, torch.rand(n, 9, generator=generator) < 0.6
+    crops, pieces = torch.randn(n, width, generator=generator), torch.randn(n, 5, width, generator=generator)
+    there = torch.rand(n, 5, generator=generator) < 0.6
+    return crops, pieces, torch.rand(n, 5, 4, generator=generator), there
 
 
 def products(m=6, width=WIDTH):
@@ -35,6 +36,18 @@ def products(m=6, width=WIDTH):
 def small(kind=CompleteTheLook, **arguments):
     torch.manual_seed(0)
     return kind(WIDTH, KINDS, dimensions=8, **{"hidden": 16, **arguments}).eval()
+
+
+def test_labels_count_and_0_says_nothing():
+    for kind in (CompleteTheLook, LookAround):
+        model, (features, kinds) = small(kind, labels=[4, 3]), products()
+        labels = torch.tensor([[1, 2], [0, 0], [3, 1], [0, 2], [1, 0], [2, 2]])
+        points = model.product(features, kinds, labels)
+        assert not torch.allclose(points[0], model.product(features, kinds, 0 * labels)[0])
+        torch.testing.assert_close(points[1], model.product(features, kinds, 0 * labels)[1])
+        for wrong in (None, labels[:, :1], labels + 1):
+            with pytest.raises(DataError, match="takes 2 labels"):
+                model.product(features, kinds, wrong)
 
 
 def test_the_defaults_are_the_published_towers():
@@ -92,29 +105,51 @@ def test_the_kind_of_a_product_counts():
     assert not torch.allclose(model.product(features, kinds), model.product(features, (kinds + 1) % KINDS))
 
 
-def test_what_the_product_covers_is_not_looked_at():
+def test_what_is_not_there_is_not_looked_at():
     model = small(LookAround)
-    crops, windows, free = scene()
-    changed = torch.where(free[..., None], windows, torch.randn_like(windows) * 100)
-    for one, other in zip(model.look((crops, windows, free)), model.look((crops, changed, free)), strict=True):
+    crops, pieces, boxes, there = scene()
+    changed = torch.where(there[..., None], pieces, torch.randn_like(pieces) * 100)
+    for one, other in zip(
+        model.look((crops, pieces, boxes, there)), model.look((crops, changed, boxes, there)), strict=True
+    ):
         torch.testing.assert_close(one, other)
-    assert not torch.allclose(model.look((crops, windows, free))[0], model.look((crops, windows + 1, free))[0])
+    assert not torch.allclose(
+        model.look((crops, pieces, boxes, there))[0], model.look((crops, -pieces, boxes, there))[0]
+    )
 
 
-def test_with_no_window_left_the_crop_says_all():
+def test_the_order_of_pieces_does_not_matter():
+    model, order = small(LookAround), torch.tensor([3, 0, 4, 1, 2])
+    crops, *pieces = scene()
+    for one, other in zip(
+        model.look((crops, *pieces)), model.look((crops, *(part[:, order] for part in pieces))), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_with_no_piece_left_the_crop_says_all():
     model = small(LookAround)
-    crops, windows, free = scene()
-    points, likely = model.look((crops, windows, torch.zeros_like(free)))
+    crops, pieces, boxes, there = scene()
+    points, likely = model.look((crops, pieces, boxes, torch.zeros_like(there)))
     assert points.isfinite().all()
     torch.testing.assert_close(likely.exp().sum(1), torch.ones(3))
 
 
-def test_logits_of_looking_around_know_how_likely_a_kind_is():
+def test_logits_of_looking_around_are_shares():
     model = small(LookAround)
     features, kinds = products()
     points, looked = model.product(features, kinds), model.look(scene())
-    gap = model.logits(looked, points, kinds) - model.similarities(looked, points, kinds) / 0.07
-    torch.testing.assert_close(gap, looked[1][:, kinds])
+    shares = model.logits(looked, points, kinds).exp()
+    for kind in range(KINDS):
+        torch.testing.assert_close(shares[:, kinds == kind].sum(1), looked[1][:, kind].exp())
+    cosines = model.similarities(looked, points, kinds) / 0.07
+    of_a_kind = kinds == 0
+    torch.testing.assert_close(
+        shares[:, of_a_kind] / looked[1].exp()[:, :1], cosines[:, of_a_kind].softmax(1), atol=1e-5, rtol=1e-5
+    )
+    asked = model.logits_of_a_kind(looked, points, torch.tensor([0, 1, 0]))
+    torch.testing.assert_close(asked[0, of_a_kind], cosines[0, of_a_kind])
+    torch.testing.assert_close(asked[1, kinds == 1], cosines[1, kinds == 1])
 
 
 @pytest.mark.parametrize("kind", [CompleteTheLook, LookAround])
@@ -132,12 +167,15 @@ def test_saved_and_loaded_it_says_the_same(kind, tmp_path):
     [
         (lambda: CompleteTheLook(0, 3), "Sizes are 1 or more"),
         (lambda: LookAround(3, 0), "Sizes are 1 or more"),
+        (lambda: LookAround(3, 2, hidden=10, heads=4), "Heads must divide"),
         (lambda: SceneEncoder(4, 2, 0, 0, 0.0)(torch.zeros(2, 3)), "vector of 4 numbers.*width=3"),
         (lambda: SceneEncoder(4, 2, 0, 0, 0.0)(torch.zeros(2, 4, dtype=torch.int64)), "torch.int64"),
         (lambda: ProductEncoder(4, 2, 2, 2, 0, 0, 0.0)(torch.zeros(1, 4), torch.tensor([2])), "Kinds are 0 to 1"),
         (
-            lambda: small(LookAround).look((torch.zeros(2, WIDTH), torch.zeros(2, 8, WIDTH), torch.ones(2, 8))),
-            "windows",
+            lambda: small(LookAround).look(
+                (torch.zeros(2, WIDTH), torch.zeros(2, 8, WIDTH), torch.zeros(2, 7, 4), torch.ones(2, 8).bool())
+            ),
+            "boxes",
         ),
         (lambda: small(LookAround).look(scene(width=7)), "A scene is a vector"),
     ],

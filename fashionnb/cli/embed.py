@@ -9,14 +9,19 @@ app = typer.Typer()
 
 
 @app.command(
-    epilog="Examples: [b]fashionnb embed photos/ --model style2vec --size 28 --out photos.safetensors[/] · "
+    epilog="Examples: [b]fashionnb embed photos/ --model siglip --out photos.safetensors[/] · "
     "[b]fashionnb embed fashion-mnist --model style2vec --out mnist.safetensors --processes 2[/]"
 )
 def embed(
     source: Annotated[
         str, typer.Argument(metavar="CATALOGUE", help="A folder, a zip file, or a name from `fashionnb data list`.")
     ],
-    model: Annotated[str, typer.Option(help="A folder with a trained model, or the name of a published one.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A folder with a trained model, the name of one that came along, or siglip, resnet50, vgg16."
+        ),
+    ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where vectors and ids go, as safetensors.")],
     size: Annotated[
         int | None, typer.Option(help="Pixels of the pictures that the model takes; else its card says it.")

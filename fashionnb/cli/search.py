@@ -19,7 +19,12 @@ def index_build(
     source: Annotated[
         str, typer.Argument(metavar="FOLDER|ZIP|DATASET", help="Pictures, or a name from `fashionnb data list`.")
     ],
-    model: Annotated[str, typer.Option(help="A folder with a trained model, or the name of a published one.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A folder with a trained model, the name of one that came along, or siglip, resnet50, vgg16."
+        ),
+    ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the index goes.")],
     kind: Annotated[
         str, typer.Option(help="How neighbours are found; auto chooses by the number of pictures.")

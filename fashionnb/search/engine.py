@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import nn
 
 from fashionnb import checkpoints, profiles
 from fashionnb.data.nouns import Catalogue
 from fashionnb.embed import embed
-from fashionnb.errors import DataError, ModelMismatch
+from fashionnb.errors import DataError, DataNotFound, ModelMismatch
+from fashionnb.models import pretrained
 from fashionnb.search.gallery import Gallery, Picture, open_gallery, prepared
 from fashionnb.search.index import Index
 from fashionnb.search.page import LARGEST, Entry, page
@@ -33,6 +35,12 @@ Size = int | tuple[int, int]
 
 SIZES = {"fashion-mnist": 28}
 """Datasets whose pictures all have one size, in pixels: a model trained on them need not say it."""
+
+TRAINED_HERE = (
+    "The strongest encoders that were trained here are always there: `fusion` for product photos, 128 numbers each, "
+    "and `siamese` for photos that people took, 64."
+)
+"""What to take where the weights of a larger model cannot be had."""
 
 SHOWN = 96  # pixels of a picture in a figure
 logger = logging.getLogger(__name__)
@@ -66,35 +74,33 @@ class VisualSearchEngine:
 
     Parameters
     ----------
-    checkpoint : a folder that `fashionnb.checkpoints.save` wrote, or the name of a published model, for instance
-        "style2vec".
+    checkpoint : a folder that `fashionnb.checkpoints.save` wrote; or the name of a model that came with the book, for
+        instance "style2vec"; or one of `fashionnb.models.pretrained.NAMES`, such as "siglip", with its published
+        weights, or "siglip:FILE" with those of a file.
     size : pixels, one number or (height, width).
     device : "cpu", "cuda" or "mps"; None is that of the profile (see `fashionnb.profiles.choose`): the CPU, or in
         profile `full` the best there is.
 
     Raises
     ------
-    DataNotFound : there is no such folder, and no published model of this name.
+    DataNotFound : there is no such folder, and no model of this name; or its published weights cannot be had.
     ModelMismatch : the checkpoint is broken or no model of pictures, or nothing says how large pictures should be.
     DataError : the model cannot take pictures of this size.
     ProfileError : the device is not in this machine.
     """
 
     def __init__(self, checkpoint: Path | str, *, size: Size | None = None, device: str | None = None) -> None:
-        named = not Path(checkpoint).is_dir()
-        folder = checkpoints.published(str(checkpoint)) if named else Path(checkpoint).absolute()
-        self.checkpoint = str(checkpoint) if named else str(folder)
-        """Where the model is: the name of a published one, or the path of its folder."""
-        model, card = checkpoints.load(folder)
+        self.checkpoint = str(Path(checkpoint).absolute()) if Path(checkpoint).is_dir() else str(checkpoint)
+        """Where the model is: its name, or the path of its folder."""
+        model, trained_at = _model(self.checkpoint)
         self.fingerprint = checkpoints.fingerprint(model)
         self.channels = getattr(model, "channels", None)
         if self.channels is None:
-            raise ModelMismatch(f"{folder}: {card.architecture} is no model of pictures (it has no `channels`).")
-        said = (size, card.training.get("size"), SIZES.get(card.data))
-        self.size = next((known for known in said if known is not None), None)
+            raise ModelMismatch(f"{checkpoint}: {type(model).__name__} is no model of pictures (it has no `channels`).")
+        self.size = trained_at if size is None else size
         if self.size is None:
             raise ModelMismatch(
-                f"{folder}: its card does not say how large the pictures were that the model was trained on "
+                f"{checkpoint}: its card does not say how large the pictures were that the model was trained on "
                 "(`size` in `training`). Give their size, for instance size=64 (--size 64)."
             )
         self.model = model.to(profiles.choose(device=device).device)
@@ -339,6 +345,20 @@ class VisualSearchEngine:
                 "direction. It is broken, or was never trained."
             )
         return vectors / length
+
+
+def _model(checkpoint: str) -> tuple[nn.Module, Size | None]:
+    """The model of a name or a folder, and the size of the pictures that it was trained on if that is known."""
+    name, _, file = checkpoint.partition(":")
+    if name in pretrained.NAMES and not Path(checkpoint).is_dir():
+        try:
+            model = pretrained.pretrained(name, file or "auto")
+        except DataNotFound as error:  # another model only by request: its vectors mean something else
+            raise DataNotFound(f"{error} {TRAINED_HERE}") from error
+        return model, model.arguments["size"]
+    folder = Path(checkpoint) if Path(checkpoint).is_dir() else checkpoints.published(checkpoint)
+    model, card = checkpoints.load(folder)
+    return model, card.training.get("size") or SIZES.get(card.data)
 
 
 class _About(BaseModel):

@@ -1,23 +1,32 @@
-"""ResNet-50 and VGG-16 without classifiers: their layers, where their weights come from, what they refuse."""
+"""ResNet-50, VGG-16 and fashion SigLIP: their layers, where their weights come from, what they refuse."""
 
+import dataclasses
+import json
 import pickle
 import re
 import socket
+import sys
 import urllib.error
 from pathlib import Path
 
+import numpy as np
+import open_clip
 import pytest
 import safetensors.torch
 import torch
 import torchvision
+from PIL import Image
 from torch import nn
 
+from fashionnb import cli
 from fashionnb.checkpoints import fingerprint, load, save
 from fashionnb.embed import embed
 from fashionnb.errors import DataError, DataNotFound, ModelMismatch
 from fashionnb.files import sha256
 from fashionnb.models import pretrained as module
-from fashionnb.models.pretrained import VGG16, ResNet50, best_available, pretrained
+from fashionnb.models.pretrained import VGG16, ResNet50, SigLIP, best_available, pretrained
+from fashionnb.search import vectors
+from fashionnb.search.engine import TRAINED_HERE, VisualSearchEngine
 
 RESNET_FILE = "resnet50-0676ba61.pth"
 
@@ -97,8 +106,11 @@ def test_layers_have_the_channels_that_they_say(name, request):
 
 
 def test_weights_are_those_of_torchvision():
-    assert module._KNOWN["resnet50"][1] == torchvision.models.ResNet50_Weights.IMAGENET1K_V1.url
-    assert module._KNOWN["vgg16"][1] == torchvision.models.VGG16_Weights.IMAGENET1K_V1.url
+    assert module._KNOWN["resnet50"].url == torchvision.models.ResNet50_Weights.IMAGENET1K_V1.url
+    assert module._KNOWN["vgg16"].url == torchvision.models.VGG16_Weights.IMAGENET1K_V1.url
+    for known in (module._KNOWN["resnet50"], module._KNOWN["vgg16"]):
+        assert known.url.endswith(f"/{known.file}")
+        assert known.file.endswith(f"-{known.begins}.pth")
 
 
 def test_resnet_computes_what_torchvision_computes(whole, file):
@@ -258,11 +270,12 @@ def test_imagenet_from_the_cache(hub, tiny, monkeypatch):
     torch.save(source.state_dict(), hub / "plain.pth")
     begins = sha256(hub / "plain.pth")[:8]
     (hub / "plain.pth").rename(hub / f"resnet50-{begins}.pth")
-    monkeypatch.setitem(module._KNOWN, "resnet50", (ResNet50, f"https://example.org/resnet50-{begins}.pth"))
+    here = dataclasses.replace(module._KNOWN["resnet50"], file=f"resnet50-{begins}.pth", begins=begins)
+    monkeypatch.setitem(module._KNOWN, "resnet50", here)
     monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
     model, sentence = best_available("resnet50", nn.Identity())
     assert torch.equal(model.network.conv1.weight, source.conv1.weight)
-    assert sentence == "The encoder is resnet50 with ImageNet's weights, as torchvision has them."
+    assert sentence == "The encoder is resnet50 with ImageNet's published weights."
 
 
 def test_a_damaged_file_in_the_cache(hub):
@@ -296,9 +309,9 @@ def test_imagenet_cannot_be_had(hub, tiny, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
-    with pytest.raises(DataNotFound, match=r"cannot be had from https.*(not known|invalid hash)") as caught:
+    with pytest.raises(DataNotFound, match=r"cannot be had \(.*(not known|invalid hash)") as caught:
         pretrained("resnet50")
-    assert f"Put {RESNET_FILE} into {hub}, or name a file" in str(caught.value)
+    assert f"models/{RESNET_FILE} into {hub}, as {RESNET_FILE}, or name a file" in str(caught.value)
     other = nn.Linear(1, 1).train()
     model, sentence = best_available("resnet50", other)
     assert model is other
@@ -316,8 +329,12 @@ def test_offline_means_no_attempt(hub, tiny, monkeypatch):
 @pytest.mark.parametrize(
     ("call", "error", "phrase"),
     [
-        (lambda: pretrained("resnet18"), ModelMismatch, "no pretrained 'resnet18'; there is resnet50 and vgg16"),
-        (lambda: pretrained("vgg16", "nothing.pth"), DataNotFound, "nothing.pth: there is no such file.*'imagenet'"),
+        (
+            lambda: pretrained("resnet18"),
+            ModelMismatch,
+            "no pretrained 'resnet18'; there is resnet50, vgg16 and siglip",
+        ),
+        (lambda: pretrained("vgg16", "nothing.pth"), DataNotFound, "nothing.pth: there is no such file.*'auto'"),
         (lambda: VGG16(size=31), DataError, "32 pixels or more, got size=31"),
     ],
 )
@@ -338,3 +355,134 @@ def test_wrong_arguments(call, error, phrase):
 def test_what_they_refuse(vgg, wrong, phrase):
     with pytest.raises(DataError, match=phrase):
         vgg(wrong)
+
+
+# Fashion SigLIP: the same code on a network that is 100 times smaller, and laid out alike
+
+SIDE, WIDTH = 160, 96
+
+
+@pytest.fixture(scope="module")
+def both_halves(tmp_path_factory):
+    """A small SigLIP of open_clip, eyes and reader; and its file, laid out as Marqo's."""
+    folder = tmp_path_factory.mktemp("siglip")
+    text = {"context_length": 8, "vocab_size": 50, "width": 16, "heads": 2, "layers": 1, "no_causal_mask": True}
+    sees = {"image_size": SIDE, "timm_model_name": "test_vit3", "timm_pool": "map", "timm_proj": "none"}
+    whole = {"embed_dim": WIDTH, "init_logit_bias": -10, "custom_text": True, "vision_cfg": sees, "text_cfg": text}
+    (folder / "tiny-siglip.json").write_text(json.dumps(whole))
+    open_clip.add_model_config(folder / "tiny-siglip.json")
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        model = open_clip.create_model("tiny-siglip").eval()
+    safetensors.torch.save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    return model, folder / "open_clip_model.safetensors"
+
+
+@pytest.fixture
+def siglip_hub(hub, both_halves, monkeypatch):
+    """The small one in place of Marqo's, and empty caches."""
+    monkeypatch.setenv("HF_HUB_CACHE", "nowhere")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    small = dataclasses.replace(module._KNOWN["siglip"], kind=lambda size: SigLIP(SIDE, "tiny-siglip"))
+    monkeypatch.setitem(module._KNOWN, "siglip", small)
+    return hub
+
+
+def test_siglip_is_laid_out_as_marqos(both_halves):
+    config = open_clip.get_model_config("ViT-B-16-SigLIP")
+    assert (config["embed_dim"], config["vision_cfg"]["image_size"]) == (768, 224)
+    with torch.device("meta"):  # its 93 million weights in name only
+        model = SigLIP()
+    assert (model.dimensions, model.arguments) == (768, {"size": 224, "kind": "ViT-B-16-SigLIP"})
+    assert sum(p.numel() for p in model.parameters()) == 92_884_224
+    assert "92,884,224" in SigLIP.__doc__
+    names = {key.partition(".")[0] for key in both_halves[0].state_dict()}
+    assert names == {"visual", "text", "logit_scale", "logit_bias"}
+
+
+def test_siglip_computes_what_open_clip_computes(siglip_hub, both_halves):
+    whole, file = both_halves
+    model = pretrained("siglip", file)
+    assert not model.training
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 9, 3), np.uint8).repeat(20, 0).repeat(20, 1)
+    # open_clip's own preprocessing of a SigLIP: stretched to a square, bicubic, mean and deviation 0.5
+    prepare = open_clip.image_transform(
+        SIDE, is_train=False, mean=(0.5,) * 3, std=(0.5,) * 3, resize_mode="squash", interpolation="bicubic"
+    )
+    images = torch.from_numpy(pixels).movedim(-1, 0)[None] / 255
+    with torch.no_grad():
+        wanted, got = whole.encode_image(prepare(Image.fromarray(pixels))[None]), model(images)
+        square = model(images[:, :, :SIDE, :SIDE])
+        torch.testing.assert_close(square, whole.encode_image(images[:, :, :SIDE, :SIDE] * 2 - 1))
+    assert got.shape == (1, WIDTH)
+    assert torch.nn.functional.cosine_similarity(got, wanted).item() > 0.999  # PIL rounds, tensors do not
+    assert torch.nn.functional.cosine_similarity(got, square).item() < 0.999
+
+
+def test_siglips_weights_come_from_either_cache(siglip_hub, both_halves, monkeypatch):
+    file = both_halves[1]
+    monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repo, name: str(file.parent / name))
+    model, sentence = best_available("siglip", nn.Identity())
+    assert sentence == "The encoder is siglip with Marqo's published weights."
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    siglip_hub.mkdir(parents=True)
+    (siglip_hub / "marqo-fashionSigLIP.safetensors").write_bytes(file.read_bytes())
+    assert fingerprint(pretrained("siglip")) == fingerprint(model) != fingerprint(pretrained("siglip", "none"))
+
+
+def test_siglip_cannot_be_had(siglip_hub, monkeypatch):
+    monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
+    other = nn.Linear(1, 64)
+    model, sentence = best_available("siglip", other)
+    assert model is other
+    assert sentence.startswith("Linear stands in for siglip. Marqo's weights of siglip are not here, and FASHIONNB_OFF")
+    assert "Put https://huggingface.co/Marqo/marqo-fashionSigLIP/resolve/main/open_clip_model.safetensors" in sentence
+    assert "--model siglip:a/file" in sentence
+    with pytest.raises(DataNotFound, match="imagenet: there is no such file"):
+        pretrained("siglip", "imagenet")
+    monkeypatch.delenv("FASHIONNB_OFFLINE")
+    with pytest.raises(DataNotFound, match=r"Marqo's weights of siglip cannot be had \(Name or service"):
+        pretrained("siglip")
+
+
+def test_without_open_clip_another_stands_in(monkeypatch):
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    _, sentence = best_available("siglip", nn.Identity())
+    assert (
+        sentence == 'Identity stands in for siglip. Fashion SigLIP needs open_clip: `pip install "fashionnb[siglip]"`.'
+    )
+
+
+def test_what_siglip_refuses(siglip_hub, both_halves, file, tmp_path):
+    with pytest.raises(DataError, match="looks at pictures of 160 pixels and no others, got size=64"):
+        SigLIP(64, "tiny-siglip")
+    with pytest.raises(DataError, match=r"SigLIP takes images .* got \(2, 3, 31, 40\)"):
+        pretrained("siglip", "none")(images(2, 31, 40))
+    with pytest.raises(ModelMismatch, match=r"does not fit SigLIP:\n  Missing key(.|\n)*open_clip's SigLIP"):
+        pretrained("siglip", file)
+    (tmp_path / "cut.safetensors").write_bytes(both_halves[1].read_bytes()[:1000])
+    with pytest.raises(ModelMismatch, match="damaged"):
+        pretrained("siglip", tmp_path / "cut.safetensors")
+
+
+def test_a_search_takes_it_by_name(siglip_hub, both_halves, tmp_path, monkeypatch, capsys):
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (30, 40), "red").save(tmp_path / "photos" / "one.png")
+    out = tmp_path / "out.safetensors"
+    arguments = ["embed", str(tmp_path / "photos"), "--out", str(out), "--model"]
+    assert cli.main([*arguments, f"siglip:{both_halves[1]}"]) == 0
+    found = vectors.load(out, model=fingerprint(pretrained("siglip", both_halves[1])))
+    assert found.values.shape == (1, WIDTH)
+    monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
+    capsys.readouterr()
+    assert cli.main([*arguments, "siglip"]) == 2
+    said = capsys.readouterr().err
+    assert "Marqo's weights of siglip are not here" in said
+    assert "`fusion` for product photos, 128 numbers each" in said
+
+
+@pytest.mark.parametrize(("name", "numbers"), [("fusion", 128), ("siamese", 64)])
+def test_what_stands_in_is_as_wide_as_is_said(name, numbers):
+    assert f"`{name}` for p" in TRAINED_HERE
+    assert VisualSearchEngine(name).embed_image(np.zeros((40, 40, 3), np.uint8)).shape == (numbers,)

@@ -25,6 +25,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
+from fashionnb import profiles
 from fashionnb.data.nouns import Catalogue
 from fashionnb.embed import embed
 from fashionnb.errors import DataError, RunError, WriteError
@@ -66,7 +67,7 @@ def embed_to_file(
     Parameters
     ----------
     source : as `fashionnb.search.gallery.open_gallery` takes it; with several processes no catalogue.
-    model, size, device : as `fashionnb.search.engine.VisualSearchEngine`. On "cuda" each process takes the next GPU.
+    model, size, device : as `fashionnb.search.engine.VisualSearchEngine`. Of several GPUs each process takes the next.
     out : a safetensors file with the vectors, each of length 1, and the ids; for `fashionnb.search.vectors.load`.
     processes : that share the work.
     batch_size : pictures at a time, and in a file; to go on it must be the same as before.
@@ -145,7 +146,11 @@ class _Work:
 def _several(
     work: _Work, parts: Path, starts: range, processes: int, arguments: tuple
 ) -> Iterator[Iterator[tuple[int, int]]]:
-    """What comes of each batch, as they are finished, in whatever order."""
+    """What comes of each batch, as they are finished, in whatever order.
+
+    Not by accelerate: its `split_between_processes` deals all batches out before it begins, wants a launcher and a
+    rendezvous, and its `notebook_launcher` forks. Batches are files here, so that nothing has to be gathered.
+    """
     if processes == 1:
         yield (work.do(parts, start) for start in starts)
         return
@@ -176,9 +181,13 @@ def _begin(arguments: tuple, threads: int, began) -> None:
     *others, device = arguments
     with began.get_lock():
         number, began.value = began.value, began.value + 1
-    if device == "cuda":
-        device = f"cuda:{number % torch.cuda.device_count()}"
-    _mine = _Work(*others, device)
+    _mine = _Work(*others, _device(device, number))
+
+
+def _device(device: str | None, number: int) -> str:
+    """Where the process of this number computes: of several GPUs each process takes the next."""
+    device = profiles.choose(device=device).device
+    return f"cuda:{number % torch.cuda.device_count()}" if device == "cuda" else device
 
 
 def _do(parts: Path, start: int) -> tuple[int, int]:

@@ -190,3 +190,19 @@ def test_a_catalogue_is_not_shared(photos):
 
     with pytest.raises(DataError, match="in this process alone"):
         embed_to_file(atelier.catalogue(20, seed=0), "model", "out.safetensors", processes=2)
+
+
+@pytest.mark.parametrize(
+    ("profile", "device", "expected"),
+    [
+        ("cpu", "cuda", ["cuda:0", "cuda:1", "cuda:0"]),
+        ("full", None, ["cuda:0", "cuda:1", "cuda:0"]),
+        ("full", "cuda:1", ["cuda:1"] * 3),
+        ("cpu", None, ["cpu"] * 3),
+    ],
+)
+def test_of_two_gpus_each_process_takes_the_next(monkeypatch, profile, device, expected):
+    monkeypatch.setenv("FASHIONNB_PROFILE", profile)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [embedding._device(device, number) for number in range(3)] == expected

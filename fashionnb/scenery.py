@@ -19,7 +19,7 @@ from torch import Tensor
 from fashionnb.checkpoints import fingerprint
 from fashionnb.data.images import letterbox
 from fashionnb.data.nouns import Scenes
-from fashionnb.data.shop_the_look import BOX, scene_pixels
+from fashionnb.data.scenes import BOX, scene_pixels
 from fashionnb.embed import embed
 from fashionnb.files import written_whole
 from fashionnb.garments import Features, schooled

@@ -216,7 +216,7 @@ class LookAround(nn.Module):
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
 
     def look(self, scene: Scene) -> tuple[Tensor, Tensor]:
-        """The points of scenes, one for each kind that may be wanted, and how likely each kind is.
+        """What each kind's question found in scenes, and how likely each kind is.
 
         Parameters
         ----------
@@ -225,7 +225,7 @@ class LookAround(nn.Module):
 
         Returns
         -------
-        points, likely : (n, kinds, dimensions) of length 1, and (n, kinds) logarithms of shares.
+        found, likely : (n, kinds, hidden), for `towards`; and (n, kinds) logarithms of shares.
 
         Raises
         ------
@@ -239,31 +239,30 @@ class LookAround(nn.Module):
                 f"LookAround takes pieces (n, k, {self.width}), boxes (n, k, 4) and which there are (n, k); got "
                 f"{tuple(pieces.shape)}, {tuple(boxes.shape)} and {tuple(there.shape)} for {len(crops)} crops."
             )
-        x = torch.cat([self.piece(torch.cat([pieces, boxes], 2)), self.crop(crops)[:, None]], 1)
+        seen = self.piece(torch.cat([pieces[there], boxes[there]], 1))
+        x = seen.new_zeros(n, k + 1, seen.shape[1])
         there = torch.cat([there, torch.ones_like(there[:, :1])], 1)
+        x[:, :-1][there[:, :-1]] = seen
+        x[:, -1] = self.crop(crops)
         found = self._asked(x, there) + self.question
-        points = normalize(self.answer(found[:, :-1]).float(), dim=-1)
-        return points, self.likely(found[:, -1]).float().log_softmax(-1)
+        return found[:, :-1], self.likely(found[:, -1]).float().log_softmax(-1)
 
-    def _asked(self, x: Tensor, there: Tensor) -> Tensor:
-        """What each question finds among the pieces, (n, kinds + 1, hidden)."""
-        key, value = (layer(x).unflatten(-1, (self.heads, -1)) for layer in (self.key, self.value))
-        asked = torch.einsum("qhd,nthd->nhqt", self.question.unflatten(-1, (self.heads, -1)), key)
-        weights = asked.masked_fill(~there[:, None, None], -torch.inf).softmax(-1)
-        return torch.einsum("nhqt,nthd->nqhd", weights, value).flatten(2)
+    def towards(self, found: Tensor) -> Tensor:
+        """Where products should lie, of what the question of their kind found: (n, hidden) -> (n, dimensions)."""
+        return normalize(self.answer(found).float())
 
     def similarities(self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor) -> Tensor:
         """Cosines (n, m) of products with the scene's answer for the kind of each."""
         cosines = products.new_empty(len(looked[0]), len(products))
         for kind in kinds.unique().tolist():  # one at a time: a point for each scene and product would fill the memory
             columns = (kinds == kind).nonzero(as_tuple=True)[0]
-            cosines[:, columns] = looked[0][:, kind] @ products[columns].T
+            cosines[:, columns] = self.towards(looked[0][:, kind]) @ products[columns].T
         return cosines
 
     def logits_of_a_kind(self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor) -> Tensor:
         """Cosines of m products with the answer for one kind in each scene, `kinds` (n,), over the temperature."""
-        answers = looked[0][torch.arange(len(kinds), device=kinds.device), kinds]
-        return answers @ products.T / _temperature(self.log_temperature)
+        wanted = looked[0][torch.arange(len(kinds), device=kinds.device), kinds]
+        return self.towards(wanted) @ products.T / _temperature(self.log_temperature)
 
     def logits(self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor) -> Tensor:
         """The logarithm of each product's share among all that are given, (n, m): what ranks all kinds at once."""
@@ -272,6 +271,13 @@ class LookAround(nn.Module):
             columns = (kinds == kind).nonzero(as_tuple=True)[0]
             logits[:, columns] = logits[:, columns].log_softmax(1) + looked[1][:, kind, None]
         return logits
+
+    def _asked(self, x: Tensor, there: Tensor) -> Tensor:
+        """What each question finds among the pieces, (n, kinds + 1, hidden)."""
+        key, value = (layer(x).unflatten(-1, (self.heads, -1)) for layer in (self.key, self.value))
+        asked = torch.einsum("qhd,nthd->nhqt", self.question.unflatten(-1, (self.heads, -1)), key)
+        weights = asked.masked_fill(~there[:, None, None], -torch.inf).softmax(-1)
+        return torch.einsum("nhqt,nthd->nqhd", weights, value).flatten(2)
 
 
 def _entry(width: int, hidden: int, dropout: float) -> nn.Module:

@@ -9,6 +9,7 @@ from fashionnb.data import atelier, lookbook, shop_the_look
 from fashionnb.data.images import ArrayImages
 from fashionnb.data.lookbook import scenes
 from fashionnb.data.nouns import Catalogue, Outfits
+from fashionnb.data.scenes import BOX, scene_pixels, split_strictly
 from fashionnb.errors import DataError, WriteError
 
 COLOURS = {"top": (250, 0, 0), "bottom": (0, 0, 250), "shoes": (0, 200, 0), "bag": (200, 0, 200), "hat": (1, 1, 1)}
@@ -119,7 +120,7 @@ def test_scenes_are_written_as_shop_the_look_and_read_back(outfits, tmp_path):
         for scene in drawn
         for product, box in zip(scene.products, scene.boxes.round(6).tolist(), strict=True)
     ]
-    columns = ["scene", "product", *shop_the_look.BOX, "split"]
+    columns = ["scene", "product", *BOX, "split"]
     assert list(read.table[columns].itertuples(index=False, name=None)) == expected
     own = outfits.catalogue.table.set_index("id")
     table = read.catalogue.table.set_index("id")
@@ -127,9 +128,9 @@ def test_scenes_are_written_as_shop_the_look_and_read_back(outfits, tmp_path):
     assert table["path"].str.startswith("Apparel & Accessories|").all()
     apart = np.asarray(read.images.image(expected[0][0])).astype(int) - drawn[0].picture
     assert np.abs(apart).mean() < 12  # JPEG, of noise
-    strict = shop_the_look.split_strictly(read)
+    strict = split_strictly(read)
     assert strict.table.attrs["straddling"] == 0, "in a disjoint lookbook no product is in two splits"
-    assert shop_the_look.scene_pixels(strict, 32).shape == (len(strict), 32, 32, 3)
+    assert scene_pixels(strict, 32).shape == (len(strict), 32, 32, 3)
 
 
 def test_bad_input(plain, tmp_path):

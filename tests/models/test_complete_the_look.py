@@ -83,7 +83,9 @@ def test_points_lie_on_the_sphere_and_similarities_are_their_cosines(kind):
     features, kinds = products()
     points, looked = model.product(features, kinds), model.look(scene())
     torch.testing.assert_close(points.norm(dim=1), torch.ones(6))
-    own = looked[0] if kind is LookAround else looked[:, None].expand(-1, KINDS, -1)
+    own = looked[:, None].expand(-1, KINDS, -1) if kind is CompleteTheLook else None
+    if kind is LookAround:
+        own = torch.stack([model.towards(looked[0][:, k]) for k in range(KINDS)], 1)
     torch.testing.assert_close(own.norm(dim=-1), torch.ones(3, KINDS))
     expected = [[(own[i, kinds[j]] @ points[j]).item() for j in range(6)] for i in range(3)]
     torch.testing.assert_close(model.similarities(looked, points, kinds), torch.tensor(expected))

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from fashionnb.data import shop_the_look
+from fashionnb.data.scenes import split_strictly
 
 SCENES, PRODUCTS, LEAVES = 29_000, 38_111, 10
 
@@ -48,7 +49,7 @@ def main() -> None:
             start = time.perf_counter()
             scenes = shop_the_look.read_scenes(folder)
             read = time.perf_counter() - start
-            strict = shop_the_look.split_strictly(scenes)
+            strict = split_strictly(scenes)
             split = time.perf_counter() - start - read
             print(f"{number}: {len(scenes):,} pairs, {len(scenes.catalogue):,} products in {read:.2f} s; ", end="")
             print(f"strict splits keep {len(strict):,} of them, in {split:.2f} s", flush=True)

@@ -122,8 +122,8 @@ WAYS = {
     "+ hard negatives": Way(masked=False),
     "v2": Way(),
     "v2 as published": Way(negatives="kind", masked=False),
-    "ours without labels": Way("look around", triplet=0, rivals=4, smoothing=0.05),
-    "ours": Way("look around", labels=True, triplet=0, rivals=4, smoothing=0.05),
+    "ours without labels": Way("look around", triplet=0, rivals=2, smoothing=0.05),
+    "ours": Way("look around", labels=True, triplet=0, rivals=2, smoothing=0.05),
 }
 """The steps from v1 to v2, each with one change more; and what came of it. "v2" is "+ hard negatives" with siblings
 masked; "v2 as published" draws the wrong product of a triplet at random within the leaf category, and masks nothing."""

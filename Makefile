@@ -42,6 +42,6 @@ $(READY): requirements.lock pyproject.toml
 	fi
 	@command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
 	@uv=$$(command -v uv || echo $(BIN)/uv); \
-		$$uv pip install --python $(BIN)/python --require-hashes -r requirements.lock && \
+		$$uv pip install --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock && \
 		$$uv pip install --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@

@@ -136,10 +136,11 @@ def on_backdrops(
     which = torch.randint(len(photos), (n,), generator=generator)
     down, right = torch.randint(2, (2, n), generator=generator)
     tall, wide = max(1, photos.shape[2] // 3), max(1, photos.shape[3] // 3)
+    drawn = photos[which]  # first, so that only n photos are copied, not all m
     corners = torch.stack(
-        [photos[:, :, y, x] for y in (slice(tall), slice(-tall, None)) for x in (slice(wide), slice(-wide, None))]
+        [drawn[:, :, y, x] for y in (slice(tall), slice(-tall, None)) for x in (slice(wide), slice(-wide, None))]
     )
-    corner = corners[2 * down + right, which]
+    corner = corners[2 * down + right, torch.arange(n)]
     backdrops = interpolate(corner, (height, width), mode="bilinear", align_corners=False)
     keep = foreground | ~chosen[:, None, None].to(foreground.device)
     return torch.where(keep[:, None], images, backdrops)

@@ -39,7 +39,8 @@ def embed(
     model : called in eval mode; afterwards its mode and device are what they were.
     images : a tensor (n, channels, height, width), or an array (n, height, width, channels) or (n, height, width);
         uint8, or floats in [0, 1].
-    batch_size : images at a time. 256 is about the fastest on a CPU, whose memory is slow to hand out larger pieces; a GPU takes more.
+    batch_size : images at a time. 256 is about the fastest on a CPU, whose memory is slow to hand out larger pieces;
+        a GPU takes more.
     device : where to compute; None is where the model is.
     cache : a folder. The vectors are kept there under a hash of the model's weights and of the images.
     progress : show a bar.

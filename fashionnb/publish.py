@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 BRANCH = "main"
 RESULTS_HERE = re.compile(r"<!--\s*results:.*?-->", re.DOTALL)  # on a page: put the table of results here
+RESULT_HERE = re.compile(
+    r"<!--\s*result: ([^;]+); ([^;]+); (\S+)\s*-->"
+)  # one number: of a chapter, a method, a metric
 COVER = "book/_static/cover.png"
 PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".gif", ".webp")
 FRONT_DOOR = """<!DOCTYPE html>
@@ -143,6 +146,7 @@ def stage(root: Path, profile: str, staged: Path) -> tuple[Chapter, ...]:
             (staged / COVER).write_bytes(cover)
     for name in [name for name in names if Path(name).name not in executed]:
         text = RESULTS_HERE.sub(lambda _: _all_results(chapters), (root / f"{name}.md").read_text())
+        text = RESULT_HERE.sub(lambda found: _one_result(chapters, *found.groups()), text)
         write_text(staged / f"{name}.md", pages.relink(text, _linker(root, name, names)))
 
     reference = pages.api_pages(root / "fashionnb")
@@ -211,6 +215,15 @@ def _all_results(chapters: list[Chapter]) -> str:
     """Markdown: the results of all chapters that recorded some."""
     tables = [pages.results_table(f"[{c.title}]({Path(c.page).name}.md)", c.results) for c in chapters if c.results]
     return "\n\n".join(tables) or "*Nothing was recorded in this profile.*"
+
+
+def _one_result(chapters: list[Chapter], name: str, method: str, metric: str) -> str:
+    """The number that a page asks for, of the test data if there is one; in a small profile it may be missing."""
+    results = next((chapter.results for chapter in chapters if Path(chapter.page).name == name), None)
+    rows = [row for row in results.results if row.class_ is None] if results else []
+    found = [row for row in rows if (row.method, row.metric) == (method, metric)]
+    best = min(found, key=lambda row: row.split != "test", default=None)
+    return f"**{best.shown(3)}**" if best else "*(not measured in this profile)*"
 
 
 def _stamp(root: Path, measured: dict) -> str:

@@ -15,6 +15,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from fashionnb.publish import RESULT_HERE
+from fashionnb.results import load
 from fashionnb.runs import reach
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -198,3 +200,12 @@ def test_every_chapter_is_in_the_table_of_contents():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     listed = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
     assert [name for name in listed if re.match(r"book/\d\d-", name)] == [f"book/{path.stem}" for path in CHAPTERS]
+
+
+def test_the_front_page_has_one_line_of_results_for_each_chapter_and_asks_for_numbers_that_are_there():
+    asked = RESULT_HERE.findall((ROOT / "book" / "index.md").read_text())
+    assert list(dict.fromkeys(chapter for chapter, *_ in asked)) == [path.stem for path in CHAPTERS]
+    for chapter, method, metric in asked:
+        if (ROOT / "book" / "results" / "cpu" / f"{chapter}.json").exists():
+            there = [(row.method, row.metric) for row in load(chapter, "cpu", ROOT / "book" / "results").results]
+            assert (method, metric) in there, (chapter, method, metric)

@@ -95,7 +95,8 @@ def test_the_site_brings_its_own_scripts_and_the_repository_comes_from_pyproject
 
 
 def test_results_of_this_very_run_stand_on_the_page_that_asks_for_them(root):
-    (root / "book" / "words.md").write_text("# Words\n\n<!-- results: here -->\n")
+    asked = "Ours: <!-- result: 02-two; net; mrr -->, theirs: <!-- result: 02-two; no net; mrr -->."
+    (root / "book" / "words.md").write_text(f"# Words\n\n{asked}\n\n<!-- results: here -->\n")
     assert "Nothing was recorded" in (staged(root) / "book" / "words.md").read_text()
     interval = '{"low": 0.4, "high": 0.6, "how": "bootstrap"}'
     about = '"method": "net", "metric": "mrr", "value": 0.5, "data": "D", "split": "test", "n": 9'
@@ -111,6 +112,7 @@ def test_results_of_this_very_run_stand_on_the_page_that_asks_for_them(root):
     text = (staged(root) / "book" / "words.md").read_text()
     assert "### [A title](02-two.ipynb)" in text
     assert "| net | 0.500 [0.400,\N{NO-BREAK SPACE}0.600] |" in text
+    assert "Ours: **0.500 [0.400, 0.600]**, theirs: *(not measured in this profile)*." in text
     pretend_to_run(root, "02-two", results="of another run")
     assert "Nothing was recorded" in (staged(root) / "book" / "words.md").read_text()
 

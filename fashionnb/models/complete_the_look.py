@@ -18,9 +18,9 @@ from fashionnb.errors import DataError
 COLDEST, HOTTEST = 0.01, 1.0
 """Between these a learnt temperature stays."""
 
+# What is left of n scenes without their products: crops (n, d); k other pieces (n, k, d), where they are (n, k, 4),
+# and which of the k there are, (n, k) bool. (No docstring: Sphinx would look for the source of `tuple`.)
 Scene = tuple[Tensor, Tensor, Tensor, Tensor]
-"""What is left of n scenes without their products: crops (n, d); k other pieces (n, k, d), where they are (n, k, 4),
-and which of the k there are, (n, k) bool."""
 
 _LABEL = 16  # numbers in the vector of a label
 

@@ -11,7 +11,8 @@ from fashionnb.data.lookbook.composing import EDITIONS, compose
 from fashionnb.data.lookbook.files import write
 from fashionnb.data.lookbook.negatives import HARDNESS, make_blanks, make_judged
 from fashionnb.data.lookbook.rules import ROLES, RULES, broken, oracle, roles
-from fashionnb.data.lookbook.scenes import Drawn, draw, read_scenes, write_scenes
+from fashionnb.data.lookbook.scenes import Drawn, draw, write_scenes
+from fashionnb.data.shop_the_look import read_scenes
 
 __all__ = [
     "EDITIONS",

@@ -19,7 +19,7 @@ from fashionnb.data.lookbook.files import write_photos
 from fashionnb.data.lookbook.rules import kinds, roles
 from fashionnb.data.nouns import Catalogue, Outfits
 from fashionnb.data.scenes import BOX
-from fashionnb.data.shop_the_look import read_scenes, write_lists
+from fashionnb.data.shop_the_look import write_lists
 from fashionnb.errors import DataError
 from fashionnb.files import written_whole
 
@@ -59,16 +59,6 @@ class Drawn:
     products: tuple[str, ...]
     boxes: np.ndarray
     visible: np.ndarray
-
-
-__all__ = [
-    "SLOTS",
-    "VISIBLE",
-    "Drawn",
-    "draw",
-    "read_scenes",
-    "write_scenes",
-]  # the reader of what is written here, too
 
 
 def draw(outfits: Outfits, size: int = 160, seed: int = 0) -> Iterator[Drawn]:

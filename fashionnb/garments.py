@@ -6,7 +6,10 @@ module makes: the garments on white, their colours, and what the eyes of chapter
 
 import hashlib
 import logging
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from torch.nn.functional import interpolate, pad
 
 from fashionnb import checkpoints
 from fashionnb.data.foreground import foreground
+from fashionnb.data.images import as_stored
 from fashionnb.data.nouns import Catalogue
 from fashionnb.data.shortcuts import colour_histogram
 from fashionnb.embed import embed
@@ -30,23 +34,42 @@ CHUNK = 512  # photos at a time, so that memory stays flat
 SIDE = 64  # pixels, what the eyes look at
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Garments:
-    """The garments of n photos. Introduced in chapter 08."""
+    """The garments of n photos, which are opened when somebody wants to see them. Introduced in chapter 08."""
 
-    pixels: np.ndarray
-    """The photos as they are, (n, height, width, 3) uint8."""
-    mask: np.ndarray
-    """Where the garment is, (n, height, width) bool."""
-    white: np.ndarray
-    """The garments on white, (n, height, width, 3) uint8."""
+    catalogue: Catalogue
+    size: tuple[int, int]
+    """Height and width that the photos are read at."""
+    bits: np.ndarray
+    """Where the garments are, a bit for each pixel, (n, height * width / 8) uint8."""
     seen: Tensor
     """What the eyes see in them, (n, d) float32; each column has mean 0 and deviation 1."""
     colours: Tensor
     """Their colour histograms, (n, 24) float32."""
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.catalogue)
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """The photos as they are, (n, height, width, 3) uint8."""
+        return self.catalogue.pixels(self.size)
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """Where the garment is, (n, height, width) bool."""
+        return np.unpackbits(self.bits, 1, count=math.prod(self.size)).reshape(-1, *self.size).astype(bool)
+
+    @cached_property
+    def white(self) -> np.ndarray:
+        """The garments on white, (n, height, width, 3) uint8."""
+        return np.where(self.mask[..., None], self.pixels, np.uint8(255))
+
+    def take(self, rows: np.ndarray | Sequence[int]) -> "Garments":
+        """These only: of few, the photos are quickly opened."""
+        rows = np.asarray(rows)
+        return Garments(self.catalogue.take(rows), self.size, self.bits[rows], self.seen[rows], self.colours[rows])
 
 
 def look_at(
@@ -73,18 +96,14 @@ def look_at(
     WriteError : the cache cannot be written.
     """
     eyes = eyes or schooled()
-    pixels = catalogue.pixels(size)
-    file = None if cache is None else Path(cache) / f"{_key(eyes, pixels)}.safetensors"
-    kept = file and _read(file, pixels)
+    file = None if cache is None else Path(cache) / f"{_key(eyes, catalogue, size)}.safetensors"
+    kept = file and _read(file, len(catalogue))
     if not kept:
-        kept = _found(pixels, size, eyes, device)
+        kept = _found(catalogue.pixels(size), size, eyes, device)
         if file:
             with written_whole(file) as aside:
                 safetensors.torch.save_file(kept, aside)
-    # Masks are kept as bits, an eighth of their size.
-    mask = np.unpackbits(kept["mask"].numpy(), count=pixels[..., 0].size).reshape(pixels.shape[:3]).astype(bool)
-    white = np.where(mask[..., None], pixels, np.uint8(255))
-    return Garments(pixels, mask, white, kept["seen"], kept["colours"])
+    return Garments(catalogue, tuple(size), kept["mask"].numpy(), kept["seen"], kept["colours"])
 
 
 def schooled() -> Eyes:
@@ -112,7 +131,7 @@ def _found(pixels: np.ndarray, size: tuple[int, int], eyes: Eyes, device: str | 
         small[rows] = shrunk.round().clamp(0, 255).to(torch.uint8)
     seen = torch.from_numpy(embed(Features(eyes), small, batch_size=CHUNK, device=device))
     seen = (seen - seen.mean(0)) / (seen.std(0, correction=0) + 1e-3)
-    bits = torch.from_numpy(np.packbits(mask))
+    bits = torch.from_numpy(np.packbits(mask.reshape(len(mask), -1), 1))
     return {"mask": bits, "seen": seen, "colours": torch.from_numpy(colour_histogram(pixels, mask))}
 
 
@@ -127,20 +146,21 @@ class Features(nn.Module):
         return self.eyes.features(photos)
 
 
-def _key(eyes: Eyes, pixels: np.ndarray) -> str:
+def _key(eyes: Eyes, catalogue: Catalogue, size: tuple[int, int]) -> str:
     # Only the backbone looks; the rest of the eyes has not learnt anything yet.
-    digest = hashlib.sha256(f"{checkpoints.fingerprint(eyes.backbone)} {pixels.shape}".encode())
-    digest.update(np.ascontiguousarray(pixels))
+    digest = hashlib.sha256(f"{checkpoints.fingerprint(eyes.backbone)} {tuple(size)} rows of bits".encode())
+    for name in catalogue.table["image"]:
+        digest.update(as_stored(catalogue.images, name))
     return digest.hexdigest()[:32]
 
 
-def _read(file: Path, pixels: np.ndarray) -> dict[str, Tensor] | None:
+def _read(file: Path, n: int) -> dict[str, Tensor] | None:
     """What a cached file holds; None if there is none, or it is broken (then all is found again)."""
     if not file.exists():
         return None
     try:
         kept = safetensors.torch.load_file(file)
-        if len(kept["seen"]) == len(kept["colours"]) == len(pixels):
+        if len(kept["seen"]) == len(kept["colours"]) == len(kept["mask"]) == n:
             return kept
     except (SafetensorError, KeyError, OSError) as error:
         logger.warning("%s is broken (%s); looking at the photos again.", file, error)

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from fashionnb.checkpoints import fingerprint
-from fashionnb.data.images import letterbox
+from fashionnb.data.images import as_stored, letterbox
 from fashionnb.data.nouns import Scenes
 from fashionnb.data.scenes import BOX, scene_pixels
 from fashionnb.embed import embed
@@ -111,21 +111,20 @@ def apart(scene: Tensor, boxes: Tensor) -> Tensor:
     -------
     (n, 8) int64, pairs of the same scene whose box does not touch, in their order; -1 where there are no more.
     """
+    place, count = scene.unique(return_inverse=True, return_counts=True)[1:]
+    order = torch.argsort(place, stable=True)
+    slot = torch.arange(len(scene)) - (count.cumsum(0) - count)[place[order]]
+    table = torch.full((len(count), int(count.max()) if len(count) else 0), -1)  # a row for each scene
+    table[place[order], slot] = order
+    left, top, right, bottom = boxes[table].unbind(-1)
+    beside = (right[..., None] <= left[:, None]) | (right[:, None] <= left[..., None])
+    free = beside | (bottom[..., None] <= top[:, None]) | (bottom[:, None] <= top[..., None])
+    free &= (table >= 0)[:, None]
+    nth = free.cumsum(-1) - 1
+    there, one, other = (free & (nth < MOST) & (table >= 0)[..., None]).nonzero(as_tuple=True)
     found = torch.full((len(scene), MOST), -1)
-    for rows in _groups(scene):
-        left, top, right, bottom = boxes[rows].T
-        beside = (right[:, None] <= left) | (right <= left[:, None])
-        free = beside | (bottom[:, None] <= top) | (bottom <= top[:, None])
-        for row, others in zip(rows.tolist(), free, strict=True):
-            some = rows[others][:MOST]
-            found[row, : len(some)] = some
+    found[table[there, one], nth[there, one, other]] = table[there, other]
     return found
-
-
-def _groups(scene: Tensor) -> tuple[Tensor, ...]:
-    """The rows of each scene."""
-    order = torch.argsort(scene, stable=True)
-    return order.split(torch.unique_consecutive(scene[order], return_counts=True)[1].tolist())
 
 
 def _kept(part: Scenes, keys: list, eyes: Eyes, device: str | None, cache: Path | str | None) -> dict[str, Tensor]:
@@ -165,8 +164,7 @@ def _seen(part: Scenes, keys: list, eyes: Eyes, device: str | None) -> dict[str,
 def _key(part: Scenes, keys: list, eyes: Eyes) -> str:
     digest = hashlib.sha256(f"{fingerprint(eyes.backbone)} {SIDE} pieces".encode())
     for key in keys:
-        images = part.images
-        digest.update(images.read(key) if hasattr(images, "read") else images.image(key).tobytes())
+        digest.update(as_stored(part.images, key))
     digest.update(part.table[BOX].to_numpy(np.float64).tobytes())
     digest.update(str(part.table["scene"].tolist()).encode())
     return digest.hexdigest()[:32]

@@ -77,6 +77,19 @@ def test_what_was_found_is_kept(tmp_path, monkeypatch):
     np.testing.assert_array_equal(look_at(shop(tmp_path, [(RED, GREY), (BLUE, CREAM)]), cache=cache).mask, first.mask)
 
 
+def test_photos_are_opened_when_asked_for(tmp_path, monkeypatch):
+    catalogue, cache = shop(tmp_path, [(RED, GREY), (BLUE, CREAM), (GREEN, GREY)]), tmp_path / "cache"
+    first, opened = look_at(catalogue, cache=cache), []
+    white = first.white  # opens all
+    monkeypatch.setattr(FolderImages, "image", lambda self, key: opened.append(key) or Image.open(tmp_path / key))
+    few = look_at(catalogue, cache=cache).take([2, 0])
+    assert not opened
+    np.testing.assert_array_equal(few.white, white[[2, 0]])
+    np.testing.assert_array_equal(few.mask, first.mask[[2, 0]])
+    torch.testing.assert_close(few.seen, first.seen[[2, 0]])
+    assert set(opened) == {"2.png", "0.png"}
+
+
 def test_a_broken_photo_is_named(tmp_path):
     catalogue = shop(tmp_path, [(RED, GREY), (BLUE, GREY)])
     (tmp_path / "1.png").write_bytes(b"no picture")

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from fashionnb.data.nouns import Images
 from fashionnb.errors import DataError, DataNotFound
 
 MOST_PIXELS = 50_000_000
@@ -83,6 +84,11 @@ def decode(data: bytes, where: str) -> Image.Image:
         return _plain(image)
     except ValueError as error:
         raise DataError(f"{where}: pictures of mode {image.mode!r} cannot be turned into grey or RGB.") from error
+
+
+def as_stored(images: Images, key: object) -> bytes:
+    """What a store keeps of one picture: the bytes of its file, or else its pixels. To tell whether it has changed."""
+    return images.read(key) if hasattr(images, "read") else images.image(key).tobytes()
 
 
 def letterbox(image: Image.Image, size: int | tuple[int, int], channels: int) -> np.ndarray:

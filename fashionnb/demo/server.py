@@ -5,12 +5,14 @@ a context manager it works in the background, for notebooks, screenshots and tes
 """
 
 import asyncio
+import inspect
 import io
 import os
 import socket
 import threading
 from contextlib import suppress
 from functools import lru_cache
+from unittest import mock
 
 from fashionnb.demo import guard
 from fashionnb.demo.photos import Photos
@@ -143,10 +145,18 @@ def _gradio():
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before it is imported, so that it never calls home
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
-        import gradio
+        with mock.patch("inspect.getfile", _no_file_of_gradio):
+            import gradio
     except ImportError as error:
         raise DemoError('The demo needs Gradio: `pip install "fashionnb[demo]"`.') from error
     return gradio
+
+
+def _no_file_of_gradio(of: object, getfile=inspect.getfile) -> str:
+    """Gradio spends half of its import on stubs for editors, in its own folder, but for classes without a file none."""
+    if getattr(of, "__module__", "").startswith("gradio."):
+        raise OSError("no stubs, please")
+    return getfile(of)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -26,6 +26,7 @@ from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
 from fashionnb import profiles
+from fashionnb.data.images import as_stored
 from fashionnb.data.nouns import Catalogue
 from fashionnb.embed import embed
 from fashionnb.errors import DataError, RunError, WriteError
@@ -123,8 +124,7 @@ class _Work:
         keys, images = items["image"].tolist(), self.gallery.images
         digest = hashlib.sha256(str(items["id"].tolist()).encode())
         for key in keys:
-            content = images.read(key) if hasattr(images, "read") else images.image(key).tobytes()
-            digest.update(hashlib.sha256(content).digest())
+            digest.update(hashlib.sha256(as_stored(images, key)).digest())
         content, file = digest.hexdigest(), _part(parts, start)
         if _is_whole(file, content, len(keys)):
             return len(keys), 0

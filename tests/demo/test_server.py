@@ -276,6 +276,14 @@ def test_without_gradio_one_sentence_says_what_to_install(monkeypatch):
         module._gradio()
 
 
+def test_gradio_alone_writes_no_stubs():
+    import gradio
+
+    with pytest.raises(OSError, match="no stubs"):  # gradio.component_meta then writes none
+        module._no_file_of_gradio(gradio.Button)
+    assert module._no_file_of_gradio(Server).endswith("server.py")
+
+
 def test_pictures_of_garments_are_small_webp(demo):
     status, body = Visitor(demo.address).ask("GET", "/garments/3.webp")
     picture = Image.open(io.BytesIO(body))

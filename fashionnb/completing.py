@@ -62,8 +62,10 @@ class Pairs:
         """The scenes of these pairs as the models take them. With `uncut` the crops are whole scenes, product too."""
         views = self.views
         others = views.others[rows]
+        there = others >= 0
+        seen = others[there]
         crops = views.uncut[views.scene[rows]] if uncut else views.crops[rows]
-        return crops, views.pieces[others].float(), views.boxes[others], others >= 0
+        return crops, there, views.pieces[seen].float(), views.boxes[seen]
 
     def products(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Features, kinds and labels of these products, as the models take them."""

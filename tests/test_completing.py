@@ -95,10 +95,10 @@ def test_uncut_scenes_are_seen_whole():
     data = pairs(4)
     data.views.uncut[:] = 7
     assert (data.scene(torch.tensor([1, 2]), uncut=True)[0] == 7).all()
-    crops, pieces, boxes, there = data.scene(torch.tensor([1, 2]))
+    crops, there, pieces, boxes = data.scene(torch.tensor([1, 2]))
     torch.testing.assert_close(crops, data.views.crops[1:3])
-    torch.testing.assert_close(pieces[:, 0], data.views.pieces[:2].float())
-    torch.testing.assert_close(boxes[:, 0], data.views.boxes[:2])
+    torch.testing.assert_close(pieces, data.views.pieces[:2].float())
+    torch.testing.assert_close(boxes, data.views.boxes[:2])
     assert there.sum(1).tolist() == [1, 1]
 
 

@@ -4,7 +4,7 @@ A bootstrap keeps the trained model and asks what another draw of test items wou
 and ask what another training run would have given. A good table says which of the two it shows: `Interval.how` does.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +96,52 @@ def bootstrap_statistic(
         )
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return Interval(float(low), float(high), f"bootstrap over {n:,} {of}, {n_resamples:,} resamples", level)
+
+
+def bootstrap_groups(
+    values: np.ndarray,
+    groups: Sequence[Hashable] | np.ndarray,
+    *,
+    n_resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+    of: str = "groups",
+) -> list[Interval]:
+    """Find intervals for the means of several columns by drawing whole groups: the questions about one scene, say.
+
+    Introduced in chapter 11. Such questions are no strangers to each other, and drawing them one by one gives intervals
+    that are too narrow. Groups are drawn once for all columns. For numbers that are no means there is
+    `fashionnb.evaluation.compatibility.over_groups`.
+
+    Parameters
+    ----------
+    values : (n, m) numbers or booleans. groups : (n,) the group of each row.
+    n_resamples, level, seed, of : as `bootstrap`.
+
+    Returns
+    -------
+    m intervals.
+
+    Raises
+    ------
+    DataError : as `bootstrap`, or values and groups disagree.
+    """
+    values = np.asarray(values, float)
+    number = np.unique(np.asarray(groups), return_inverse=True)[1]
+    if values.ndim != 2 or not values.size or number.shape != values.shape[:1] or n_resamples < 2:
+        raise DataError(
+            f"Expected values (n, m) with a group for each row, and 2 resamples or more; got {values.shape}, "
+            f"{number.shape} and {n_resamples}."
+        )
+    if not np.isfinite(values).all():
+        raise DataError("Some values are NaN or infinite. Leave such rows out.")
+    tail, rng = _tail(level), np.random.default_rng(seed)
+    totals = np.stack([np.bincount(number, column) for column in (np.ones(len(values)), *values.T)], 1)
+    g = len(totals)
+    sums = np.stack([np.bincount(rng.integers(g, size=g), minlength=g) @ totals for _ in range(n_resamples)])
+    ends = np.quantile(sums[:, 1:] / sums[:, :1], [tail, 1 - tail], axis=0)
+    how = f"bootstrap over {g:,} {of}, {n_resamples:,} resamples"
+    return [Interval(float(low), float(high), how, level) for low, high in ends.T]
 
 
 def over_seeds(values: Sequence[float] | np.ndarray, *, level: float = 0.95) -> Interval:

@@ -18,8 +18,9 @@ from fashionnb.errors import DataError
 COLDEST, HOTTEST = 0.01, 1.0
 """Between these a learnt temperature stays."""
 
-# What is left of n scenes without their products: crops (n, d); k other pieces (n, k, d), where they are (n, k, 4),
-# and which of the k there are, (n, k) bool. (No docstring: Sphinx would look for the source of `tuple`.)
+# What is left of n scenes without their products: crops (n, d); which of k other pieces there are, (n, k) bool; and of
+# those that are, t in all, scene by scene, what they are (t, d) and where (t, 4). (No docstring: Sphinx would look for
+# the source of `tuple`.)
 Scene = tuple[Tensor, Tensor, Tensor, Tensor]
 
 _LABEL = 16  # numbers in the vector of a label
@@ -173,7 +174,7 @@ class LookAround(nn.Module):
     ----------
     width, kinds, dimensions, labels, temperature : as in `CompleteTheLook`.
     hidden : units of the attention and of the answers. heads : of the attention. tower : units of the products' tower.
-    dropout : the share of features and of units that training leaves out.
+    dropout : the share of units that training leaves out.
 
     Raises
     ------
@@ -188,7 +189,7 @@ class LookAround(nn.Module):
         hidden: int = 128,
         heads: int = 4,
         tower: int = 192,
-        dropout: float = 0.2,
+        dropout: float = 0.1,
         temperature: float = 0.07,
         labels: Sequence[int] = (),
     ) -> None:
@@ -220,8 +221,8 @@ class LookAround(nn.Module):
 
         Parameters
         ----------
-        scene : crops (n, width), pieces (n, k, width), boxes (n, k, 4), and which pieces there are, (n, k) bool. Where
-            there is none, the crop says all.
+        scene : crops (n, width), which of k pieces there are (n, k) bool, and those t pieces (t, width) with their
+            boxes (t, 4), in the order of the scenes. Where there is none, the crop says all.
 
         Returns
         -------
@@ -231,20 +232,20 @@ class LookAround(nn.Module):
         ------
         DataError : another width, or shapes that disagree.
         """
-        crops, pieces, boxes, there = scene
+        crops, there, pieces, boxes = scene
         _check_width(crops, self.width, "A scene")
         n, k = there.shape
-        if pieces.shape != (len(crops), k, self.width) or boxes.shape != (n, k, 4):
+        t = int(there.sum())
+        if n != len(crops) or pieces.shape != (t, self.width) or boxes.shape != (t, 4):
             raise DataError(
-                f"LookAround takes pieces (n, k, {self.width}), boxes (n, k, 4) and which there are (n, k); got "
-                f"{tuple(pieces.shape)}, {tuple(boxes.shape)} and {tuple(there.shape)} for {len(crops)} crops."
+                f"LookAround takes which pieces there are (n, k), and those t (t, {self.width}) with boxes (t, 4); got "
+                f"{t} of {tuple(there.shape)}, {tuple(pieces.shape)} and {tuple(boxes.shape)} for {len(crops)} crops."
             )
-        seen = self.piece(torch.cat([pieces[there], boxes[there]], 1))
+        seen = self.piece(torch.cat([pieces, boxes], 1))
         x = seen.new_zeros(n, k + 1, seen.shape[1])
-        there = torch.cat([there, torch.ones_like(there[:, :1])], 1)
-        x[:, :-1][there[:, :-1]] = seen
+        x[:, :-1][there] = seen
         x[:, -1] = self.crop(crops)
-        found = self._asked(x, there) + self.question
+        found = self._asked(x, torch.cat([there, torch.ones_like(there[:, :1])], 1)) + self.question
         return found[:, :-1], self.likely(found[:, -1]).float().log_softmax(-1)
 
     def towards(self, found: Tensor) -> Tensor:
@@ -281,9 +282,7 @@ class LookAround(nn.Module):
 
 
 def _entry(width: int, hidden: int, dropout: float) -> nn.Module:
-    return nn.Sequential(
-        nn.Dropout(dropout), nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
-    )
+    return nn.Sequential(nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout))
 
 
 def _tower(width: int, dimensions: int, hidden: int, blocks: int, dropout: float) -> nn.Module:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from fashionnb.errors import DataError
-from fashionnb.evaluation.intervals import Interval, bootstrap, bootstrap_statistic, over_seeds
+from fashionnb.evaluation.intervals import Interval, bootstrap, bootstrap_groups, bootstrap_statistic, over_seeds
 
 
 def test_a_bootstrap_interval_is_close_to_the_normal_one_for_many_items():
@@ -69,6 +69,34 @@ def test_a_statistic_of_rows_gets_rows_with_repeats():
     assert interval.how == "bootstrap over 30 outfits, 20 resamples"
 
 
+def test_groups_are_drawn_whole_and_once_for_all_columns():
+    rng = np.random.default_rng(0)
+    groups, values = rng.permutation(np.repeat(np.arange(40), 5)), rng.random((200, 3))
+    values[:, 1] = groups % 2  # all questions of a group have the same answer
+    found = bootstrap_groups(values, groups, of="scenes")
+    for column, interval in zip(values.T, found, strict=True):
+        rows = [np.flatnonzero(groups == group) for group in range(40)]
+        one_by_one = bootstrap_statistic(
+            lambda some, rows=rows, column=column: column[np.concatenate([rows[g] for g in some])].mean(),
+            40,
+            of="scenes",
+        )
+        assert (interval.low, interval.high) == pytest.approx((one_by_one.low, one_by_one.high))
+        assert interval.how == one_by_one.how
+    wide, narrow = found[1], bootstrap(values[:, 1])
+    assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+    assert (
+        bootstrap_groups(values[:, [1]], np.array([f"scene {group:02}" for group in groups]), of="scenes") == found[1:2]
+    )
+
+
+def test_groups_of_unlike_size_count_by_their_rows():
+    [interval] = bootstrap_groups(np.array([[1.0], [1], [1], [0]]), [0, 0, 0, 1])
+    assert (interval.low, interval.high) == (0, 1)
+    [inner] = bootstrap_groups(np.array([[1.0], [1], [1], [0]]), [0, 0, 0, 1], level=0.4)
+    assert (inner.low, inner.high) == (0.75, 0.75)  # of the draws that have both, which are half of all
+
+
 def test_over_seeds_is_the_t_interval():
     values = [0.50, 0.56, 0.53, 0.58]
     low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
@@ -93,6 +121,10 @@ def test_an_interval_reads_well_and_does_not_change():
         (lambda: bootstrap(np.ones(3), n_resamples=1), "2 resamples or more"),
         (lambda: bootstrap_statistic(len, 0), "1 item"),
         (lambda: bootstrap_statistic(lambda rows: np.inf, 3), "Resample 0 gave inf"),
+        (lambda: bootstrap_groups(np.ones(3), [0, 0, 1]), r"values \(n, m\)"),
+        (lambda: bootstrap_groups(np.ones((3, 1)), [0, 1]), r"got \(3, 1\), \(2,\)"),
+        (lambda: bootstrap_groups(np.ones((0, 1)), []), r"got \(0, 1\)"),
+        (lambda: bootstrap_groups(np.full((3, 1), np.nan), [0, 0, 1]), "NaN"),
         (lambda: over_seeds([0.5]), "One seed shows no spread"),
         (lambda: over_seeds([0.5, np.nan]), "Value 1 is NaN"),
         (lambda: over_seeds([0.5, 0.6], level=1), "between 0 and 1"),

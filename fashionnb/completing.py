@@ -84,7 +84,8 @@ class Way:
     model : "towers" or "look around". hidden, blocks, kind_width : of `CompleteTheLook`.
     labels : the tower of products reads what the shop says of them.
     contrast : each scene chooses among all products of its batch (`fashionnb.losses.info_nce`), not by triplets alone.
-    negatives : of the triplets: "any" product at random, one of the same "kind", or the "hardest" of the same kind.
+    negatives : of the triplets: "any" other product of the batch, one of the same "kind" drawn from all, or the
+        "hardest" of the same kind in the batch.
     triplet : the weight of the triplets beside the contrast; 0: none. margin : of their cosines.
     masked : other products of the same scene are no wrong answers.
     rivals : so many products that join the batch for each pair, drawn as often as they are used, as wrong answers.
@@ -166,11 +167,13 @@ def learn(
 
     Raises
     ------
-    DataError : fewer pairs than fill a batch, or negatives of an unknown kind.
+    DataError : fewer pairs than fill a batch, a batch of one, or negatives of an unknown kind.
     TrainingError : as `fashionnb.training.fit`.
     """
     if way.negatives not in ("any", "kind", "hardest"):
         raise DataError(f"There are no negatives {way.negatives!r}; there are any, kind, hardest.")
+    if recipe.batch_size < 2:
+        raise DataError(f"In a batch of {recipe.batch_size} there is no wrong product; raise batch_size.")
     if len(rows) < recipe.batch_size:
         raise DataError(f"{len(rows)} pairs do not fill a batch of {recipe.batch_size}; lower batch_size.")
     there = pairs.to(recipe.device)
@@ -196,10 +199,14 @@ def learn(
             value = info_nce(logits, unsure[:, :used] if way.masked else None, way.smoothing)
         if way.negatives == "hardest":
             a, p, wrong = hardest_rivals(similar, kinds, unsure if way.masked else None)
-        else:  # the last of what was drawn is there for the triplets; by chance it may be right
+        else:
             a = torch.arange(n, device=rows.device)
-            a = a[~unsure[a, len(columns) - n + a]]
-            p, wrong = a, len(columns) - n + a
+            if way.negatives == "kind":
+                wrong = len(columns) - n + a  # the last of what was drawn is there for the triplets
+            else:
+                wrong = (a + torch.randint(1, n, (n,), device=rows.device)) % n
+            a = a[~unsure[a, wrong]]  # by chance it may be right
+            p, wrong = a, wrong[a]
         weight = way.triplet if way.contrast else 1.0
         value = value + weight * similarity_triplet(similar[a, p], similar[a, wrong], way.margin)
         return value, {"spread": spread(points)}
@@ -319,14 +326,14 @@ def _batches(way: Way, pairs: Pairs, rows: Tensor, size: int) -> Batches:
     """Pairs in a new order in each epoch, and for each some products drawn as wrong answers, (n, r)."""
     own = pairs.product[rows]
     used = own.unique()
-    rivals = Rivals(pairs.kinds[used].numpy() if way.negatives == "kind" else np.zeros(len(used)))
+    rivals = Rivals(pairs.kinds[used].numpy()) if way.negatives == "kind" else None
     place = torch.zeros(len(pairs.features), dtype=torch.int64)
     place[used] = torch.arange(len(used))
 
     def batches(epoch: int, generator: torch.Generator):
         for some in rows[torch.randperm(len(rows), generator=generator)].split(size):
             drawn = [own[torch.randint(len(own), (len(some), way.rivals), generator=generator)]]
-            if way.negatives != "hardest":
+            if rivals is not None:
                 drawn.append(used[rivals.draw(place[pairs.product[some]], 1, generator)])
             yield some, torch.cat(drawn, 1)
 

@@ -77,7 +77,7 @@ def test_drawn_products_are_of_the_training_pairs_and_of_their_kind(way):
     batches = list(_batches(way, data, rows, 16)(1, torch.Generator().manual_seed(0)))
     assert torch.cat([some for some, _ in batches]).sort().values.tolist() == rows.tolist()
     for some, drawn in batches:
-        assert drawn.shape == (len(some), way.rivals + (way.negatives != "hardest"))
+        assert drawn.shape == (len(some), way.rivals + (way.negatives == "kind"))
         assert np.isin(drawn, data.product[rows]).all()
         if way.negatives == "kind":
             assert (data.kinds[drawn] == data.kinds[data.product[some]][:, None]).all()
@@ -146,6 +146,8 @@ def test_bad_input(tmp_path):
     model = WAYS["v1"].build(WIDTH, KINDS)
     with pytest.raises(DataError, match="do not fill a batch"):
         learn(model, WAYS["v1"], data, torch.arange(9), recipe, tmp_path)
+    with pytest.raises(DataError, match="no wrong product"):
+        learn(model, WAYS["v1"], data, torch.arange(9), Recipe(1, 1, 1e-3), tmp_path)
     with pytest.raises(DataError, match="no negatives 'easy'"):
         learn(model, Way(negatives="easy"), data, torch.arange(90), recipe, tmp_path)
     for kinds, labels in ((data.kinds[:3], None), (data.kinds, data.labels[:3]), (data.kinds, data.kinds)):

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 from fashionnb.errors import DataError
 
@@ -183,6 +182,8 @@ def _fit(signals: np.ndarray, relevant: np.ndarray, groups: Sequence[np.ndarray]
         return value, x.T @ slope + RIDGE * weights
 
     m = signals.shape[1]
+    from scipy.optimize import minimize  # takes half a second to import, which who only asks need not wait for
+
     weights = minimize(loss, np.ones(m), jac=True, method="L-BFGS-B", bounds=[(0, None)] * m).x
     return weights / weights.sum() if weights.sum() > 0 else np.full(m, 1 / m)
 

@@ -25,7 +25,7 @@ STYLE = """
 #{id} { background: #fff; color: #222; border: 1px solid #999; padding: 0.6em 1em; font: 15px/1.4 sans-serif }
 #{id} section { margin: 0.8em 0 1.4em }
 #{id} p { margin: 0.4em 0; color: inherit }
-#{id} .row { display: flex; flex-wrap: wrap; gap: 8px; align-items: flex-end }
+#{id} .laid { display: flex; flex-wrap: wrap; gap: 8px; align-items: flex-end }
 #{id} figure { margin: 0; text-align: center }
 #{id} img { display: block; height: 112px; width: auto; margin: 0; background: #fff }
 #{id} button { font: inherit; color: inherit; background: #fff; border: 3px solid #bbb; padding: 3px; cursor: pointer }
@@ -137,7 +137,7 @@ def _section(
     answer = f"It was {LETTERS[blank.truth]}; {escape(by)} {agrees}."
     return (
         f'<section data-truth="{blank.truth}" data-said="{said}"><p><b>{number} of {of}.</b> Somebody put these '
-        f'together:</p><div class="row">{worn}</div><p>Which of these was with them?</p><div class="row">{offered}'
+        f'together:</p><div class="laid">{worn}</div><p>Which of these was with them?</p><div class="laid">{offered}'
         f"</div><details><summary>The answer</summary><p>{answer}</p></details></section>"
     )
 

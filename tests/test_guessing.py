@@ -84,7 +84,8 @@ def opened(open_browser, tmp_path):
 
     def start(**options):
         ground = "@media (prefers-color-scheme: dark) { body { background: #14181e; color: #ccc } }"
-        head = f'<!DOCTYPE html><meta charset="utf-8"><style>{ground}</style>'
+        theme = ".row > * { width: 100% }"  # of the pages: a class that is not for us
+        head = f'<!DOCTYPE html><meta charset="utf-8"><style>{ground}{theme}</style>'
         (tmp_path / "page.html").write_text(head + game().data, encoding="utf-8")
         page, told = open_browser(**options).new_page(), []
         page.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
@@ -100,6 +101,8 @@ def opened(open_browser, tmp_path):
 def test_a_guess_shows_the_answer_and_counts(opened, mode):
     page, told = opened(color_scheme=mode)
     assert page.get_by_role("button").count() == 6
+    first, second = (page.get_by_role("button").nth(i).bounding_box() for i in (0, 1))
+    assert first["y"] == second["y"], "the answers lie beside each other"
     assert not page.get_by_text("It was B").is_visible()
     page.get_by_role("button", name="a shoe").click()
     assert page.get_by_text("Yes. It was B; the network chose it, too.").is_visible()

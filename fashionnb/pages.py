@@ -32,7 +32,10 @@ API_GROUPS = {
     "training": ("Training, checkpoints and embeddings", ("training", "augment", "checkpoints", "embed", "export")),
     "evaluation": ("Evaluation", ("evaluation", "evaluate", "scoring")),
     "search": ("Search", ("search", "analyse")),
-    "figures": ("Figures, colour and results", ("plots", "colour", "explorer", "listing", "results", "rows")),
+    "figures": (
+        "Figures, colour and results",
+        ("plots", "colour", "explorer", "listing", "notebook", "results", "rows"),
+    ),
     "ground": ("Profiles, files and errors", ("", "profiles", "files", "errors")),
     "running": ("Running and publishing", ()),  # and whatever no other group takes
 }

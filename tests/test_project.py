@@ -33,7 +33,7 @@ FLOORS = {
     "training": 2, "resuming": 2, "embed": 2, "garments": 2, "scenery": 2, "checkpoints": 2, "export": 2, "scoring": 2,
     "search.index": 2,
     "search.recommend": 3, "search.shop": 3, "search": 3, "analyse": 3, "plots": 3, "explorer": 3, "listing": 3,
-    "machine": 3, "rows": 3, "results": 3, "evaluate": 3, "completing": 3, "guessing": 3,
+    "machine": 3, "notebook": 3, "rows": 3, "results": 3, "evaluate": 3, "completing": 3, "guessing": 3,
     "runs": 4, "pairs": 4, "pages": 4, "publish": 4,
     "demo": 4,
     "cli": 5,

@@ -1,0 +1,1 @@
+"""What a chapter uses to talk to its reader. `fashionnb.notebook.claims` binds sentences to what was measured."""

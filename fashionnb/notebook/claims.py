@@ -1,0 +1,100 @@
+"""Sentences that are bound to what this very run measured.
+
+A trained network gives other numbers on another machine, so a chapter never asserts them: it makes a *claim*. Where the
+condition does not hold, the page says so below the sentence, `fashionnb run` lists it at its end, and only `--strict`
+makes it an error. Assertions are for what must hold everywhere: identities, shapes, oracles.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fashionnb.errors import ResultError
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence and its condition, `at_least <= measured <= at_most`. Shown in a notebook as Markdown.
+
+    sentence : Markdown; numbers of this run are computed into it. measured : NaN where there was nothing to measure, and
+    the claim does not hold.
+    """
+
+    sentence: str
+    measured: float
+    at_least: float = -math.inf
+    at_most: float = math.inf
+
+    @property
+    def holds(self) -> bool:
+        """True if the condition holds in this run."""
+        return self.at_least <= self.measured <= self.at_most
+
+    @property
+    def finding(self) -> str:
+        """What was measured and what was expected: "measured 0.721, expected at least 0.75"."""
+        measured = "nothing could be measured" if math.isnan(self.measured) else f"measured {self.measured:.3g}"
+        return f"{measured}, expected {_range(self.at_least, self.at_most)}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
+        shown = [self.sentence]
+        if not self.holds:
+            small = " in the quick profile, which is for tests and whose numbers mean nothing"
+            where = small if os.environ.get("FASHIONNB_PROFILE") == "quick" else " on this machine"
+            shown.append(f"> **This did not hold{where}:** {self.finding}.")
+        text = "\n\n".join(shown)
+        limits = {
+            name: None if math.isinf(limit) else limit
+            for name, limit in (("at_least", self.at_least), ("at_most", self.at_most))
+        }
+        measured = None if math.isnan(self.measured) else self.measured
+        metadata = {"sentence": self.sentence, "measured": measured, **limits}
+        return {"text/markdown": text, "text/plain": text}, {"fashionnb": {"claim": metadata}}
+
+
+def claim(sentence: str, measured: float, at_least: float = -math.inf, at_most: float = math.inf) -> None:
+    """Show a sentence; if `measured` is not within the limits, say so below it.
+
+    A claim shows itself, so it may stand anywhere in a cell. Put the numbers of the run into the sentence with an
+    f-string. For "A is better than B" measure the difference, or the gap between their intervals, and ask for at least
+    0. NaN never holds.
+
+    Raises
+    ------
+    ResultError : `measured` is not one number, or no limit is given (such a claim would hold whatever was measured).
+    """
+    from IPython.display import display
+
+    try:
+        number = float(measured)
+    except (TypeError, ValueError) as error:
+        raise ResultError(f"A claim measures one number; got {measured!r} for {sentence[:60]!r}.") from error
+    if at_least == -math.inf and at_most == math.inf:
+        raise ResultError(f"Give at_least or at_most: without them {sentence[:60]!r} holds whatever was measured.")
+    display(Claim(sentence, number, float(at_least), float(at_most)))
+
+
+def claims_in(notebook: Mapping[str, Any]) -> Iterator[Claim]:
+    """The claims that an executed notebook made, in their order."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", ()):
+            made = output.get("metadata", {}).get("fashionnb", {}).get("claim")
+            if made:
+                yield from_json(made)
+
+
+def from_json(made: Mapping[str, Any]) -> Claim:
+    """A claim as it stands in the metadata of an output."""
+    measured, at_least, at_most = (
+        default if made[name] is None else made[name]
+        for name, default in (("measured", math.nan), ("at_least", -math.inf), ("at_most", math.inf))
+    )
+    return Claim(made["sentence"], measured, at_least, at_most)
+
+
+def _range(low: float, high: float) -> str:
+    if math.isinf(high):
+        return f"at least {low:g}"
+    return f"at most {high:g}" if math.isinf(low) else f"{low:g} to {high:g}"

@@ -189,6 +189,62 @@ def test_cells_are_short():
     assert lengths[int(0.9 * (len(lengths) - 1))] <= 15
 
 
+def measured_assertions(source: str) -> list[str]:
+    """The assertions of a cell that may fail on another machine: all but equalities, exact or up to rounding.
+
+    What a trained network reaches is compared with a constant or with another figure by <, <=, > or >=, or by a wide
+    tolerance. Such a comparison belongs into a claim.
+    """
+    wrong = []
+    plain = re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE)
+    for statement in ast.walk(ast.parse(plain)):
+        if isinstance(statement, ast.Raise):
+            wrong.append(ast.unparse(statement))
+        if not isinstance(statement, ast.Assert):
+            continue
+        for node in ast.walk(statement.test):
+            ordered = isinstance(node, ast.Compare) and any(
+                isinstance(operator, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for operator in node.ops
+            )
+            rounding = ordered and len(node.ops) == 1 and is_rounding(node.comparators[0])
+            tolerances = [
+                word.value for word in getattr(node, "keywords", ()) if word.arg in ("atol", "rtol", "abs", "rel")
+            ]
+            if (ordered and not rounding) or not all(map(is_rounding, tolerances)):
+                wrong.append(ast.unparse(statement))
+                break
+    return wrong
+
+
+def is_rounding(node: ast.expr) -> bool:
+    """True for a constant of at most 0.001: what float32 may lose."""
+    return isinstance(node, ast.Constant) and isinstance(node.value, float) and 0 < node.value <= 1e-3
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("assert hits.mean() >= 0.75, 'worse than promised'", True),
+        ("%pip install x\nfor a in b:\n    assert ours.low > theirs.high", True),
+        ("assert 0.6 < value", True),
+        ("assert abs(ours - promised) < 0.01", True),
+        ("assert np.isclose(ours, promised, atol=0.05)", True),
+        ("if ours < 0.5:\n    raise RuntimeError('too low')", True),
+        ("assert x.shape == (3, 4) and abs(there - back) < 1e-5", False),
+        ("assert np.allclose(mine, package, atol=1e-5)", False),
+        ("claim('It is better.', ours - theirs, at_least=0)", False),
+    ],
+)
+def test_an_assertion_on_a_measured_figure_is_found(source, found):
+    assert bool(measured_assertions(source)) == found
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_chapters_claim_what_they_measure_and_assert_only_what_must_hold_everywhere(chapter):
+    cells = [cell.source for cell in jupytext.read(chapter).cells if cell.cell_type == "code"]
+    assert [found for source in cells for found in measured_assertions(source)] == []
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_chapters_hold_plain_markdown(chapter):
     """A directive or a role of MyST is raw code in Colab, Kaggle, JupyterLab and on GitHub."""

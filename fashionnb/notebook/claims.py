@@ -18,7 +18,7 @@ from fashionnb.errors import ResultError
 class Claim:
     """A sentence and its condition, `at_least <= measured <= at_most`. Shown in a notebook as Markdown.
 
-    sentence : Markdown; numbers of this run are computed into it. measured : NaN where there was nothing to measure, and
+    sentence : Markdown; numbers of this run are computed into it. measured : NaN where nothing could be measured; then
     the claim does not hold.
     """
 

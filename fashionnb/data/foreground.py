@@ -35,7 +35,7 @@ _LINEAR = np.where(_LINEAR <= 0.04045, _LINEAR / 12.92, ((_LINEAR + 0.055) / 1.0
 _TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )
-_TO_XYZ = (_TO_XYZ / _TO_XYZ.sum(1, keepdims=True)).T.astype(np.float32)
+_TO_XYZ = (_TO_XYZ / _TO_XYZ.sum(1, keepdims=True)).astype(np.float32)
 _STEPS = 32_000  # so that int16 can count them
 _ROOT = np.arange(_STEPS + 2) / _STEPS
 _ROOT = np.where(_ROOT > (6 / 29) ** 3, np.cbrt(_ROOT), _ROOT / (3 * (6 / 29) ** 2) + 4 / 29).astype(np.float32)
@@ -43,6 +43,8 @@ _ROOT = np.where(_ROOT > (6 / 29) ** 3, np.cbrt(_ROOT), _ROOT / (3 * (6 / 29) **
 
 def foreground(images: np.ndarray) -> np.ndarray:
     """Find the garment in each studio photo. Introduced in chapter 08.
+
+    The mask of a photo depends on that photo alone, whatever else is in `images`.
 
     1. Fit a smooth surface to the border, and fit it again to all that can be reached from there.
     2. Backdrop is what is reached from the border through pixels that are near the surface. Beside a strong colour
@@ -178,17 +180,17 @@ def _distance_from_backdrop(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray
     weights = np.abs(edge - np.median(edge, 1, keepdims=True)).max(-1) < 18
     for _ in range(3):
         surface = _fit(simple[rows], edge, weights)
-        off = np.abs(simple[rows] @ surface - edge).max(-1)
+        off = np.abs(_surface(simple[rows], surface) - edge).max(-1)
         weights = off < np.maximum(3 * np.median(off, 1, keepdims=True), 1.5)
     blurred = _blurred(colours)
-    off = blurred - (simple @ surface).reshape(colours.shape)
+    off = blurred - _surface(simple, surface).reshape(colours.shape)
     some = border.copy()
     some[::3, ::3] = True  # every ninth pixel is enough for fifteen coefficients
     rows = some.ravel()
     for near in (2.5, 2.0):
         sure = ndimage.binary_erosion(_reached((off**2).sum(-1) < near**2), _PLANE, iterations=2, border_value=1)
         surface = _fit(rich[rows], flat[:, rows], sure.reshape(n, -1)[:, rows])
-        off = blurred - (rich @ surface).reshape(colours.shape)
+        off = blurred - _surface(rich, surface).reshape(colours.shape)
     return off[..., 0], np.hypot(off[..., 1], off[..., 2])
 
 
@@ -257,16 +259,23 @@ def _polynomials(h: int, w: int, degree: int) -> np.ndarray:
     """All products x^i y^j up to a degree at every pixel, (h·w, terms), x and y from -1 to 1."""
     y, x = np.mgrid[-1 : 1 : h * 1j, -1 : 1 : w * 1j]
     terms = [x**i * y**j for i in range(degree + 1) for j in range(degree + 1 - i)]
-    return np.stack(terms, -1).reshape(h * w, -1).astype(np.float32)
+    return np.stack(terms, -1).reshape(h * w, -1)
 
 
 def _fit(terms: np.ndarray, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Least squares for each picture: terms (p, k), values (n, p, 3), weights (n, p) -> coefficients (n, k, 3)."""
-    weights = weights.astype(np.float32)
+    """Least squares for each picture: terms (p, k), values (n, p, 3), weights (n, p) -> coefficients (n, k, 3).
+
+    In float64 and picture by picture: one product for all would round each picture by what else is in the chunk.
+    """
     k = terms.shape[1]
-    squares = (weights @ (terms[:, :, None] * terms[:, None]).reshape(len(terms), -1)).reshape(-1, k, k)
+    weighted = (weights[..., None] * terms).swapaxes(1, 2)
     # A little ridge: where a picture leaves too few pixels, the surface stays flat instead of wild.
-    return np.linalg.solve(squares + 0.3 * np.eye(k, dtype=np.float32), terms.T @ (weights[..., None] * values))
+    return np.linalg.solve(weighted @ terms + 0.3 * np.eye(k), weighted @ values.astype(np.float64))
+
+
+def _surface(terms: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """The fitted surface of each picture at p pixels, (n, p, 3) float32."""
+    return (terms @ coefficients).astype(np.float32)
 
 
 def _blurred(colours: np.ndarray) -> np.ndarray:
@@ -282,9 +291,10 @@ def _factor(images: np.ndarray) -> int:
 
 def _lab(colours: np.ndarray) -> np.ndarray:
     """`fashionnb.colour.to_lab` of uint8 by tables, to within 0.1 and ten times as fast; float32."""
-    xyz = _LINEAR[colours] @ _TO_XYZ
-    root = _ROOT[(xyz * _STEPS + 0.5).astype(np.int16)]
-    x, y, z = root[..., 0], root[..., 1], root[..., 2]
+    r, g, b = (_LINEAR[colours[..., channel]] for channel in range(3))
+    # Sums, not a matrix product: those round alike on every processor.
+    xyz = ((red * r + green * g + blue * b) * _STEPS for red, green, blue in _TO_XYZ)
+    x, y, z = (_ROOT[(part + 0.5).astype(np.int16)] for part in xyz)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
 
 

@@ -79,7 +79,7 @@ def palette(colour: np.ndarray, season: np.ndarray, chances: np.ndarray) -> dict
     other = values[beside[colour, (c[:, 2] * 4).astype(int)]]
     pale, dark = np.float32([244, 241, 234]), np.float32([52, 46, 44])
     leather = np.float32([[60, 48, 42], [148, 98, 62], [196, 152, 104], [40, 40, 44]])[(c[:, 3] * 4).astype(int)]
-    bright = own @ np.float32([0.3, 0.6, 0.1]) > 120
+    bright = (own * np.float32([0.3, 0.6, 0.1])).sum(1) > 120
     return {
         "fabric": np.clip(own, 0, 255),
         "accent": other,

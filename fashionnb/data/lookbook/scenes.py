@@ -64,8 +64,7 @@ class Drawn:
 def draw(outfits: Outfits, size: int = 160, seed: int = 0) -> Iterator[Drawn]:
     """Draw a scene of each outfit, one after the other. Introduced in chapter 11.
 
-    A scene depends on the seed and on its outfit; only a pixel at the edge of a piece may depend on what was cut out
-    together with it, by rounding. The same call gives the same scenes. What has no role
+    A scene depends on the seed and on its outfit, and on nothing else. What has no role
     (`fashionnb.data.lookbook.rules`) is not drawn; an outfit with fewer than two pieces to draw is left out. Memory
     stays flat.
 

@@ -7,9 +7,11 @@ stay plain Markdown: badges, the measured line, the build stamp and the API refe
 import base64
 import html
 import re
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
@@ -17,6 +19,8 @@ from nbformat.v4 import new_markdown_cell, new_output
 from fashionnb.errors import FashionNBError
 from fashionnb.rows import Results, Row
 
+PAPERMILL_MARKS = frozenset({"papermill-error-cell-tag"})  # cells that it adds to a run that failed
+NOTICE = "stopped-here"  # the tag of the cell that says where a run stopped
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PROGRESS_WIDGET = re.compile(r"\s*(.*\d+%\||Output\(\)|$)", re.DOTALL)  # tqdm.notebook; rich in a notebook
 EMPTY_PRE = re.compile(r"\s*<pre[^>]*>\s*</pre>\s*")
@@ -52,7 +56,8 @@ def clean(notebook: NotebookNode, where: str) -> NotebookNode:
 
     Raises
     ------
-    PublishError : the run failed or was broken off, or the notebook holds a widget, which would be dead on a page.
+    PublishError : the run failed or was broken off, or the notebook holds a widget, which would be dead on a page. (Of
+        one that is known to have failed, `stopped` makes a page.)
     """
     _refuse_failed(notebook, where)
     notebook = deepcopy(notebook)
@@ -70,6 +75,35 @@ def clean(notebook: NotebookNode, where: str) -> NotebookNode:
             )
     notebook.metadata.pop("widgets", None)
     return notebook
+
+
+def stopped(notebook: NotebookNode, error: Mapping[str, Any]) -> NotebookNode:
+    """A copy of a notebook whose run failed, as far as it came: a notice stands at the place, and no output below it.
+
+    `error` is what `fashionnb.runs.execute` found out: the number of the code `cell`, `name` and `value` of the error.
+    """
+    notebook = deepcopy(notebook)
+    notebook.metadata.get("papermill", {}).pop("exception", None)
+    notebook.cells = [cell for cell in notebook.cells if PAPERMILL_MARKS.isdisjoint(cell.metadata.get("tags", []))]
+    own = [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+    for number, cell in enumerate(own, start=1):
+        cell.execution_count = number  # those below were not executed; the notice says so
+        if number >= error["cell"]:
+            cell.outputs = [output for output in cell.outputs if number == error["cell"] and _is_output(output)]
+    place = next(index for index, cell in enumerate(notebook.cells) if cell is own[error["cell"] - 1])
+    here = f"> **Here this run stopped:** {in_one_line(error)}. Neither this cell nor any below it has finished."
+    notebook.cells.insert(place, new_markdown_cell(here, metadata={"tags": [NOTICE]}))
+    return notebook
+
+
+def in_one_line(error: Mapping[str, Any]) -> str:
+    """Name and last line of an error, as code in Markdown."""
+    value = (error["value"].strip().splitlines() or [""])[-1].replace("`", "'")
+    return f"`{error['name']}: {textwrap.shorten(value, 300, placeholder=' …')}`"
 
 
 def dress(notebook: NotebookNode, *, top: str, bottom: str, link: Callable[[str], str]) -> NotebookNode:
@@ -134,9 +168,9 @@ def picture(notebook: NotebookNode, tag: str) -> bytes | None:
     return base64.b64decode(drawn[0]) if drawn else None
 
 
-def results_table(title: str, results: Results) -> str:
+def results_table(title: str, results: Results, level: int = 3) -> str:
     """Markdown: under the heading `title`, one table for each dataset, a row per method and a column per metric."""
-    parts = [f"### {title}"]
+    parts = [f"{'#' * level} {title}"]
     overall = [row for row in results.results if row.class_ is None]
     for data, split, n in dict.fromkeys((row.data, row.split, row.n) for row in overall):
         rows = [row for row in overall if (row.data, row.split, row.n) == (data, split, n)]
@@ -201,6 +235,11 @@ def _refuse_failed(notebook: NotebookNode, where: str) -> None:
                 raise PublishError(f"{where}, cell {number}: it ends in {output.ename}: {output.evalue}. {again}")
         if cell.cell_type == "code" and cell.source.strip() and cell.get("execution_count") is None:
             raise PublishError(f"{where}, cell {number}: it was not executed. {again}")
+
+
+def _is_output(output: NotebookNode) -> bool:
+    """True for what a cell showed before it failed; its error is told above it."""
+    return output.output_type != "error"
 
 
 def _still(outputs: list[NotebookNode]) -> list[NotebookNode]:

@@ -28,9 +28,11 @@ from nbformat import NotebookNode
 
 from fashionnb import pages, pairs
 from fashionnb.files import sha256, write_text
+from fashionnb.notebook.claims import Claim, claims_in
 from fashionnb.pages import PublishError
-from fashionnb.results import load
+from fashionnb.results import load, recorded
 from fashionnb.rows import Results
+from fashionnb.runs import not_held
 from fashionnb.runs.chapters import Book
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ RESULTS_HERE = re.compile(r"<!--\s*results:.*?-->", re.DOTALL)  # on a page: put
 RESULT_HERE = re.compile(
     r"<!--\s*result: ([^;]+); ([^;]+); (\S+)\s*-->"
 )  # one number: of a chapter, a method, a metric
+RECORDED = "Recorded results"  # the heading of what a page shows whose own run failed
 COVER = "book/_static/cover.png"
 PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".gif", ".webp")
 FRONT_DOOR = """<!DOCTYPE html>
@@ -56,7 +59,8 @@ class Chapter:
     """A published chapter.
 
     page : "book/NN-name". title : its heading. seconds, peak_memory_mb : as measured while it ran.
-    results : what that run recorded; None if nothing.
+    results : what that run recorded, or, if it failed before that, the published ones; None if there are none.
+    error : what its run failed of, one line of Markdown, else "". claims : those that did not hold.
     """
 
     page: str
@@ -64,6 +68,8 @@ class Chapter:
     seconds: float
     peak_memory_mb: float
     results: Results | None = None
+    error: str = ""
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,19 +81,31 @@ class Site:
     chapters: tuple[Chapter, ...]
 
     def report(self) -> str:
-        """Lines that say where the site is, and the seconds and the peak memory of each chapter."""
+        """Lines that say what is where: seconds and peak memory of each chapter, what failed, what did not hold."""
         width = max((len(chapter.page) for chapter in self.chapters), default=0)
         lines = [
-            f"  {c.page:<{width}}  {pages.duration(c.seconds):>8}  {pages.memory(c.peak_memory_mb):>8}"
+            f"  {c.page:<{width}}  {pages.duration(c.seconds):>8}  "
+            + (f"stopped: {c.error}" if c.error else f"{pages.memory(c.peak_memory_mb):>8}")
             for c in self.chapters
         ]
+        claims = not_held({Path(chapter.page).name: chapter.claims for chapter in self.chapters})
+        failed = [Path(chapter.page).name for chapter in self.chapters if chapter.error]
+        notice = f"{len(failed)} of them not complete, with a notice on its page: {', '.join(failed)}."
         return "\n".join(
-            [f"Published {len(lines)} chapters, as run in profile {self.profile}:", *lines, f"{self.index}"]
+            [
+                f"Published {len(lines)} chapters, as run in profile {self.profile}:",
+                *lines,
+                *claims,
+                *([notice] if failed else []),
+                f"{self.index}",
+            ]
         )
 
 
 def publish(profile: str = "cpu", out: Path | str | None = None, *, root: Path | str | None = None) -> Site:
     """Build the site from the chapters that were last run in `profile`.
+
+    A chapter whose run failed has a page too: a notice, what it had computed so far, and the results of the repository.
 
     Parameters
     ----------
@@ -98,8 +116,8 @@ def publish(profile: str = "cpu", out: Path | str | None = None, *, root: Path |
     Raises
     ------
     RunError : no checkout here.
-    PublishError : a chapter is not in `_toc.yml`, was not run, changed since, or failed; a link leads nowhere; or
-        jupyter-book warns of anything.
+    PublishError : a chapter is not in `_toc.yml`, was not run, or changed since; a link leads nowhere; or jupyter-book
+        warns of anything (the pages are there then).
     """
     root = Book.find().root if root is None else Path(root).resolve()
     out = root / "_build" / "site" if out is None else Path(out).resolve()
@@ -107,8 +125,10 @@ def publish(profile: str = "cpu", out: Path | str | None = None, *, root: Path |
     chapters = stage(root, profile, staged)
     if profile != "quick":  # quick is for tests, which have no time to spare
         _look_at_the_demo(staged / "book" / "_static")
-    built = _build(staged, out, root / "_build" / f"{out.name}.log")
+    built, warnings = _build(staged, out, root / "_build" / f"{out.name}.log")
     write_text(built / "index.html", FRONT_DOOR.format(page=f"{_toc(root)['root']}.html"))
+    if warnings:
+        raise PublishError(warnings)
     return Site(built / "index.html", profile, chapters)
 
 
@@ -175,23 +195,61 @@ def _chapter(root: Path, profile: str, name: str, names: list[str]) -> tuple[Not
     measured = notebook.metadata.get("fashionnb")
     if not measured:
         raise PublishError(f"{where}: it does not say what its run took. {again}")
+    error = measured.get("error")
+    if error:
+        error = {**error, "value": _without_paths(error["value"], root)}
+        notebook = pages.stopped(notebook, error)
     notebook = pages.clean(notebook, str(where))
     if _sources(notebook) != _sources(jupytext.read(root / f"{name}.md")):
         raise PublishError(f"{name}.md changed since it was run in profile {profile}. {again}")
+    results = _results(root, Path(name).name, measured)
+    claims = tuple(one for one in claims_in(notebook) if not one.holds)
+    top, bottom = [pages.badges(repository(root), BRANCH, name), _measured_line(measured)], [_stamp(root, measured)]
+    if error:
+        top.append(_notice(error, Path(name).name, profile, results))
+        bottom = [_recorded_results(results), *bottom] if results else bottom
     notebook = pages.dress(
-        notebook,
-        top=f"{pages.badges(repository(root), BRANCH, name)}\n\n{_measured_line(measured)}\n",
-        bottom=_stamp(root, measured),
-        link=_linker(root, name, names),
+        notebook, top="\n\n".join(top) + "\n", bottom="\n\n".join(bottom), link=_linker(root, name, names)
     )
     title = notebook.cells[0].source.partition("\n")[0].removeprefix("# ").strip()
-    results = _results(root, Path(name).name, measured)
-    return notebook, Chapter(name, title, float(measured["seconds"]), float(measured["peak_memory_mb"]), results)
+    took = float(measured["seconds"]), float(measured["peak_memory_mb"])
+    return notebook, Chapter(name, title, *took, results, pages.in_one_line(error) if error else "", claims)
 
 
 def _sources(notebook: NotebookNode) -> list[str]:
-    """The text of the cells, without the one that papermill put in."""
-    return [cell.source for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    """The text of the cells, without those that running or publishing put in."""
+    added = {"injected-parameters", pages.NOTICE}
+    return [cell.source for cell in notebook.cells if added.isdisjoint(cell.metadata.get("tags", []))]
+
+
+def _notice(error: dict, name: str, profile: str, results: Results | None) -> str:
+    """Markdown for the top of a page whose run failed: where, of what, and what to do."""
+    anchor = RECORDED.lower().replace(" ", "-")
+    at_the_end = f", and at its end are the [{RECORDED.lower()}](#{anchor})" if results else ""
+    less = " with `--profile quick`, which needs less, or" if error.get("died") and profile != "quick" else ""
+    return (
+        f"> **This page is not complete.** Its run stopped in code cell {error['cell']}: {pages.in_one_line(error)}. "
+        f"Below stands what it had computed by then{at_the_end}. *What to do:* run it again{less} with "
+        f"`fashionnb run {name} --profile {profile}`, and build the page with `fashionnb publish --profile {profile}`. "
+        "If it stops at the same place, please report it with this line."
+    )
+
+
+def _recorded_results(results: Results) -> str:
+    """Markdown: what was recorded in this profile, by this run or an earlier one, and when and on what."""
+    run = results.run
+    made = (
+        f"Profile {run.profile}, {run.date:%Y-%m-%d}, {pages.duration(run.seconds)} on {run.hardware}, "
+        f"{run.device}, seeds {', '.join(map(str, run.seeds))}."
+    )
+    return f"{pages.results_table(RECORDED, results, level=2)}\n\n{made}"
+
+
+def _without_paths(text: str, root: Path) -> str:
+    """The text of an error without the places of this machine."""
+    for place, shown in ((str(root), "."), (sys.prefix, "…"), (str(Path.home()), "~")):
+        text = text.replace(place, shown)
+    return text
 
 
 def _measured_line(measured: dict) -> str:
@@ -203,12 +261,17 @@ def _measured_line(measured: dict) -> str:
 
 
 def _results(root: Path, chapter: str, measured: dict) -> Results | None:
-    """What that run recorded: the file with the hash that it noted. Runs on other data keep theirs in `_build`."""
+    """What that run recorded: the file with the hash that it noted. Runs on other data keep theirs in `_build`.
+
+    Of a run that failed without recording anything: what the repository holds for this profile.
+    """
     for folder in (root / "book" / "results", root / "_build" / "results"):
         path = folder / measured["profile"] / f"{chapter}.json"
         if path.exists() and sha256(path) == measured.get("results"):
             return load(chapter, measured["profile"], folder)
-    return None
+    book = root / "book" / "results"
+    published = "error" in measured and chapter in recorded(measured["profile"], book)
+    return load(chapter, measured["profile"], book) if published else None
 
 
 def _all_results(chapters: list[Chapter]) -> str:
@@ -223,7 +286,10 @@ def _one_result(chapters: list[Chapter], name: str, method: str, metric: str) ->
     rows = [row for row in results.results if row.class_ is None] if results else []
     found = [row for row in rows if (row.method, row.metric) == (method, metric)]
     best = min(found, key=lambda row: row.split != "test", default=None)
-    return f"**{best.shown(3)}**" if best else "*(not measured in this profile)*"
+    if best is None:
+        return "*(not measured in this profile)*"
+    stopped = any(Path(chapter.page).name == name and chapter.error for chapter in chapters)
+    return f"**{best.shown(3)}**" + (" *(the run of that chapter was not completed)*" if stopped else "")
 
 
 def _stamp(root: Path, measured: dict) -> str:
@@ -301,8 +367,8 @@ def _look_at_the_demo(folder: Path) -> None:
         log.warning("The pictures of the demo are those of the repository. %s", error)
 
 
-def _build(staged: Path, out: Path, log: Path) -> Path:
-    """Let jupyter-book build `staged` into `out`, where any warning is a failure; return the folder of the pages."""
+def _build(staged: Path, out: Path, log: Path) -> tuple[Path, str]:
+    """Let jupyter-book build `staged` into `out`; return the folder of the pages, and what it warned of, else ""."""
     built = out / "_build"
     for old in (built / "html", built / ".doctrees"):  # only its own folders: `out` may be anywhere
         shutil.rmtree(old, ignore_errors=True)
@@ -316,10 +382,8 @@ def _build(staged: Path, out: Path, log: Path) -> Path:
         check=False,
     )
     write_text(log, done.stdout)
-    if done.returncode:
-        plain = re.sub(r"\x1b\[[\d;]*m", "", done.stdout)
-        told = [line for line in plain.splitlines() if re.search(r"WARNING|ERROR|Error:|Exception", line)]
-        raise PublishError(
-            "\n".join(["jupyter-book does not build the site:", *told[:20], f"All it said is in {log}."])
-        )
-    return built / "html"
+    if not done.returncode:
+        return built / "html", ""
+    plain = re.sub(r"\x1b\[[\d;]*m", "", done.stdout)
+    told = [line for line in plain.splitlines() if re.search(r"WARNING|ERROR|Error:|Exception", line)]
+    return built / "html", "\n".join(["jupyter-book does not build the site:", *told[:20], f"All it said is in {log}."])

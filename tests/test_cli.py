@@ -10,6 +10,7 @@ import tiny
 
 import fashionnb
 from fashionnb import cli, results, runs
+from fashionnb.notebook.claims import Claim
 from fashionnb.profiles import Profile
 
 
@@ -117,7 +118,8 @@ def test_run_passes_on_what_was_asked(call, monkeypatch, tmp_path):
     kept = runs.Outcome("02-style2vec", tmp_path / "x.ipynb", True, 12.3, 1024.0, "", None, "")
     monkeypatch.setattr(runs, "run", lambda wanted, profile, **rest: asked.update(rest, w=wanted, p=profile) or [kept])
     words = "run 02 03 --profile quick -p epochs 50 -p margin -0.3 --parameter a=b=c --jobs 2 --out there --force"
-    status, out, _ = call(*words.split())
+    status, out, _ = call(*words.split(), "--minutes", "30")
+    assert callable(asked.pop("say"))
     assert status == 0
     assert "12.3" in out
     assert asked == {
@@ -127,6 +129,7 @@ def test_run_passes_on_what_was_asked(call, monkeypatch, tmp_path):
         "jobs": 2,
         "out": Path("there"),
         "force": True,
+        "minutes": 30,
     }
     monkeypatch.setenv("FASHIONNB_PROFILE", "full")
     call("run")
@@ -137,9 +140,19 @@ def test_run_reports_failures_after_the_table(call, monkeypatch, tmp_path):
     bad = runs.Outcome("02-a", tmp_path / "x.ipynb", False, 1.0, 1024.0, "02-a failed in code cell 3", None, "")
     monkeypatch.setattr(runs, "run", lambda *_, **__: [bad])
     status, out, err = call("run")
-    assert status == 2
+    assert status == 1
     assert "failed" in out
     assert err == "02-a failed in code cell 3\n"
+
+
+@pytest.mark.parametrize(("words", "expected"), [((), 0), (("--strict",), 1)])
+def test_a_claim_that_does_not_hold_is_an_error_only_if_asked(call, monkeypatch, tmp_path, words, expected):
+    claims = (Claim("It is **more**.", 0.4, at_least=0.5),)
+    good = runs.Outcome("02-a", tmp_path / "x.ipynb", False, 1.0, 1024.0, "", None, "", claims)
+    monkeypatch.setattr(runs, "run", lambda *_, **__: [good])
+    status, out, err = call("run", *words)
+    assert (status, err) == (expected, "")
+    assert "02-a: measured 0.4, expected at least 0.5: It is more." in out
 
 
 def test_ctrl_c(call, monkeypatch):

@@ -1,17 +1,23 @@
 """Publishing: what is staged, and every reason to refuse. The real book is built in test_book."""
 
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+import tiny
 import yaml
-from nbformat.v4 import new_code_cell, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from small_chapter import CHAPTER
 
 from fashionnb import pairs, publish
 from fashionnb.files import sha256
+from fashionnb.notebook.claims import Claim
 from fashionnb.pages import PublishError
+from fashionnb.publish import RECORDED
 
 ROOT = Path(__file__).resolve().parents[1]
 PIXEL = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
@@ -57,6 +63,21 @@ def pretend_to_run(root, name, **more):
     return path
 
 
+def record(root, name="02-two", folder="book/results"):
+    """A results file of a chapter in profile quick."""
+    interval = '{"low": 0.4, "high": 0.6, "how": "bootstrap"}'
+    about = '"method": "net", "metric": "mrr", "value": 0.5, "data": "D", "split": "test", "n": 9'
+    row = f'{{{about}, "interval": {interval}}}'
+    run = (
+        f'{{"chapter": "{name}", "profile": "quick", "seconds": 1, "peak_memory_mb": 1, "hardware": "", '
+        '"device": "cpu", "threads": 1, "versions": {}, "seeds": [0], "date": "2026-01-02T03:04:05Z"}'
+    )
+    path = root / folder / "quick" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'{{"results": [{row}], "run": {run}}}')
+    return path
+
+
 def staged(root):
     publish.stage(root, "quick", root / "_build" / "src")
     return root / "_build" / "src"
@@ -98,16 +119,7 @@ def test_results_of_this_very_run_stand_on_the_page_that_asks_for_them(root):
     asked = "Ours: <!-- result: 02-two; net; mrr -->, theirs: <!-- result: 02-two; no net; mrr -->."
     (root / "book" / "words.md").write_text(f"# Words\n\n{asked}\n\n<!-- results: here -->\n")
     assert "Nothing was recorded" in (staged(root) / "book" / "words.md").read_text()
-    interval = '{"low": 0.4, "high": 0.6, "how": "bootstrap"}'
-    about = '"method": "net", "metric": "mrr", "value": 0.5, "data": "D", "split": "test", "n": 9'
-    row = f'{{{about}, "interval": {interval}}}'
-    run = (
-        '{"chapter": "02-two", "profile": "quick", "seconds": 1, "peak_memory_mb": 1, "hardware": "", "device": "cpu", '
-        '"threads": 1, "versions": {}, "seeds": [0], "date": "2026-01-02T03:04:05Z"}'
-    )
-    results = root / "_build" / "results" / "quick" / "02-two.json"
-    results.parent.mkdir(parents=True)
-    results.write_text(f'{{"results": [{row}], "run": {run}}}')
+    results = record(root, folder="_build/results")
     pretend_to_run(root, "02-two", results=sha256(results))
     text = (staged(root) / "book" / "words.md").read_text()
     assert "### [A title](02-two.ipynb)" in text
@@ -173,9 +185,124 @@ def test_links_that_lead_nowhere_are_refused(root, target, message):
         staged(root)
 
 
+FAILED = {"cell": 2, "source": "print(seed)", "line": 1, "name": "ValueError", "traceback": [], "died": False}
+
+
+def test_a_chapter_that_failed_has_a_page_with_a_notice(root):
+    path = pretend_to_run(root, "02-two", error={**FAILED, "value": f"{root}/book is `odd`"})
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["papermill"] = {"exception": True}
+    marks = new_markdown_cell(
+        "<span>An Exception was encountered</span>", metadata={"tags": ["papermill-error-cell-tag"]}
+    )
+    notebook.cells.insert(0, marks)
+    stopped = notebook.cells[-2]
+    stopped.outputs.append(new_output("error", ename="ValueError", evalue="odd", traceback=["…"]))
+    notebook.cells[-1].execution_count = None
+    nbformat.write(notebook, path)
+    (root / "book" / "words.md").write_text("# Words\n\nOurs: <!-- result: 02-two; net; mrr -->.\n")
+
+    there = staged(root)
+    page = nbformat.read(there / "book" / "02-two.ipynb", as_version=4)
+    top = page.cells[0].source
+    assert "**This page is not complete.** Its run stopped in code cell 2: `ValueError: ./book is 'odd'`." in top
+    assert "`fashionnb run 02-two --profile quick`" in top
+    assert RECORDED not in page.cells[-1].source
+    texts = [cell.source for cell in page.cells]
+    place = next(number for number, text in enumerate(texts) if text.startswith("> **Here this run stopped:**"))
+    below = [cell for cell in page.cells[place:] if cell.cell_type == "code"]
+    assert [[output.text for output in cell.outputs] for cell in below] == [["1\n"], []]
+    assert "An Exception was encountered" not in "".join(texts)
+    assert "(not measured in this profile)" in (there / "book" / "words.md").read_text()
+
+    record(root)
+    there = staged(root)
+    page = nbformat.read(there / "book" / "02-two.ipynb", as_version=4)
+    assert "[recorded results](#recorded-results)" in page.cells[0].source
+    assert "## Recorded results" in page.cells[-1].source
+    assert "| net | 0.500" in page.cells[-1].source
+    shown = (there / "book" / "words.md").read_text()
+    assert "Ours: **0.500 [0.400, 0.600]** *(the run of that chapter was not completed)*." in shown
+
+
+def test_the_report_lists_what_failed_and_which_claims_did_not_hold(root):
+    path = pretend_to_run(root, "01-one")
+    notebook = nbformat.read(path, as_version=4)
+    data, metadata = Claim("It is **more**.", 0.4, at_least=0.5)._repr_mimebundle_()
+    notebook.cells[-1].outputs.append(new_output("display_data", data=data, metadata=metadata))
+    nbformat.write(notebook, path)
+    pretend_to_run(root, "02-two", error={**FAILED, "value": "odd"})
+    chapters = publish.stage(root, "quick", root / "_build" / "src")
+    lines = publish.Site(root / "index.html", "quick", chapters).report().splitlines()
+    assert lines[0] == "Published 2 chapters, as run in profile quick:"
+    assert lines[2].endswith("stopped: `ValueError: odd`")
+    assert lines[3:6] == [
+        "1 claim of the book did not hold in this run:",
+        "  01-one: measured 0.4, expected at least 0.5: It is more.",
+        "1 of them not complete, with a notice on its page: 02-two.",
+    ]
+
+
+CLAIM = "from fashionnb.notebook.claims import claim\nclaim('It is **more** than half.', 0.4, at_least=0.5)"
+RAISES = "print('computed before')", "raise ValueError('too small')", "print('never reached')"
+KILLED = "print('computed before')", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+
+
+@pytest.mark.book
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_site_is_always_built(root, monkeypatch, strict):
+    """A chapter that raises, one whose kernel is killed, one whose claim does not hold: run and published for real."""
+    words = ["--profile", "quick", *(["--strict"] if strict else [])]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def command(*given):
+        call = [sys.executable, "-m", "fashionnb.cli", *given, *words]
+        return subprocess.run(call, cwd=root, capture_output=True, text=True, check=False)
+
+    (root / "book" / "01-one.md").write_text(tiny.chapter(CLAIM))
+    (root / "book" / "02-two.md").unlink()
+    toc = yaml.safe_load((root / "_toc.yml").read_text())
+    toc["parts"][0]["chapters"].pop(1)
+    (root / "_toc.yml").write_text(yaml.safe_dump(toc))
+    (root / "book" / "index.md").write_text("# The book\n\nWords.\n")
+    ran, published = command("run"), command("publish")
+    assert ("1 claim of the book did not hold" in ran.stdout, ran.returncode) == (True, int(strict)), ran.stderr
+    assert ("It is more than half." in published.stdout, published.returncode) == (True, int(strict)), published.stderr
+    if strict:
+        return
+
+    toc["parts"][0]["chapters"] += [{"file": "book/02-raises"}, {"file": "book/03-killed"}]
+    (root / "_toc.yml").write_text(yaml.safe_dump(toc))
+    (root / "book" / "02-raises.md").write_text(tiny.chapter(*RAISES))
+    (root / "book" / "03-killed.md").write_text(tiny.chapter(*KILLED))
+    record(root, "03-killed")
+    ran, published = command("run"), command("publish")
+    assert (ran.returncode, published.returncode) == (1, 1)
+    assert "01-one: unchanged, kept" in ran.stdout
+    assert "02-raises failed in code cell 2" in ran.stderr
+    assert "03-killed failed in code cell 2" in ran.stderr
+    assert "2 of them not complete, with a notice on its page: 02-raises, 03-killed." in published.stdout
+    pages = root / "_build" / "site" / "_build" / "html"
+    assert published.stdout.endswith(f"{pages / 'index.html'}\n")
+    claims, raises, killed = (
+        " ".join(re.sub(r"<[^>]+>", " ", (pages / "book" / f"{name}.html").read_text()).split())
+        for name in ("01-one", "02-raises", "03-killed")
+    )
+    assert "This did not hold" in claims
+    for page in (raises, killed):
+        assert "This page is not complete." in page
+        assert "computed before" in page
+        assert "Here this run stopped:" in page
+    assert "ValueError: too small" in raises
+    assert "never reached" in raises, "the code below stays readable"
+    assert "the memory was not enough" in killed
+    assert "Recorded results" in killed
+
+
 @pytest.mark.book
 def test_any_warning_fails_the_build_and_is_shown(root):
     (root / "book" / "words.md").write_text("# Words\n\n### A level too deep\n")
     with pytest.raises(PublishError, match=r"words.md:3: WARNING: .*H1 to H3"):
         publish.publish("quick", root=root)
     assert (root / "_build" / "site.log").exists()
+    assert (root / "_build" / "site" / "_build" / "html" / "index.html").exists(), "the pages are there all the same"

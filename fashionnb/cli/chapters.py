@@ -1,6 +1,7 @@
 """`fashionnb run`, `results`, `publish`, `sync`: what is done with the chapters."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from fashionnb.errors import RunError
 
 app = typer.Typer()
 
+Strict = Annotated[bool, typer.Option("--strict", help="End with status 1 if a claim of a chapter did not hold.")]
 Profile = Annotated[str, typer.Option("--profile", help="quick, cpu or full.", envvar="FASHIONNB_PROFILE")]
 
 
@@ -31,17 +33,36 @@ def run(
         Path | None, typer.Option(metavar="DIR", help="Where notebooks, models and results go, apart from the book's.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Run even what has not changed.")] = False,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="The longest that a chapter may take, 0 for no limit; else 60, and in full no limit."),
+    ] = None,
+    strict: Strict = False,
 ) -> None:
-    """Run chapters that have changed, or whose data or code has; train with other numbers (-p)."""
+    """Run chapters that have changed, or whose data or code has; train with other numbers (-p).
+
+    A chapter that fails stops no other. The status is 1 if one failed, or with --strict if a claim did not hold.
+    """
     from rich.console import Console
 
     from fashionnb import runs
 
     given = dict(_split_pair(pair) for pair in parameter or ())
-    outcomes = runs.run(chapters or (), profile, parameters=given, jobs=jobs, out=out, force=force)
+    outcomes = runs.run(
+        chapters or (),
+        profile,
+        parameters=given,
+        jobs=jobs,
+        out=out,
+        force=force,
+        minutes=minutes,
+        say=lambda line: print(line, flush=True),
+    )
     Console().print(runs.report(outcomes))
-    if failed := [outcome.error for outcome in outcomes if outcome.error]:
-        raise RunError("\n\n".join(failed))
+    failed = [outcome.error for outcome in outcomes if outcome.error]
+    if failed:
+        print("\n\n".join(failed), file=sys.stderr)
+    _end(bool(failed), strict and any(outcome.claims for outcome in outcomes))
 
 
 @app.command(epilog="Examples: [b]fashionnb results[/] · [b]fashionnb results --profile full --json[/]")
@@ -69,11 +90,17 @@ def results(
 def publish(
     profile: Profile = "cpu",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the site goes; else _build/site.")] = None,
+    strict: Strict = False,
 ) -> None:
-    """Build the site from the chapters as they were last run."""
+    """Build the site from the chapters as they were last run.
+
+    A chapter that failed has a page that says so. The status is then 1, or with --strict if a claim did not hold.
+    """
     from fashionnb import publish as publishing
 
-    print(publishing.publish(profile, out).report())
+    site = publishing.publish(profile, out)
+    print(site.report())
+    _end(any(chapter.error for chapter in site.chapters), strict and any(chapter.claims for chapter in site.chapters))
 
 
 @app.command(epilog="Examples: [b]fashionnb sync[/] · [b]fashionnb sync --check[/]")
@@ -88,6 +115,12 @@ def sync(check: Annotated[bool, typer.Option("--check", help="Write nothing; fai
             print(path)
     elif stale := pairs.stale(folder):
         raise RunError("\n".join(stale))
+
+
+def _end(failed: bool, not_held: bool) -> None:
+    """End the command with status 1 if something failed that was asked for."""
+    if failed or not_held:
+        raise typer.Exit(1)
 
 
 def _split_pair(pair: str) -> tuple[str, str]:

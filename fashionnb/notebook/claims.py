@@ -7,6 +7,8 @@ makes it an error. Assertions are for what must hold everywhere: identities, sha
 
 import math
 import os
+import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +40,11 @@ class Claim:
         measured = "nothing could be measured" if math.isnan(self.measured) else f"measured {self.measured:.3g}"
         return f"{measured}, expected {_range(self.at_least, self.at_most)}"
 
+    @property
+    def in_short(self) -> str:
+        """The beginning of the sentence, without Markdown, on one line: for a list on a terminal."""
+        return textwrap.shorten(re.sub(r"[*`$|]|\[|\]\([^)]*\)", "", self.sentence), 150, placeholder=" …")
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
         shown = [self.sentence]
         if not self.holds:
@@ -45,13 +52,13 @@ class Claim:
             where = small if os.environ.get("FASHIONNB_PROFILE") == "quick" else " on this machine"
             shown.append(f"> **This did not hold{where}:** {self.finding}.")
         text = "\n\n".join(shown)
-        limits = {
-            name: None if math.isinf(limit) else limit
-            for name, limit in (("at_least", self.at_least), ("at_most", self.at_most))
+        return {"text/markdown": text, "text/plain": text}, {"fashionnb": {"claim": self.as_json()}}
+
+    def as_json(self) -> dict[str, Any]:
+        """Its fields for a JSON file; None stands for NaN and for a limit that is not there."""
+        return {
+            name: value if name == "sentence" or math.isfinite(value) else None for name, value in vars(self).items()
         }
-        measured = None if math.isnan(self.measured) else self.measured
-        metadata = {"sentence": self.sentence, "measured": measured, **limits}
-        return {"text/markdown": text, "text/plain": text}, {"fashionnb": {"claim": metadata}}
 
 
 def claim(sentence: str, measured: float, at_least: float = -math.inf, at_most: float = math.inf) -> None:
@@ -86,7 +93,7 @@ def claims_in(notebook: Mapping[str, Any]) -> Iterator[Claim]:
 
 
 def from_json(made: Mapping[str, Any]) -> Claim:
-    """A claim as it stands in the metadata of an output."""
+    """The claim that `Claim.as_json` wrote."""
     measured, at_least, at_most = (
         default if made[name] is None else made[name]
         for name, default in (("measured", math.nan), ("at_least", -math.inf), ("at_most", math.inf))

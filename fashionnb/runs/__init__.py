@@ -12,18 +12,23 @@ import logging
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashionnb import files, machine, profiles
-from fashionnb.errors import DataError, DataNotFound, ProfileError, RunError
+from fashionnb.errors import DataError, DataNotFound, ProfileError, ResultError, RunError
+from fashionnb.notebook.claims import Claim
+from fashionnb.results import load
+from fashionnb.rows import Run
 from fashionnb.runs import keys
 from fashionnb.runs.chapters import Book, Chapter
-from fashionnb.runs.jobs import Job, Outcome, Tell, do, short
+from fashionnb.runs.jobs import Job, Outcome, Tell, do, is_kept, short
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -32,6 +37,9 @@ log = logging.getLogger(__name__)
 
 DATA_FOLDER = "data_folder"
 """The parameter by which chapters let a reader say where the datasets lie."""
+
+MINUTES = {"quick": 60.0, "cpu": 60.0, "full": None}
+"""The longest that one chapter may take, unless the caller sets another limit; None: as long as it likes."""
 
 
 def run(
@@ -42,8 +50,10 @@ def run(
     jobs: int = 1,
     out: Path | str | None = None,
     force: bool = False,
+    minutes: float | None = None,
     book: Book | None = None,
     progress: bool = True,
+    say: Callable[[str], None] = log.info,
 ) -> list[Outcome]:
     """Run chapters, in the order of the book; one that fails does not stop the others.
 
@@ -55,8 +65,11 @@ def run(
     jobs : how many chapters run at the same time; they share the processor's cores.
     out : where notebooks, models and results go, instead of the places that this module's first lines name.
     force : run even where nothing has changed.
+    minutes : the longest that one chapter may take, 0 for no limit; without it what `MINUTES` says.
     book : the checkout; without it the one around the working folder, or around fashionnb itself.
     progress : show a bar on the terminal (never when there is none, or in CI).
+    say : takes a line of text: before the first chapter how long each took when it was published, after each chapter
+        what is left.
 
     Raises
     ------
@@ -68,6 +81,9 @@ def run(
         raise ProfileError(f"There is no profile {profile!r}. Use one of: {', '.join(profiles.NAMES)}.")
     if jobs < 1:
         raise RunError(f"--jobs must be 1 or more, got {jobs}.")
+    if minutes is not None and not minutes >= 0:
+        raise RunError(f"--minutes must be 0 (no limit) or more, got {minutes:g}.")
+    limit = MINUTES[profile] if minutes is None else minutes
     given = dict(parameters or {})
     if given.get(DATA_FOLDER):
         given[DATA_FOLDER] = str(Path(given[DATA_FOLDER]).resolve())  # the chapters run in a folder of their own
@@ -76,8 +92,13 @@ def run(
     console = _terminal() if progress else None
     with _data_in(given.get(DATA_FOLDER)):
         todo = _plan(chapters, book, profile, given, jobs, Path(out).resolve() if out else None, console is not None)
+        if limit:
+            todo = [replace(job, limit=60 * limit) for job in todo]
+        pace = _Pace(todo, jobs, force)
+        say(pace.beforehand())
         with _bars(console, [job.chapter.name for job in todo]) as tell:
-            return _all(todo, jobs, force, tell)
+            over_bars = console.print if console else say
+            return _all(todo, jobs, force, tell, lambda outcome: over_bars(pace.after(outcome)))
 
 
 def report(outcomes: Sequence[Outcome]) -> "Group":
@@ -96,7 +117,15 @@ def report(outcomes: Sequence[Outcome]) -> "Group":
         if outcome.results:
             why = f", apart from the published ones: {outcome.apart}" if outcome.apart else ""
             notes.append(Text(f"Results of {outcome.chapter}: {short(outcome.results)}{why}."))
-    return Group(table, *notes)
+    claims = not_held({outcome.chapter: outcome.claims for outcome in outcomes})
+    return Group(table, *notes, *map(Text, claims))
+
+
+def not_held(claims: Mapping[str, Sequence[Claim]]) -> list[str]:
+    """Lines that list the claims (chapter -> those that did not hold), for the summary of a run; [] if all held."""
+    lines = [f"  {chapter}: {one.finding}: {one.in_short}" for chapter, several in claims.items() for one in several]
+    several = "claims" if len(lines) > 1 else "claim"
+    return [f"{len(lines)} {several} of the book did not hold in this run:", *lines] if lines else []
 
 
 def _plan(
@@ -124,7 +153,57 @@ def _plan(
     return todo
 
 
-def _all(todo: list[Job], jobs: int, force: bool, tell: Tell) -> list[Outcome]:
+class _Pace:
+    """How long the chapters took when they were published, and what that says of those that are left here."""
+
+    def __init__(self, todo: list[Job], jobs: int, force: bool) -> None:
+        self.jobs, self.lock = jobs, threading.Lock()
+        self.published = {job.chapter.name: _published(job) for job in todo}
+        self.kept = {job.chapter.name for job in todo if not force and is_kept(job)}
+        self.left = {name: run.seconds for name, run in self.published.items() if run and name not in self.kept}
+        self.waiting = len(todo)
+        self.here = self.there = 0.0  # the seconds of what has been run here, and of the same when it was published
+
+    def beforehand(self) -> str:
+        """Each chapter with its published time, and the sum."""
+        lines = []
+        for name, run in self.published.items():
+            took = f"{run.seconds:,.0f} s on {run.hardware}" if run else "nothing published in this profile"
+            lines.append(f"  {name}: {'unchanged, kept' if name in self.kept else took}")
+        about = f" Expect about {_minutes(sum(self.left.values()) / self.jobs)}" if self.left else ""
+        slower = ", two to three times that on a slow processor." if self.left else ""
+        return "\n".join([f"{len(lines)} chapters, and how long each took when it was published:", *lines]) + (
+            f"\n{about.strip()}{slower}" if about else ""
+        )
+
+    def after(self, outcome: Outcome) -> str:
+        """What became of a chapter, and how long the others will take at the pace of this machine."""
+        with self.lock:  # several chapters may end at a time
+            self.waiting -= 1
+            published = self.left.pop(outcome.chapter, None)
+            if published and not outcome.served and not outcome.error:
+                self.here, self.there = self.here + outcome.seconds, self.there + published
+            pace = self.here / self.there if self.there else 1.0
+            state = "failed" if outcome.error else "unchanged, kept" if outcome.served else "run"
+            after = f"{self.waiting} to go" if self.waiting else "that was the last one"
+            rest = sum(self.left.values()) * pace / min(self.jobs, max(self.waiting, 1))
+            about = f", about {_minutes(rest)} left" if self.left else ""
+            return f"{outcome.chapter}: {state}, {outcome.seconds:,.0f} s; {after}{about}."
+
+
+def _published(job: Job) -> Run | None:
+    """The run behind the published results of a chapter, if there are any that can be read."""
+    try:
+        return load(job.chapter.name, job.profile, job.book.folder / "results").run
+    except ResultError:
+        return None
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _all(todo: list[Job], jobs: int, force: bool, tell: Tell, done: Callable[[Outcome], None]) -> list[Outcome]:
     """Run the jobs, so many at a time; a chapter that reads another's results waits for it."""
     running: set[subprocess.Popen] = set()
     futures: dict[str, Future[Outcome]] = {}
@@ -132,7 +211,9 @@ def _all(todo: list[Job], jobs: int, force: bool, tell: Tell) -> list[Outcome]:
     def one(job: Job, before: list[Future]) -> Outcome:
         for future in before:
             future.result()
-        return do(job, force, running, tell)
+        outcome = do(job, force, running, tell)
+        done(outcome)
+        return outcome
 
     with ThreadPoolExecutor(jobs) as pool:
         try:

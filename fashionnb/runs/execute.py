@@ -2,13 +2,13 @@
 
 `fashionnb.runs.jobs` starts `python -m fashionnb.runs` with a job (JSON) on its input and reads JSON lines from its
 output: first the progress, at last the report. A process of its own means that the peak memory is that of this
-chapter's kernel, and that one chapter cannot disturb another.
+chapter's kernel, and that one chapter cannot disturb another. papermill saves after each cell, so even of a chapter
+whose process was killed there is what it had computed so far: `leave` makes the notebook of it.
 """
 
 import json
 import re
 import resource
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,6 +22,10 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.execute import remove_error_markers
 
 from fashionnb import files, machine
+from fashionnb.notebook.claims import claims_in
+
+KERNEL_DIED = ("DeadKernelError", "the kernel died; most often the memory was not enough")
+"""Name and value of the error of a chapter whose kernel is gone."""
 
 
 def execute(job: dict[str, Any], tell: Callable[[int, int], None]) -> dict[str, Any]:
@@ -30,12 +34,13 @@ def execute(job: dict[str, Any], tell: Callable[[int, int], None]) -> dict[str, 
     Parameters
     ----------
     job : `notebook` (JSON text), `target` (path), `folder` (working folder of the kernel), `parameters`, `results`
-        (path of the results file that the chapter may write), `metadata` (copied into the notebook's).
+        (path of the results file that the chapter may write), `metadata` (copied into the notebook's), `scratch` (a
+        folder for what is half done).
     tell : called with the number of cells begun, and of all cells.
 
     Returns
     -------
-    The metadata; with an `error` (see `_failure`) if the chapter failed.
+    The metadata, as `leave`.
     """
 
     at_work = 0
@@ -57,51 +62,78 @@ def execute(job: dict[str, Any], tell: Callable[[int, int], None]) -> dict[str, 
             return super().execute_managed_notebook(nb_man, kernel_name, **options)
 
     papermill_engines.register("fashionnb", Engine)
-    results = Path(job["results"])
-    before, begun, died = _state(results), time.perf_counter(), False
-    with tempfile.TemporaryDirectory() as folder:
-        source, executed = Path(folder, "source.ipynb"), Path(folder, "executed.ipynb")
-        source.write_text(job["notebook"], encoding="utf-8")
-        try:
-            papermill.execute_notebook(
-                source,
-                executed,
-                job["parameters"],
-                engine_name="fashionnb",
-                kernel_name="python3",
-                cwd=job["folder"],
-                progress_bar=False,
-            )
-        except papermill.PapermillExecutionError:
-            pass  # the notebook says it all
-        except DeadKernelError:
-            died = True
-        seconds = time.perf_counter() - begun
-        notebook = nbformat.read(executed, as_version=4)
+    before, begun, died = _state(Path(job["results"])), time.perf_counter(), False
+    source, executed = _half_done(job)
+    source.write_text(job["notebook"], encoding="utf-8")
+    try:
+        papermill.execute_notebook(
+            source,
+            executed,
+            job["parameters"],
+            engine_name="fashionnb",
+            kernel_name="python3",
+            cwd=job["folder"],
+            progress_bar=False,
+        )
+    except papermill.PapermillExecutionError:
+        pass  # the notebook says it all
+    except DeadKernelError:
+        died = True
+    measured = {
+        "seconds": round(time.perf_counter() - begun, 1),
+        "peak_memory_mb": machine.peak_memory_mb(resource.RUSAGE_CHILDREN),
+    }
+    if _state(Path(job["results"])) not in (None, before):
+        measured["results"] = files.sha256(job["results"])
+    return leave(job, measured, at_work if died else None, KERNEL_DIED)
 
+
+def leave(job: dict[str, Any], measured: dict[str, Any], died_at: int | None, why: tuple[str, str]) -> dict[str, Any]:
+    """Write the notebook of a chapter that ended, well or not, from what papermill saved of it.
+
+    Parameters
+    ----------
+    job : as `execute`. measured : `seconds`, `peak_memory_mb`, and `results` (a hash) if some were recorded.
+    died_at : the cell (an index) at which the kernel or its process was gone, else None. why : name and value of the
+        error to give for that.
+
+    Returns
+    -------
+    The metadata: that of the job, what was measured, `claims` (those made, and those that do not hold), and an `error`
+    (see `_failure`) if the chapter failed.
+    """
+    _, executed = _half_done(job)
+    text = executed.read_text(encoding="utf-8") if executed.exists() else job["notebook"]
+    notebook = nbformat.reads(text, as_version=4)
+    made = list(claims_in(notebook))
     metadata = {
         **job["metadata"],
-        "seconds": round(seconds, 1),
-        "peak_memory_mb": machine.peak_memory_mb(resource.RUSAGE_CHILDREN),
+        **measured,
         "hardware": machine.hardware(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "claims": {"made": len(made), "not_held": [one.as_json() for one in made if not one.holds]},
     }
-    if error := _failure(notebook, at_work if died else None):
+    if error := _failure(notebook, died_at, why):
         metadata["error"] = error
     else:
         notebook = remove_error_markers(notebook)  # set for errors that a cell shows on purpose
-        if _state(results) not in (None, before):
-            metadata["results"] = files.sha256(results)
-            metadata["hardware"] = json.loads(results.read_text(encoding="utf-8"))["run"]["hardware"]
-    for path in ("input_path", "output_path"):  # of the temporary folder
+    if "results" in metadata:
+        recorded = json.loads(Path(job["results"]).read_text(encoding="utf-8"))
+        metadata["hardware"] = recorded["run"]["hardware"]
+    for path in ("input_path", "output_path"):  # of the scratch folder
         notebook.metadata.get("papermill", {}).pop(path, None)
     notebook.metadata["fashionnb"] = metadata
     files.write_text(job["target"], nbformat.writes(notebook))
     return metadata
 
 
-def _failure(notebook: nbformat.NotebookNode, died_at: int | None) -> dict[str, Any] | None:
-    """Where and how the chapter failed, or None. died_at : the cell (an index) during which the kernel died.
+def _half_done(job: dict[str, Any]) -> tuple[Path, Path]:
+    """Where papermill reads the notebook, and where it saves it after each cell."""
+    return Path(job["scratch"], "source.ipynb"), Path(job["scratch"], "executed.ipynb")
+
+
+def _failure(notebook: nbformat.NotebookNode, died_at: int | None, why: tuple[str, str]) -> dict[str, Any] | None:
+    """Where and how the chapter failed, or None. died_at, why : as `leave`.
 
     The report holds `cell` (counted over the chapter's own code cells, from 1), its `source`, the `line` in it (from
     1), `name` and `value` of the error, the end of its `traceback`, and `died`.
@@ -109,15 +141,14 @@ def _failure(notebook: nbformat.NotebookNode, died_at: int | None) -> dict[str, 
     count = 0
     for index, cell in enumerate(notebook.cells):
         tags = cell.metadata.get("tags", [])
-        if cell.cell_type != "code" or "injected-parameters" in tags:
-            continue
-        count += 1
-        where = {"cell": count, "source": cell.source, "died": index == died_at}
-        if index == died_at:
-            why = "the kernel died; most often the memory was not enough (a smaller profile or batch_size needs less)"
-            return {**where, "line": 1, "name": "DeadKernelError", "value": why, "traceback": []}
-        wrong = [output for output in cell.outputs if output.output_type == "error"]
-        if wrong and "raises-exception" not in tags:
+        own = cell.cell_type == "code" and "injected-parameters" not in tags
+        count += own
+        died = died_at is not None and index >= died_at  # it may have died before a cell of text
+        where = {"cell": count, "source": cell.source, "died": died}
+        if died and own:
+            return {**where, "line": 1, "name": why[0], "value": why[1], "traceback": []}
+        wrong = [output for output in cell.get("outputs", ()) if output.output_type == "error"]
+        if own and wrong and "raises-exception" not in tags:
             trace = [_plain(line) for block in wrong[0].traceback for line in block.splitlines()]
             lines = [int(found[1]) for line in trace if (found := re.match(r"\s*Cell In\[\d+\], line (\d+)", line))]
             value = _plain(wrong[0].evalue)

@@ -10,13 +10,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fashionnb import files
+from fashionnb.errors import WriteError
+from fashionnb.notebook.claims import Claim, from_json
 from fashionnb.runs import keys
 from fashionnb.runs.chapters import Book, Chapter
 
@@ -32,7 +36,8 @@ class Outcome:
 
     notebook : the executed notebook. served : it was there already, made by the very same run. seconds,
     peak_memory_mb : as measured when it was executed. error : the whole message if it failed, else "". results : the
-    file it recorded, if any. apart : why that file is not the published one, else "".
+    file it recorded, if any. apart : why that file is not the published one, else "". claims : those that did not
+    hold.
     """
 
     chapter: str
@@ -43,6 +48,7 @@ class Outcome:
     error: str
     results: Path | None
     apart: str
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class Job:
 
     base : below it lie `run`, `models` and maybe `results`. results : the folder of the results, above the profiles.
     apart : why that is not the book's own, else "". offline : some data cannot be had. threads : for torch and numpy.
+    limit : the seconds that it may take, None for any number.
     """
 
     chapter: Chapter
@@ -62,6 +69,7 @@ class Job:
     apart: str
     offline: bool
     threads: int
+    limit: float | None = None
 
     @property
     def notebook(self) -> Path:
@@ -104,7 +112,13 @@ def do(job: Job, force: bool, running: set[subprocess.Popen], tell: Tell) -> Out
         error=_message(job, metadata["error"]) if "error" in metadata else "",
         results=job.recorded if "results" in metadata else None,
         apart=job.apart,
+        claims=tuple(map(from_json, metadata.get("claims", {}).get("not_held", ()))),
     )
+
+
+def is_kept(job: Job) -> bool:
+    """True if a good run with the same key is there, so that `do` would not execute the chapter again."""
+    return _kept(job, keys.key(job.chapter, job.profile, job.parameters, job.book)) is not None
 
 
 def _kept(job: Job, key: str) -> dict[str, Any] | None:
@@ -144,8 +158,9 @@ def _execute(job: Job, key: str, running: set[subprocess.Popen], tell: Tell) -> 
         "metadata": {"key": key, "profile": job.profile, "parameters": job.parameters},
     }
     command = [sys.executable, "-m", "fashionnb.runs"]
-    metadata = None
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as noise:
+    metadata, at_work, begun = None, 0, time.perf_counter()
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile("w+", errors="replace") as noise:
+        task["scratch"] = scratch
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, text=True, env=_environment(job)
         ) as process:
@@ -153,21 +168,56 @@ def _execute(job: Job, key: str, running: set[subprocess.Popen], tell: Tell) -> 
             with suppress(BrokenPipeError):  # it ended at once; why, it says below
                 process.stdin.write(json.dumps(task))
                 process.stdin.close()
-            for line in process.stdout:
-                said = json.loads(line)
-                metadata = said.get("metadata")
-                if metadata is None:
-                    tell(job.chapter.name, said["done"], said["of"])
+            with _ended_after(job.limit, process) as too_long:
+                for line in process.stdout:
+                    said = json.loads(line)
+                    metadata = said.get("metadata")
+                    if metadata is None:
+                        at_work = said["done"]
+                        tell(job.chapter.name, at_work, said["of"])
         running.discard(process)
         if metadata is None:
             noise.seek(0)
-            last = "\n".join(f"    {line}" for line in noise.read().splitlines()[-5:])
-            message = (
-                f"{job.chapter.name}: the process that runs it ended with status {process.returncode} and no report. "
-                f"If it was killed, the memory was probably not enough. The last that it said:\n{last}"
-            )
-            metadata = {"seconds": 0.0, "peak_memory_mb": 0.0, "error": {"message": message, "died": True}}
+            why = _why(job, process.returncode, too_long.is_set(), noise.read())
+            metadata = _rescued(task, {"seconds": round(time.perf_counter() - begun, 1)}, at_work, why)
     return metadata
+
+
+@contextmanager
+def _ended_after(seconds: float | None, process: subprocess.Popen) -> Iterator[threading.Event]:
+    """End the process if the block takes longer; the event then is set."""
+    too_long = threading.Event()
+    timer = threading.Timer(seconds or 0, lambda: (too_long.set(), process.terminate()))
+    if seconds:
+        timer.start()
+    try:
+        yield too_long
+    finally:
+        timer.cancel()
+
+
+def _why(job: Job, status: int, too_long: bool, said: str) -> tuple[str, str]:
+    """Name and value of the error of a chapter whose process ended without a report."""
+    if too_long:
+        return "TimeoutError", f"the chapter took longer than {job.limit / 60:g} minutes (`--minutes` sets the limit)"
+    last = " | ".join(line for line in said.splitlines()[-5:] if line.strip())
+    hint = "; most often the memory was not enough" if status < 0 else ""
+    return (
+        "RunError",
+        f"the process that ran the chapter ended with status {status} and no report{hint}. {last}".strip(),
+    )
+
+
+def _rescued(task: Mapping[str, Any], measured: dict[str, Any], at_work: int, why: tuple[str, str]) -> dict[str, Any]:
+    """Write the notebook for a process that could not; what it had computed so far is kept."""
+    from fashionnb.runs.execute import leave
+
+    measured |= {"peak_memory_mb": 0.0}  # nobody was left to ask
+    try:
+        return leave(dict(task), measured, at_work, why)
+    except WriteError as error:  # that may be why it ended
+        place = {"cell": 1, "source": "", "line": 1, "traceback": [], "died": True}
+        return {**measured, "error": {**place, "name": why[0], "value": f"{why[1]} {error}"}}
 
 
 def _environment(job: Job) -> dict[str, str]:
@@ -189,19 +239,18 @@ def _environment(job: Job) -> dict[str, str]:
 
 def _message(job: Job, error: Mapping[str, Any]) -> str:
     """The chapter, the cell and its place in the file, the error and the end of its traceback."""
-    if "message" in error:
-        return error["message"]
     source = error["source"].splitlines()
     line = source[error["line"] - 1].strip() if error["line"] <= len(source) else ""
     start = job.chapter.text.find(error["source"])
     place = f", line {job.chapter.text[:start].count(chr(10)) + error['line']}" if start >= 0 and source else ""
     value = error["value"].strip()
     trace = [part for part in error["traceback"] if part.strip("- ") and "Traceback (most recent" not in part]
+    notebook = [f"The executed notebook is {short(job.notebook)}."] if job.notebook.is_file() else []
     return "\n".join(
         [
             f"{job.chapter.name} failed in code cell {error['cell']} ({short(job.chapter.path)}{place}): {line}",
             *(f"    {part}" for part in trace or [f"{error['name']}: {value}"]),
-            f"The executed notebook is {short(job.notebook)}.",
+            *notebook,
         ]
     )
 

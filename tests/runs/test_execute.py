@@ -7,11 +7,12 @@ import pytest
 import tiny
 
 from fashionnb.runs.chapters import Chapter
-from fashionnb.runs.execute import _failure, execute
+from fashionnb.runs.execute import KERNEL_DIED, _failure, execute, leave
 
 
 @pytest.fixture
 def job(tmp_path):
+    (tmp_path / "scratch").mkdir()
     path = tmp_path / "01-look.md"
     path.write_text(tiny.chapter("print(size)", parameters="size = 1"))
     return {
@@ -20,6 +21,7 @@ def job(tmp_path):
         "folder": str(tmp_path),
         "parameters": {"size": 7},
         "results": str(tmp_path / "results.json"),
+        "scratch": str(tmp_path / "scratch"),
         "metadata": {"key": "abc", "profile": "quick", "parameters": {"size": 7}},
     }
 
@@ -36,6 +38,44 @@ def test_execute(job, tmp_path):
     assert [cell.outputs[0].text for cell in notebook.cells if cell.get("outputs")] == ["7\n"]
     assert any("injected-parameters" in cell.metadata.get("tags", []) for cell in notebook.cells)
     assert str(tmp_path) not in json.dumps(notebook.metadata)
+
+
+CLAIMS = """
+from fashionnb.notebook.claims import claim
+claim("It is so.", 1, at_least=0)
+claim("It is **more**.", 0.5, at_least=0.75)
+"""
+
+
+def test_claims_are_counted_and_those_that_do_not_hold_are_kept(job, tmp_path):
+    path = tmp_path / "01-look.md"
+    path.write_text(tiny.chapter(CLAIMS))
+    metadata = execute({**job, "notebook": nbformat.writes(Chapter(path).notebook)}, lambda done, of: None)
+    assert metadata["claims"] == {
+        "made": 2,
+        "not_held": [{"sentence": "It is **more**.", "measured": 0.5, "at_least": 0.75, "at_most": None}],
+    }
+
+
+def test_what_is_left_of_a_chapter_whose_process_was_killed(job, tmp_path):
+    """papermill saves after each cell: what was computed by then is kept, and the place is named."""
+    path = tmp_path / "01-look.md"
+    path.write_text(tiny.chapter("print('first')", "print('second')"))
+    job["notebook"] = nbformat.writes(Chapter(path).notebook)
+    half = nbformat.reads(job["notebook"], as_version=4)
+    half.cells[1].outputs = [nbformat.v4.new_output("stream", text="first\n")]
+    nbformat.write(half, tmp_path / "scratch" / "executed.ipynb")
+    measured = {"seconds": 2.0, "peak_memory_mb": 0.0}
+    metadata = leave(job, measured, 3, ("RunError", "it was killed"))
+    assert (
+        metadata["error"] | {"cell": 2, "value": "it was killed", "source": "print('second')", "died": True}
+        == (metadata["error"])
+    )
+    left = nbformat.read(job["target"], as_version=4)
+    assert left.cells[1].outputs[0].text == "first\n"
+    (tmp_path / "scratch" / "executed.ipynb").unlink()
+    assert leave(job, measured, 0, ("RunError", "it was killed"))["error"]["cell"] == 1
+    assert nbformat.read(job["target"], as_version=4).cells[1].outputs == []
 
 
 def cell(source, *outputs, tags=()):
@@ -59,12 +99,12 @@ def test_failures_are_found_among_the_chapters_own_cells():
             cell("a\nb", wrong("ValueError", "\x1b[1mv", *trace)),
         ]
     )
-    found = _failure(notebook, None)
+    found = _failure(notebook, None, KERNEL_DIED)
     assert (found["cell"], found["line"], found["name"], found["value"]) == (3, 2, "ValueError", "v")
     assert found["traceback"][0] == "---"
     assert found["traceback"][-1] == "ValueError: v"
     assert not found["died"]
     del notebook.cells[-1]
-    assert _failure(notebook, None) is None
-    died = _failure(notebook, 3)
+    assert _failure(notebook, None, KERNEL_DIED) is None
+    died = _failure(notebook, 3, KERNEL_DIED)
     assert (died["cell"], died["died"], died["name"]) == (2, True, "DeadKernelError")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -173,8 +174,78 @@ def test_a_worker_that_ends_without_a_report(make):
     (book.build / "run").mkdir(parents=True)
     (book.build / "run" / "quick").write_text("in the way")
     [outcome] = run(book)
-    assert "01-look: the process that runs it ended with status 1 and no report" in outcome.error
+    assert "the process that ran the chapter ended with status 1 and no report" in outcome.error
     assert "WriteError" in outcome.error
+
+
+def test_a_chapter_whose_process_is_killed_leaves_what_it_had_computed(make):
+    """Here by the chapter itself; elsewhere by the system, for want of memory."""
+    kill = "import os, signal\nprint('started')", "os.kill(os.getppid(), signal.SIGKILL)"
+    book = make(c01_look=tiny.chapter("print('before')", *kill), c02_good=tiny.chapter("print('fine')"))
+    bad, good = run(book)
+    assert good.error == ""
+    assert "01-look failed in code cell 3" in bad.error
+    assert "ended with status -9 and no report; most often the memory was not enough" in bad.error
+    assert printed(bad) == "before\nstarted\n"
+
+
+def test_a_chapter_that_takes_too_long_is_ended(make):
+    book = make(c01_look=tiny.chapter("print('before')", "import time\ntime.sleep(600)"))
+    [outcome] = run(book, minutes=0.25)
+    assert "01-look failed in code cell 2" in outcome.error
+    assert "TimeoutError: the chapter took longer than 0.25 minutes (`--minutes` sets the limit)" in outcome.error
+    assert printed(outcome) == "before\n"
+
+
+def test_what_it_says_before_it_begins_and_as_it_goes(make):
+    book = make(c01_look=LOOK, c02_good=tiny.chapter("print('fine')"))
+    said = []
+    run(book, say=said.append)
+    assert "  01-look: nothing published in this profile\n" in said[0]
+    assert said[1].startswith("01-look: run, ")
+    assert said[1].endswith("; 1 to go.")
+    assert said[2].endswith("that was the last one.")
+
+    path = book.folder / "results" / "quick" / "01-look.json"
+    published = json.loads(path.read_text())
+    published["run"] |= {"seconds": 600.0, "hardware": "A fast one, 2 cores"}
+    path.write_text(json.dumps(published))
+    said.clear()
+    run(book, say=said.append)
+    assert said[0].splitlines()[1:] == [
+        "  01-look: 600 s on A fast one, 2 cores",
+        "  02-good: unchanged, kept",
+        "Expect about 10 min, two to three times that on a slow processor.",
+    ]
+
+
+def test_pace_is_that_of_this_machine(make):
+    book = make(c01_a=LOOK, c02_b=LOOK, c03_c=LOOK)
+    todo = runs._plan(book.chapters(), book, "quick", {}, 1, None, False)
+    pace = runs._Pace(todo, 1, True)
+    pace.left = {"01-a": 100.0, "02-b": 200.0, "03-c": 300.0}
+    done = runs.Outcome("01-a", book.root, False, 250.0, 1.0, "", None, "")
+    assert pace.after(done) == "01-a: run, 250 s; 2 to go, about 21 min left."
+    broken = replace(done, chapter="02-b", seconds=3.0, error="broke")
+    assert pace.after(broken) == "02-b: failed, 3 s; 1 to go, about 12 min left.", "a failure says nothing of the pace"
+    assert pace.after(replace(done, chapter="03-c")) == "03-c: run, 250 s; that was the last one."
+
+
+def test_claims_that_do_not_hold_are_listed(make):
+    claims = """
+    from fashionnb.notebook.claims import claim
+    claim("It is [so](02-x.md).", 1, at_least=0)
+    claim("It is **more** than half.", 0.4, at_least=0.5)
+    """
+    book = make(c01_look=tiny.chapter(claims))
+    for served in (False, True):
+        [outcome] = run(book)
+        assert (outcome.served, outcome.error) == (served, "")
+        assert runs.not_held({"01-look": outcome.claims}) == [
+            "1 claim of the book did not hold in this run:",
+            "  01-look: measured 0.4, expected at least 0.5: It is more than half.",
+        ]
+    assert runs.not_held({"01-look": ()}) == []
 
 
 def test_a_chapter_waits_for_the_one_it_reads(make):
@@ -220,6 +291,8 @@ def test_ctrl_c_leaves_nothing_running(make):
     [
         ({"profile": "huge"}, ProfileError, "no profile 'huge'. Use one of: quick, cpu, full"),
         ({"jobs": 0}, RunError, "--jobs must be 1 or more, got 0"),
+        ({"minutes": -1}, RunError, "--minutes must be 0 (no limit) or more, got -1"),
+        ({"minutes": float("nan")}, RunError, "--minutes must be 0 (no limit) or more, got nan"),
         ({"wanted": ["7"]}, RunError, "There is no chapter '7'"),
         ({"parameters": {"epochs": "3"}}, RunError, "01-look has no parameter 'epochs'. It has: scale (1.0)"),
     ],

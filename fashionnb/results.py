@@ -152,6 +152,24 @@ class Recorder:
             )
         return found[0].value
 
+    def shown(self, method: str, metric: str) -> str:
+        """One recorded number with its interval, for a sentence: "0.560 [0.551, 0.569]", or "not measured"."""
+        row = self._of_test(method, metric)
+        return row.shown(3) if row else "not measured"
+
+    def lead(self, method: str, other: str, metric: str) -> float:
+        """How far the interval of a method lies above that of another one; for the condition of a claim.
+
+        Negative where they overlap, NaN where one of the two was not measured.
+        """
+        ours, theirs = self._of_test(method, metric), self._of_test(other, metric)
+        return ours.interval.low - theirs.interval.high if ours and theirs else math.nan
+
+    def _of_test(self, method: str, metric: str) -> Row | None:
+        """The number over all classes, on the test split if there is one."""
+        found = [row for key, row in self._rows.items() if key[:3] == (method, metric, None)]
+        return min(found, key=lambda row: row.split != "test", default=None)
+
     def table(self, metrics: Sequence[str] | None = None) -> "pd.DataFrame":
         """Method × metric, each cell "0.56 [0.55, 0.57]", for display; numbers that others report come last.
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -84,6 +85,18 @@ def test_value(record):
     record.add("a", "silhouette", 0.6, (0.5, 0.7, HOW), **(ITEMS | {"split": "train"}))
     with pytest.raises(ResultError, match="2 rows"):
         record.value("a", "silhouette")
+
+
+def test_a_lead_is_the_gap_between_intervals_and_nothing_measured_is_nan(record):
+    record.add("ours", "mrr", 0.8, (0.7, 0.9, HOW), **(ITEMS | {"split": "validation"}))
+    record.add("ours", "mrr", 0.6, (0.5, 0.7, HOW), **(ITEMS | {"split": "test"}))
+    record.add("theirs", "mrr", 0.3, (0.2, 0.4, HOW), **(ITEMS | {"split": "test"}))
+    record.add("theirs", "mrr", 0.9, (0.9, 0.9, HOW), class_="Shirt", **(ITEMS | {"split": "test"}))
+    assert record.lead("ours", "theirs", "mrr") == pytest.approx(0.1)
+    assert record.lead("theirs", "ours", "mrr") == pytest.approx(-0.5)
+    assert math.isnan(record.lead("ours", "nobody", "mrr"))
+    assert record.shown("ours", "mrr") == "0.600 [0.500, 0.700]"
+    assert record.shown("nobody", "mrr") == "not measured"
 
 
 @pytest.mark.parametrize(

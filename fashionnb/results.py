@@ -35,11 +35,14 @@ __all__ = [
     "Run",
     "as_text",
     "checkout",
+    "lead",
     "load",
     "load_all",
     "models_folder",
     "recorded",
     "results_folder",
+    "rows_by_method",
+    "shown",
     "start",
     "to_frame",
 ]
@@ -153,22 +156,12 @@ class Recorder:
         return found[0].value
 
     def shown(self, method: str, metric: str) -> str:
-        """One recorded number with its interval, for a sentence: "0.560 [0.551, 0.569]", or "not measured"."""
-        row = self._of_test(method, metric)
-        return row.shown(3) if row else "not measured"
+        """One recorded number for a sentence; see the function `shown`."""
+        return shown(self._rows.values(), method, metric)
 
     def lead(self, method: str, other: str, metric: str) -> float:
-        """How far the interval of a method lies above that of another one; for the condition of a claim.
-
-        Negative where they overlap, NaN where one of the two was not measured.
-        """
-        ours, theirs = self._of_test(method, metric), self._of_test(other, metric)
-        return ours.interval.low - theirs.interval.high if ours and theirs else math.nan
-
-    def _of_test(self, method: str, metric: str) -> Row | None:
-        """The number over all classes, on the test split if there is one."""
-        found = [row for key, row in self._rows.items() if key[:3] == (method, metric, None)]
-        return min(found, key=lambda row: row.split != "test", default=None)
+        """How far one recorded number lies above another; see the function `lead`."""
+        return lead(self._rows.values(), method, other, metric)
 
     def table(self, metrics: Sequence[str] | None = None) -> "pd.DataFrame":
         """Method × metric, each cell "0.56 [0.55, 0.57]", for display; numbers that others report come last.
@@ -236,6 +229,33 @@ def recorded(profile: str = "cpu", root: Path | str | None = None) -> list[str]:
 def load_all(profile: str = "cpu", root: Path | str | None = None) -> dict[str, Results]:
     """All results of a profile, by chapter, in the order of the book. Raises `ResultError` as `load`."""
     return {chapter: load(chapter, profile, root) for chapter in recorded(profile, root)}
+
+
+def shown(rows: Iterable[Row], method: str, metric: str) -> str:
+    """One number with its interval, for a sentence: "0.560 [0.551, 0.569]", or "not measured"."""
+    row = _of_test(rows, method, metric)
+    return row.shown(3) if row else "not measured"
+
+
+def lead(rows: Iterable[Row], method: str, other: str, metric: str) -> float:
+    """How far the interval of a method lies above that of another one; for the condition of a claim.
+
+    Negative where they overlap, NaN where one of the two was not measured.
+    """
+    rows = list(rows)
+    ours, theirs = _of_test(rows, method, metric), _of_test(rows, other, metric)
+    return ours.interval.low - theirs.interval.high if ours and theirs else math.nan
+
+
+def rows_by_method(rows: Iterable[Row], metric: str) -> dict[str, str]:
+    """Method -> "0.56 [0.55, 0.57]", of the rows over all classes with this metric."""
+    return {row.method: _cell(row) for row in rows if row.metric == metric and row.class_ is None}
+
+
+def _of_test(rows: Iterable[Row], method: str, metric: str) -> Row | None:
+    """The number over all classes, on the test split if there is one."""
+    found = [row for row in rows if (row.method, row.metric, row.class_) == (method, metric, None)]
+    return min(found, key=lambda row: row.split != "test", default=None)
 
 
 def to_frame(results: Results | Iterable[Results]) -> "pd.DataFrame":

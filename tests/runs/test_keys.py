@@ -58,6 +58,16 @@ def test_files_that_do_not_change_the_key(book, file):
     assert key(book) == before
 
 
+def test_the_full_run_that_a_page_shows_changes_its_key_but_not_that_of_the_full_run_itself(book):
+    shows = USES_HELPER.replace("import VALUE", "import VALUE\nfrom fashionnb.notebook.full_run import full_run")
+    (book.root / "book" / "03-shows.md").write_text(shows)
+    profiles = ("quick", "cpu", "full")
+    before = {profile: key(book, "03-shows", profile) for profile in profiles}
+    append(book.root / "book" / "results" / "full" / "03-shows.json")
+    changed = [profile for profile in profiles if key(book, "03-shows", profile) != before[profile]]
+    assert changed == ["quick", "cpu"]
+
+
 def test_profile_and_parameters_change_the_key(book):
     made = {key(book), key(book, profile="full"), key(book, seed=1), key(book, seed=2), key(book, source=1)}
     assert len(made) == 5

@@ -1,0 +1,70 @@
+"""What a chapter shows whose networks only the `full` profile trains until they have converged.
+
+In the `quick` and `cpu` profiles a chapter trains for minutes. Where that is not enough, its page says so, shows the
+committed results of the full run next to its own, and draws its conclusions from those.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import fashionnb
+from fashionnb.results import Recorder, load, rows_by_method
+from fashionnb.rows import Results
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def full_run(chapter: str) -> Results | None:
+    """The committed results of the full run of a chapter; None if there are none.
+
+    In a checkout they lie in ``book/results/full``; an installed package brings them along.
+
+    Raises
+    ------
+    ResultError : the file cannot be read, or breaks the format.
+    """
+    package = Path(fashionnb.__file__).parent
+    homes = (
+        package.parent / "book" / "results",
+        package / "published_results",
+    )  # pyproject.toml copies one to the other
+    home = next((home for home in homes if (home / "full" / f"{chapter}.json").exists()), None)
+    return load(chapter, "full", home) if home else None
+
+
+def not_converged(full: Results | None, profile: str, here: str, there: str) -> str:
+    """Markdown for above the results: how long this run trains, how long the full run did, and which one counts.
+
+    Parameters
+    ----------
+    full : what `full_run` gave. profile : that of this run. here, there : in words, how long the networks are trained
+        in this run and in the full one, for instance "6 passes of 100 steps".
+    """
+    if profile == "full":
+        return f"This is the full run: {there}."
+    begin = f"**The networks of this run have not converged.** In profile `{profile}` they are trained for {here}"
+    if full is None:
+        return f"{begin}; in `full`, for {there}. No full run came with this copy, so this page cannot compare methods."
+    run = full.run
+    made = (
+        f"{run.date:%Y-%m-%d}, {run.seconds / 60:.0f} minutes on {run.hardware}, "
+        f"{'bfloat16' if run.precision == 'bf16' else 'float32'}, seeds {', '.join(map(str, run.seeds))}"
+    )
+    return (
+        f"{begin}. The full run, whose results came with the book, trains them for {there} ({made}). The table shows "
+        "both. Conclusions about methods are drawn from the full run alone."
+    )
+
+
+def side_by_side(record: Recorder, full: Results | None, metrics: Sequence[str]) -> "pd.DataFrame":
+    """Method × metric, for each metric what this run measured and what the full run did; "" where one did not.
+
+    Only rows over all classes; `full` may be None, and then its columns are missing.
+    """
+    import pandas as pd
+
+    runs = {"this run": record.results().results, **({"full run": full.results} if full else {})}
+    columns = {f"{metric}, {name}": rows_by_method(rows, metric) for metric in metrics for name, rows in runs.items()}
+    return pd.DataFrame(columns).rename_axis("method").fillna("")

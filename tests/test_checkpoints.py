@@ -171,11 +171,12 @@ def test_a_model_that_was_not_published(tmp_path, monkeypatch, model):
         checkpoints.published("small")
 
 
-def test_the_wheel_brings_the_published_models_along():
+def test_the_wheel_brings_the_published_models_and_full_results_along():
     settings = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
     wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert "book/checkpoints" in wheel["only-include"]
-    assert wheel["sources"] == {"book/checkpoints": "fashionnb/published"}
+    expected = {"book/checkpoints": "fashionnb/published", "book/results/full": "fashionnb/published_results/full"}
+    assert wheel["sources"] == expected
+    assert set(expected) < set(wheel["only-include"])
 
 
 def test_the_fingerprint_sees_weights_and_nothing_else(model):

@@ -43,7 +43,7 @@ class Claim:
     @property
     def in_short(self) -> str:
         """The beginning of the sentence, without Markdown, on one line: for a list on a terminal."""
-        return textwrap.shorten(re.sub(r"[*`$|]|\[|\]\([^)]*\)", "", self.sentence), 150, placeholder=" …")
+        return textwrap.shorten(re.sub(r"\[([^]]*)\]\([^)]*\)|[*`$|]", r"\1", self.sentence), 150, placeholder=" …")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
         shown = [self.sentence]

@@ -118,7 +118,7 @@ def report(outcomes: Sequence[Outcome]) -> "Group":
             why = f", apart from the published ones: {outcome.apart}" if outcome.apart else ""
             notes.append(Text(f"Results of {outcome.chapter}: {short(outcome.results)}{why}."))
     claims = not_held({outcome.chapter: outcome.claims for outcome in outcomes})
-    return Group(table, *notes, *map(Text, claims))
+    return Group(table, *notes, *(Text(line, no_wrap=True, overflow="ignore") for line in claims))
 
 
 def not_held(claims: Mapping[str, Sequence[Claim]]) -> list[str]:

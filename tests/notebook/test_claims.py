@@ -86,6 +86,13 @@ def test_from_json_is_the_way_back():
     assert from_json(json.loads(json.dumps(made.as_json()))) == made
 
 
+def test_in_short_keeps_intervals_and_drops_markdown():
+    long = Claim("**Ours** is `0.5` [0.4, 0.6], see [chapter 02](02-style2vec.md): " + "word " * 40, 1, at_least=0)
+    assert long.in_short.startswith("Ours is 0.5 [0.4, 0.6], see chapter 02: word")
+    assert len(long.in_short) <= 150
+    assert long.in_short.endswith(" …")
+
+
 def test_what_cannot_be_a_claim_is_refused():
     with pytest.raises(ResultError, match="measures one number; got"):
         claim("…", [1, 2], at_least=0)

@@ -36,7 +36,7 @@ def test_the_full_run_is_found_in_a_checkout_and_in_an_installed_package(package
     assert full_run("08-x").results[0].value == 0.5
     assert full_run("09-y") is None
     (package / home / "full" / "08-x.json").write_text("{")
-    with pytest.raises(ResultError, match="08-x.json"):
+    with pytest.raises(ResultError, match=r"08-x\.json"):
         full_run("08-x")
 
 

@@ -68,15 +68,17 @@ def places(book: Book, also: list[str]) -> dict[str, tuple[Path, Path]]:
 def headlines(book: Book, where: dict[str, tuple[Path, Path]], profile: str) -> dict[tuple, dict[str, Row]]:
     """The rows that the front page asks for: (chapter, method, metric) -> run -> row."""
     found = defaultdict(dict)
-    for asked in RESULT_HERE.findall((book.folder / "index.md").read_text(encoding="utf-8")):
+    for *asked, full in RESULT_HERE.findall((book.folder / "index.md").read_text(encoding="utf-8")):
         chapter, method, metric = asked
+        if full:  # committed: no run of this profile moves it
+            continue
         for name, (_, folder) in where.items():
             if chapter not in results.recorded(profile, folder):
                 continue
             rows = [row for row in results.load(chapter, profile, folder).results if row.class_ is None]
             rows = [row for row in rows if (row.method, row.metric) == (method, metric)]
             if rows:
-                found[asked][name] = min(rows, key=lambda row: row.split != "test")
+                found[tuple(asked)][name] = min(rows, key=lambda row: row.split != "test")
     return found
 
 

@@ -39,9 +39,8 @@ log = logging.getLogger(__name__)
 
 BRANCH = "main"
 RESULTS_HERE = re.compile(r"<!--\s*results:.*?-->", re.DOTALL)  # on a page: put the table of results here
-RESULT_HERE = re.compile(
-    r"<!--\s*result: ([^;]+); ([^;]+); (\S+)\s*-->"
-)  # one number: of a chapter, a method, a metric
+# One number, of a chapter, a method, a metric; with "full" that of the committed full run.
+RESULT_HERE = re.compile(r"<!--\s*result: ([^;]+); ([^;]+); ([^\s;]+)(?:; (full))?\s*-->")
 RECORDED = "Recorded results"  # the heading of what a page shows whose own run failed
 COVER = "book/_static/cover.png"
 PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".gif", ".webp")
@@ -166,7 +165,7 @@ def stage(root: Path, profile: str, staged: Path) -> tuple[Chapter, ...]:
             (staged / COVER).write_bytes(cover)
     for name in [name for name in names if Path(name).name not in executed]:
         text = RESULTS_HERE.sub(lambda _: _all_results(chapters), (root / f"{name}.md").read_text())
-        text = RESULT_HERE.sub(lambda found: _one_result(chapters, *found.groups()), text)
+        text = RESULT_HERE.sub(lambda found: _one_result(chapters, root, *found.groups()), text)
         write_text(staged / f"{name}.md", pages.relink(text, _linker(root, name, names)))
 
     reference = pages.api_pages(root / "fashionnb")
@@ -280,15 +279,17 @@ def _all_results(chapters: list[Chapter]) -> str:
     return "\n\n".join(tables) or "*Nothing was recorded in this profile.*"
 
 
-def _one_result(chapters: list[Chapter], name: str, method: str, metric: str) -> str:
+def _one_result(chapters: list[Chapter], root: Path, name: str, method: str, metric: str, full: str | None) -> str:
     """The number that a page asks for, of the test data if there is one; in a small profile it may be missing."""
     results = next((chapter.results for chapter in chapters if Path(chapter.page).name == name), None)
+    if full:
+        results = load(name, "full", root / "book" / "results")
     rows = [row for row in results.results if row.class_ is None] if results else []
     found = [row for row in rows if (row.method, row.metric) == (method, metric)]
     best = min(found, key=lambda row: row.split != "test", default=None)
     if best is None:
         return "*(not measured in this profile)*"
-    stopped = any(Path(chapter.page).name == name and chapter.error for chapter in chapters)
+    stopped = not full and any(Path(chapter.page).name == name and chapter.error for chapter in chapters)
     return f"**{best.shown(3)}**" + (" *(the run of that chapter was not completed)*" if stopped else "")
 
 

@@ -125,6 +125,12 @@ def test_results_of_this_very_run_stand_on_the_page_that_asks_for_them(root):
     assert "### [A title](02-two.ipynb)" in text
     assert "| net | 0.500 [0.400,\N{NO-BREAK SPACE}0.600] |" in text
     assert "Ours: **0.500 [0.400, 0.600]**, theirs: *(not measured in this profile)*." in text
+    full = record(root, "01-one")
+    (root / "book" / "results" / "full").mkdir()
+    full.replace(root / "book" / "results" / "full" / "01-one.json")
+    (root / "book" / "words.md").write_text("# Words\n\nLong: <!-- result: 01-one; net; mrr; full -->.\n")
+    assert "Long: **0.500 [0.400, 0.600]**." in (staged(root) / "book" / "words.md").read_text()
+    (root / "book" / "words.md").write_text("# Words\n\n<!-- results: here -->\n")
     pretend_to_run(root, "02-two", results="of another run")
     assert "Nothing was recorded" in (staged(root) / "book" / "words.md").read_text()
 

@@ -27,8 +27,8 @@ def ingredients(chapter: Chapter, profile: str, parameters: Mapping[str, Any], b
     """What goes into the key: names, with hashes of contents."""
     reached = reach.reach(chapter.code, book.package)
     known = reach.modules(book.package)
-    full = book.folder / "results" / "full" / f"{chapter.name}.json"
-    reads_full = profile != "full" and any("full_run" in reach.read_cell(cell).names for cell in chapter.code)
+    shows_full = profile != "full" and any("full_run" in reach.read_cell(cell).names for cell in chapter.code)
+    full = (book.folder / "results" / "full").glob("*.json") if shows_full else ()
     beside = [path for path in book.package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
     book_files = [*book.folder.glob("*.py"), *(path for path in (book.folder / "checkpoints").rglob("*"))]
     return {
@@ -38,7 +38,7 @@ def ingredients(chapter: Chapter, profile: str, parameters: Mapping[str, Any], b
         "modules": {name: files.sha256(known[name]) for name in sorted(reached.modules)},
         "files": {
             str(path.relative_to(book.root if path.is_relative_to(book.folder) else book.package.parent)): digest
-            for path in sorted([*beside, *book_files, *([full] if reads_full else [])])
+            for path in sorted([*beside, *book_files, *full])
             if path.is_file() and (digest := files.sha256(path))
         },
         "data": {name: _fingerprint(name) for name, reader in _readers(book).items() if reader in reached.modules},

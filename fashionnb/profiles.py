@@ -95,17 +95,19 @@ def _best_device() -> str:
 
 
 def _precision(device: str) -> str:
-    import torch
-
     chosen = os.environ.get("FASHIONNB_PRECISION")
     if chosen and chosen not in PRECISIONS:
         raise ProfileError(
             f"There is no precision {chosen!r}. Use one of: {', '.join(PRECISIONS)} (FASHIONNB_PRECISION)."
         )
+    if chosen:
+        return chosen
+    import torch
+
     # A CPU with AVX512-BF16 or AMX trains 1.5 times faster in bfloat16; others only imitate it, slowly. The probes
     # are private to torch: where one is gone, the answer is no.
     probes = (getattr(torch.cpu, f"_is_{name}_supported", bool) for name in ("avx512_bf16", "amx_tile"))
-    return chosen or ("bf16" if device == "cuda" or (device == "cpu" and any(probe() for probe in probes)) else "no")
+    return "bf16" if device == "cuda" or (device == "cpu" and any(probe() for probe in probes)) else "no"
 
 
 def _check_device(device: str) -> str:

@@ -59,6 +59,8 @@ def run(
         say=lambda line: print(line, flush=True),
     )
     Console().print(runs.report(outcomes))
+    for line in runs.not_held({outcome.chapter: outcome.claims for outcome in outcomes}):
+        print(line)
     failed = [outcome.error for outcome in outcomes if outcome.error]
     if failed:
         print("\n\n".join(failed), file=sys.stderr)

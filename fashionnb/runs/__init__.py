@@ -117,8 +117,7 @@ def report(outcomes: Sequence[Outcome]) -> "Group":
         if outcome.results:
             why = f", apart from the published ones: {outcome.apart}" if outcome.apart else ""
             notes.append(Text(f"Results of {outcome.chapter}: {short(outcome.results)}{why}."))
-    claims = not_held({outcome.chapter: outcome.claims for outcome in outcomes})
-    return Group(table, *notes, *(Text(line, no_wrap=True, overflow="ignore") for line in claims))
+    return Group(table, *notes)
 
 
 def not_held(claims: Mapping[str, Sequence[Claim]]) -> list[str]:

@@ -47,6 +47,7 @@ def make(tmp_path, monkeypatch):
     monkeypatch.setenv("FASHIONNB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("FASHIONNB_PRECISION", "no")  # said, it need not be found out, which takes all of torch
 
     def make(**chapters):
         book = tiny.book(tmp_path / "clone", **chapters)

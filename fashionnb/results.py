@@ -34,6 +34,7 @@ __all__ = [
     "Row",
     "Run",
     "as_text",
+    "best",
     "checkout",
     "lead",
     "load",
@@ -245,6 +246,13 @@ def lead(rows: Iterable[Row], method: str, other: str, metric: str) -> float:
     rows = list(rows)
     ours, theirs = _of_test(rows, method, metric), _of_test(rows, other, metric)
     return ours.interval.low - theirs.interval.high if ours and theirs else math.nan
+
+
+def best(rows: Iterable[Row], methods: Sequence[str], metric: str) -> str:
+    """The one of the methods with the highest value; those that were not measured come last."""
+    rows = list(rows)
+    found = {method: row.value for method in methods if (row := _of_test(rows, method, metric))}
+    return max(methods, key=lambda method: found.get(method, -math.inf))
 
 
 def rows_by_method(rows: Iterable[Row], metric: str) -> dict[str, str]:

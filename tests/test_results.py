@@ -97,6 +97,8 @@ def test_a_lead_is_the_gap_between_intervals_and_nothing_measured_is_nan(record)
     assert math.isnan(record.lead("ours", "nobody", "mrr"))
     assert record.shown("ours", "mrr") == "0.600 [0.500, 0.700]"
     assert record.shown("nobody", "mrr") == "not measured"
+    assert results.best(record.results().results, ["nobody", "theirs", "ours"], "mrr") == "ours"
+    assert results.best([], ["nobody", "theirs"], "mrr") == "nobody"
 
 
 @pytest.mark.parametrize(

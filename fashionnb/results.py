@@ -36,6 +36,7 @@ __all__ = [
     "as_text",
     "best",
     "checkout",
+    "gap",
     "lead",
     "load",
     "load_all",
@@ -246,6 +247,15 @@ def lead(rows: Iterable[Row], method: str, other: str, metric: str) -> float:
     rows = list(rows)
     ours, theirs = _of_test(rows, method, metric), _of_test(rows, other, metric)
     return ours.interval.low - theirs.interval.high if ours and theirs else math.nan
+
+
+def gap(rows: Iterable[Row], method: str, other: str, metric: str) -> float:
+    """How far the intervals of two methods lie apart, whichever is higher; for claims that neither is clearly better.
+
+    Negative where they overlap, NaN where one of the two was not measured.
+    """
+    rows = list(rows)
+    return max(lead(rows, method, other, metric), lead(rows, other, method, metric))
 
 
 def best(rows: Iterable[Row], methods: Sequence[str], metric: str) -> str:

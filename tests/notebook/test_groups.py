@@ -39,8 +39,8 @@ def test_a_group_that_is_there_needs_none(said, something):
 
 
 def test_a_table_of_no_groups_is_a_sentence():
-    made = groups.table([{"who": "women", "recall": 0.5}], "who", "There are no groups.")
+    made = groups.table_of([{"who": "women", "recall": 0.5}], "who", "There are no groups.")
     assert made.to_dict("index") == {"women": {"recall": 0.5}}
-    made = groups.table([], "who", "There are no groups.")
+    made = groups.table_of([], "who", "There are no groups.")
     assert isinstance(made, Markdown)
     assert made.data == "There are no groups."

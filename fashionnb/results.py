@@ -47,6 +47,7 @@ __all__ = [
     "shown",
     "start",
     "to_frame",
+    "value",
 ]
 
 log = logging.getLogger(__name__)
@@ -237,6 +238,12 @@ def shown(rows: Iterable[Row], method: str, metric: str) -> str:
     """One number with its interval, for a sentence: "0.560 [0.551, 0.569]", or "not measured"."""
     row = _of_test(rows, method, metric)
     return row.shown(3) if row else "not measured"
+
+
+def value(rows: Iterable[Row], method: str, metric: str) -> float:
+    """One number, for the condition of a claim; NaN where it was not measured."""
+    row = _of_test(rows, method, metric)
+    return row.value if row else math.nan
 
 
 def lead(rows: Iterable[Row], method: str, other: str, metric: str) -> float:

@@ -96,6 +96,8 @@ def test_a_lead_is_the_gap_between_intervals_and_nothing_measured_is_nan(record)
     assert record.lead("theirs", "ours", "mrr") == pytest.approx(-0.5)
     assert math.isnan(record.lead("ours", "nobody", "mrr"))
     rows = record.results().results
+    assert results.value(rows, "ours", "mrr") == 0.6
+    assert math.isnan(results.value(rows, "nobody", "mrr"))
     assert (
         results.gap(rows, "ours", "theirs", "mrr") == results.gap(rows, "theirs", "ours", "mrr") == pytest.approx(0.1)
     )

@@ -66,14 +66,17 @@ def not_converged(full: Results | None, profile: str, here: str, there: str) -> 
     )
 
 
-def decisive(record: Recorder, full: Results | None) -> tuple[Sequence[Row], str]:
+def decisive(record: Recorder, full: Results | None, needed: Sequence[str] = ()) -> tuple[Sequence[Row], str]:
     """The rows that a page draws its conclusions from, and which they are: "in the full run" or "in this run".
 
     Parameters
     ----------
     full : what `full_run` gave; if None, the rows that this run recorded so far.
+    needed : methods that the conclusion is about; if the full run did not measure all of them, this run's rows.
     """
-    return (full.results, "in the full run") if full else (record.results().results, "in this run")
+    if full and set(needed) <= {row.method for row in full.results}:
+        return full.results, "in the full run"
+    return record.results().results, "in this run"
 
 
 def side_by_side(

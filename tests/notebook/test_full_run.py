@@ -70,7 +70,8 @@ def test_both_runs_stand_side_by_side():
 
 def test_conclusions_are_drawn_from_the_full_run_if_there_is_one():
     record, full = recorded("cpu", a=0.3), recorded("full", a=0.5).results()
-    assert decisive(record, full) == (full.results, "in the full run")
+    assert decisive(record, full) == decisive(record, full, ["a"]) == (full.results, "in the full run")
+    assert decisive(record, full, ["a", "b"])[1] == "in this run"
     rows, where = decisive(record, None)
     assert ([row.value for row in rows], where) == ([0.3], "in this run")
 

@@ -34,7 +34,9 @@ __all__ = [
     "Row",
     "Run",
     "as_text",
+    "best",
     "checkout",
+    "gap",
     "lead",
     "load",
     "load_all",
@@ -45,6 +47,7 @@ __all__ = [
     "shown",
     "start",
     "to_frame",
+    "value",
 ]
 
 log = logging.getLogger(__name__)
@@ -237,6 +240,12 @@ def shown(rows: Iterable[Row], method: str, metric: str) -> str:
     return row.shown(3) if row else "not measured"
 
 
+def value(rows: Iterable[Row], method: str, metric: str) -> float:
+    """One number, for the condition of a claim; NaN where it was not measured."""
+    row = _of_test(rows, method, metric)
+    return row.value if row else math.nan
+
+
 def lead(rows: Iterable[Row], method: str, other: str, metric: str) -> float:
     """How far the interval of a method lies above that of another one; for the condition of a claim.
 
@@ -245,6 +254,22 @@ def lead(rows: Iterable[Row], method: str, other: str, metric: str) -> float:
     rows = list(rows)
     ours, theirs = _of_test(rows, method, metric), _of_test(rows, other, metric)
     return ours.interval.low - theirs.interval.high if ours and theirs else math.nan
+
+
+def gap(rows: Iterable[Row], method: str, other: str, metric: str) -> float:
+    """How far the intervals of two methods lie apart, whichever is higher; for claims that neither is clearly better.
+
+    Negative where they overlap, NaN where one of the two was not measured.
+    """
+    rows = list(rows)
+    return max(lead(rows, method, other, metric), lead(rows, other, method, metric))
+
+
+def best(rows: Iterable[Row], methods: Sequence[str], metric: str) -> str:
+    """The one of the methods with the highest value; those that were not measured come last."""
+    rows = list(rows)
+    found = {method: row.value for method in methods if (row := _of_test(rows, method, metric))}
+    return max(methods, key=lambda method: found.get(method, -math.inf))
 
 
 def rows_by_method(rows: Iterable[Row], metric: str) -> dict[str, str]:

@@ -95,8 +95,17 @@ def test_a_lead_is_the_gap_between_intervals_and_nothing_measured_is_nan(record)
     assert record.lead("ours", "theirs", "mrr") == pytest.approx(0.1)
     assert record.lead("theirs", "ours", "mrr") == pytest.approx(-0.5)
     assert math.isnan(record.lead("ours", "nobody", "mrr"))
+    rows = record.results().results
+    assert results.value(rows, "ours", "mrr") == 0.6
+    assert math.isnan(results.value(rows, "nobody", "mrr"))
+    assert (
+        results.gap(rows, "ours", "theirs", "mrr") == results.gap(rows, "theirs", "ours", "mrr") == pytest.approx(0.1)
+    )
+    assert math.isnan(results.gap(rows, "ours", "nobody", "mrr"))
     assert record.shown("ours", "mrr") == "0.600 [0.500, 0.700]"
     assert record.shown("nobody", "mrr") == "not measured"
+    assert results.best(record.results().results, ["nobody", "theirs", "ours"], "mrr") == "ours"
+    assert results.best([], ["nobody", "theirs"], "mrr") == "nobody"
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,14 @@ class Outfits:
     def __len__(self) -> int:
         return len(self.sets)
 
+    def sample(self, n: int, seed: int = 0) -> "Outfits":
+        """At most `n` outfits at random, in their order, with those items of the catalogue that they hold."""
+        names = list(self.sets)
+        kept = [names[i] for i in np.sort(np.random.default_rng(seed).permutation(len(names))[:n])]
+        held = {item for name in kept for item in self.sets[name]}
+        catalogue = self.catalogue.take(self.catalogue.table["id"].isin(held))
+        return Outfits(catalogue, {name: self.sets[name] for name in kept}, {name: self.split[name] for name in kept})
+
 
 @dataclass(frozen=True, eq=False)
 class Scenes:

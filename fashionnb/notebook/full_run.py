@@ -10,21 +10,28 @@ from typing import TYPE_CHECKING
 
 import fashionnb
 from fashionnb.results import Recorder, load, rows_by_method
-from fashionnb.rows import Results
+from fashionnb.rows import Results, Row
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def full_run(chapter: str) -> Results | None:
+def full_run(chapter: str, profile: str = "") -> Results | None:
     """The committed results of the full run of a chapter; None if there are none.
 
     In a checkout they lie in ``book/results/full``; an installed package brings them along.
+
+    Parameters
+    ----------
+    profile : that of this run, if `chapter` is the one that is running. In `full` there is nothing to compare with:
+        this run is the full run, and an older one must not decide what it says. Then the answer is None.
 
     Raises
     ------
     ResultError : the file cannot be read, or breaks the format.
     """
+    if profile == "full":
+        return None
     package = Path(fashionnb.__file__).parent
     homes = (
         package.parent / "book" / "results",
@@ -49,8 +56,9 @@ def not_converged(full: Results | None, profile: str, here: str, there: str) -> 
         return f"{begin}; in `full`, for {there}. No full run came with this copy, so this page cannot compare methods."
     run = full.run
     made = (
-        f"{run.date:%Y-%m-%d}, {run.seconds / 60:.0f} minutes on {run.hardware}, "
-        f"{'bfloat16' if run.precision == 'bf16' else 'float32'}, seeds {', '.join(map(str, run.seeds))}"
+        f"{run.date:%Y-%m-%d}, {run.seconds:,.0f} seconds on {run.hardware}, "
+        f"{'bfloat16' if run.precision == 'bf16' else 'float32'}, seeds {', '.join(map(str, run.seeds))}; "
+        f"data: {', '.join(dict.fromkeys(row.data for row in full.results))}"
     )
     return (
         f"{begin}. The full run, whose results came with the book, trains them for {there} ({made}). The table shows "
@@ -58,13 +66,30 @@ def not_converged(full: Results | None, profile: str, here: str, there: str) -> 
     )
 
 
-def side_by_side(record: Recorder, full: Results | None, metrics: Sequence[str]) -> "pd.DataFrame":
+def decisive(record: Recorder, full: Results | None, needed: Sequence[str] = ()) -> tuple[Sequence[Row], str]:
+    """The rows that a page draws its conclusions from, and which they are: "in the full run" or "in this run".
+
+    Parameters
+    ----------
+    full : what `full_run` gave; if None, the rows that this run recorded so far.
+    needed : methods that the conclusion is about; if the full run did not measure all of them, this run's rows.
+    """
+    if full and set(needed) <= {row.method for row in full.results}:
+        return full.results, "in the full run"
+    return record.results().results, "in this run"
+
+
+def side_by_side(
+    record: Recorder, full: Results | None, metrics: Sequence[str], methods: Sequence[str] | None = None
+) -> "pd.DataFrame":
     """Method × metric, for each metric what this run measured and what the full run did; "" where one did not.
 
-    Only rows over all classes; `full` may be None, and then its columns are missing.
+    Only rows over all classes; `full` may be None, and then its columns are missing. methods : the rows, in their
+    order; None: all.
     """
     import pandas as pd
 
     runs = {"this run": record.results().results, **({"full run": full.results} if full else {})}
     columns = {f"{metric}, {name}": rows_by_method(rows, metric) for metric in metrics for name, rows in runs.items()}
-    return pd.DataFrame(columns).rename_axis("method").fillna("")
+    frame = pd.DataFrame(columns, dtype=object).rename_axis("method").fillna("")
+    return frame if methods is None else frame.reindex(methods, fill_value="")

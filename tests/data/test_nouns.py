@@ -81,6 +81,19 @@ def test_outfits_name_only_items_of_their_catalogue(catalogue):
         Outfits(catalogue, {"o1": ("a", "b")}, {})
 
 
+def test_a_sample_of_outfits_holds_only_their_items(catalogue):
+    sets = {f"look {i}": (a, b) for i, (a, b) in enumerate(["ab", "bc", "cd", "de", "ef"])}
+    outfits = Outfits(catalogue, sets, dict.fromkeys(sets, "train"))
+    some = outfits.sample(2, seed=1)
+    assert list(some.sets) == list(some.split) == sorted(some.sets)
+    assert len(some) == 2
+    assert set(some.catalogue.table["id"]) == {item for items in some.sets.values() for item in items}
+    assert len({tuple(outfits.sample(2, seed).sets) for seed in range(20)}) > 3
+    every = outfits.sample(9)
+    assert list(every.sets) == list(sets)
+    assert list(every.catalogue.table["id"]) == list("abcdef")
+
+
 @pytest.mark.parametrize("box", [(0.5, 0.1, 0.4, 0.9), (-0.1, 0, 1, 1), (0, 0, 1, 1.2), (0, float("nan"), 1, 1)])
 def test_scenes_refuse_boxes_outside_the_picture(catalogue, box):
     columns = ["left", "top", "right", "bottom"]

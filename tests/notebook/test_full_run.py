@@ -7,7 +7,7 @@ import pytest
 from fashionnb import results
 from fashionnb.errors import ResultError
 from fashionnb.notebook import full_run as module
-from fashionnb.notebook.full_run import full_run, not_converged, side_by_side
+from fashionnb.notebook.full_run import decisive, full_run, not_converged, side_by_side
 from fashionnb.profiles import Profile
 
 ABOUT = {"data": "D", "split": "test", "n": 10}
@@ -34,6 +34,8 @@ def test_the_full_run_is_found_in_a_checkout_and_in_an_installed_package(package
     monkeypatch.setenv("FASHIONNB_RESULTS", str(package / home))
     recorded("full", ours=0.5).save()
     assert full_run("08-x").results[0].value == 0.5
+    assert full_run("08-x", "cpu") == full_run("08-x")
+    assert full_run("08-x", "full") is None, "the full run itself is not compared with an older one"
     assert full_run("09-y") is None
     (package / home / "full" / "08-x.json").write_text("{")
     with pytest.raises(ResultError, match=r"08-x\.json"):
@@ -46,7 +48,8 @@ def test_what_is_said_above_the_results():
     assert text.startswith(
         "**The networks of this run have not converged.** In profile `cpu` they are trained for 6 passes."
     )
-    assert f"for 20 passes ({full.run.date:%Y-%m-%d}, 0 minutes on {full.run.hardware}, float32, seeds 0)" in text
+    made = f"{full.run.date:%Y-%m-%d}, 0 seconds on {full.run.hardware}, float32, seeds 0; data: D"
+    assert f"for 20 passes ({made})" in text
     assert "No full run came with this copy" in not_converged(None, "cpu", "6 passes", "20 passes")
     assert not_converged(full, "full", "20 passes", "20 passes") == "This is the full run: 20 passes."
 
@@ -61,6 +64,16 @@ def test_both_runs_stand_side_by_side():
         "c": {"fitb, this run": "", "fitb, full run": "0.60 [0.50, 0.70]"},
     }
     assert list(side_by_side(record, None, ["fitb", "auc"]).columns) == ["fitb, this run", "auc, this run"]
+    some = side_by_side(record, full, ["fitb"], ["c", "a", "nobody"])
+    assert some["fitb, full run"].to_dict() == {"c": "0.60 [0.50, 0.70]", "a": "0.50 [0.40, 0.60]", "nobody": ""}
+
+
+def test_conclusions_are_drawn_from_the_full_run_if_there_is_one():
+    record, full = recorded("cpu", a=0.3), recorded("full", a=0.5).results()
+    assert decisive(record, full) == decisive(record, full, ["a"]) == (full.results, "in the full run")
+    assert decisive(record, full, ["a", "b"])[1] == "in this run"
+    rows, where = decisive(record, None)
+    assert ([row.value for row in rows], where) == ([0.3], "in this run")
 
 
 def test_every_committed_full_run_can_be_shown():

@@ -171,7 +171,7 @@ class _Pace:
             lines.append(f"  {name}: {'unchanged, kept' if name in self.kept else took}")
         about = f" Expect about {_minutes(sum(self.left.values()) / self.jobs)}" if self.left else ""
         slower = ", two to three times that on a slow processor." if self.left else ""
-        return "\n".join([f"{len(lines)} chapters, and how long each took when it was published:", *lines]) + (
+        return "\n".join([f"Chapters: {len(lines)}. How long each took when it was published:", *lines]) + (
             f"\n{about.strip()}{slower}" if about else ""
         )
 

@@ -1,8 +1,9 @@
 """How a training run is saved, recognised and taken up again where it stopped.
 
 The loop in `fashionnb.training` stays short because this is here. The whole run is one file, `last.safetensors`: model,
-optimizer, and a little JSON with the finished epochs and the sums of the one under way. There is no random state to
-keep: every epoch and every step draws from a seed of its own (`seed_of`), so any of them can be replayed.
+optimizer, the mean of the weights where one is asked for, and a little JSON with the finished epochs and the sums of
+the one under way. There is no random state to keep: every epoch and every step draws from a seed of its own
+(`seed_of`), so any of them can be replayed.
 """
 
 import hashlib
@@ -68,6 +69,8 @@ class Run:
         self.history: list[dict[str, float]] = []  # one dict per finished epoch
         self.step = 0  # steps done in the epoch under way
         self.sums: dict[str, float] = {}  # of the numbers logged in those steps
+        self.mean: dict[str, Tensor] = {}  # of the weights, over so many steps:
+        self.averaged = 0
         if self.last.exists():
             self._take_up()
         self._saved_at = self._clock = time.monotonic()
@@ -104,6 +107,16 @@ class Run:
         for name, number in {**numbers, "images": images, "seconds": now - self._clock}.items():
             self.sums[name] = self.sums.get(name, 0.0) + number
         self.step, self._clock = self.step + 1, now
+
+    def average(self) -> None:
+        """Take the weights, as they are after this step, into their mean."""
+        self.averaged += 1
+        with torch.no_grad():
+            for name, now in self.model.state_dict().items():
+                if self.averaged == 1 or not now.is_floating_point():  # a count of batches is not averaged
+                    self.mean[name] = now.detach().clone()
+                else:
+                    self.mean[name] += (now - self.mean[name]) / self.averaged
 
     def finish_epoch(self, measured: dict[str, float]) -> None:
         """Close the epoch under way with what was measured after it, and save. Raises `TrainingError`, `WriteError`."""
@@ -142,7 +155,9 @@ class Run:
         tensors = {f"model.{name}": tensor for name, tensor in checkpoints.weights(self.model).items()}
         for number, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{key}": _plain(value) for key, value in state.items()}
+        tensors |= {f"mean.{name}": _plain(tensor) for name, tensor in self.mean.items()}
         state = {"identity": self.identity, "history": self.history, "step": self.step, "sums": self.sums}
+        state["averaged"] = self.averaged
         self._write(self.last, tensors, {"run": json.dumps(state)})
 
     def load_best(self) -> None:
@@ -150,6 +165,10 @@ class Run:
         if not self.best.exists():
             raise TrainingError(f"{self.best} is gone, and with it the best epoch. {_afresh(self.folder)}")
         checkpoints.load_weights(self.model, _read(self.best)[0], self.best)
+
+    def load_average(self) -> None:
+        """Put the mean of the weights into the model."""
+        checkpoints.load_weights(self.model, self.mean, self.last)
 
     def _write(self, path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
         if self.writes:
@@ -170,6 +189,9 @@ class Run:
         self.history, self.step, self.sums = state["history"], state["step"], state["sums"]
         saved = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
         checkpoints.load_weights(self.model, saved, self.last)
+        device = next(self.model.parameters()).device
+        self.averaged = state.get("averaged", 0)  # older files have no mean
+        self.mean = {n.removeprefix("mean."): t.to(device) for n, t in tensors.items() if n.startswith("mean.")}
         self._fill_optimizer({name: t for name, t in tensors.items() if name.startswith("optimizer.")})
 
     def _fill_optimizer(self, tensors: dict[str, Tensor]) -> None:

@@ -44,6 +44,7 @@ class Recipe:
     epochs, batch_size : how long, and how many at a time (the loop leaves the latter to `batches`).
     learning_rate : at its highest. schedule : how it moves, see `learning_rate`; patience : epochs, for "plateau".
     weight_decay : of AdamW (Loshchilov & Hutter 2019). clip : the longest gradient, as a norm; 0 switches it off.
+    average : the last so many epochs over whose steps the weights are averaged; 0 keeps the weights of the last step.
     seed : of the batches and of dropout. device : "cpu", "cuda" or "mps". precision : "no" (float32) or "bf16".
 
     Raises `TrainingError` for a value that makes no sense.
@@ -59,6 +60,7 @@ class Recipe:
     seed: int = 0
     device: str = "cpu"
     precision: str = "no"
+    average: int = 0
 
     def __post_init__(self) -> None:
         for name, least in {
@@ -68,12 +70,15 @@ class Recipe:
             "weight_decay": 0,
             "clip": 0,
             "seed": 0,
+            "average": 0,
         }.items():
             value = getattr(self, name)
             if not isinstance(value, Real) or not value >= least:
                 raise TrainingError(f"Recipe: {name} is {value!r}, it must be a number of at least {least}.")
         if not isinstance(self.learning_rate, Real) or not 0 < self.learning_rate < math.inf:
             raise TrainingError(f"Recipe: learning_rate is {self.learning_rate!r}, it must be positive, such as 0.001.")
+        if self.average > self.epochs:
+            raise TrainingError(f"Recipe: average is {self.average!r}, more than the {self.epochs} epochs.")
         choices = {"schedule": SCHEDULES, "device": ("cpu", "cuda", "mps"), "precision": ("no", "bf16")}
         for name, known in choices.items():
             if getattr(self, name) not in known:
@@ -99,7 +104,10 @@ def fit(
 
     Parameters
     ----------
-    model : afterwards in eval mode, with the weights of the best epoch if `monitor` is given, else of the last.
+    model : afterwards in eval mode, with the weights of the best epoch if `monitor` is given, else of the last step; or
+        with `recipe.average` the mean of the weights, and of the statistics of batch normalisation, after each step of
+        the last epochs (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization").
+        `validate` measures the weights that are trained, not their mean.
     batches : called with the epoch (from 1) and a generator seeded for that epoch; gives tuples of tensors, as many as
         it likes (an endless sampler is fine). It must draw from that generator alone, so that the epoch can be
         replayed. uint8 images (n, c, h, w) are scaled to [0, 1] on the device.
@@ -124,14 +132,16 @@ def fit(
 
     Raises
     ------
-    TrainingError : the loss is not finite, `batches` runs dry, `monitor` names no number, the device is missing, or
-        `folder` holds another run.
+    TrainingError : the loss is not finite, `batches` runs dry, `monitor` names no number or comes with
+        `recipe.average`, the device is missing, or `folder` holds another run.
     KeyboardInterrupt : after Ctrl-C, when the step under way is done and saved. A second Ctrl-C does not wait.
 
     Warns
     -----
     CollapseWarning : once, if the spread of an epoch is below `COLLAPSED`; with what to try. The training goes on.
     """
+    if monitor and recipe.average:
+        raise TrainingError("Give `monitor` or `recipe.average`: weights are of the best epoch, or a mean over epochs.")
     accelerator = _accelerator(recipe)
     network, optimizer = accelerator.prepare(model, _adamw(model, recipe))
     identity = _identity(model, batches, recipe, steps_per_epoch, about)
@@ -157,6 +167,8 @@ def fit(
                 if recipe.clip:
                     accelerator.clip_grad_norm_(network.parameters(), recipe.clip)
                 optimizer.step()
+                if run.epoch > recipe.epochs - recipe.average:
+                    run.average()
 
                 run.count({**numbers, "learning_rate": rate}, _images(batch) * accelerator.num_processes)
                 _show(bar, run)
@@ -173,6 +185,8 @@ def fit(
     model.eval()
     if monitor:
         run.load_best()
+    if recipe.average:
+        run.load_average()
     history = run.table()
     history.attrs["earlier_seconds"] = earlier
     return history
@@ -288,8 +302,11 @@ def _identity(
         raise TrainingError(
             "`batches` gave not a single batch. Is the training set empty, or the batch size too large?"
         )
+    settings = asdict(recipe)
+    if not recipe.average:
+        del settings["average"]  # as in the files of runs that were saved before there was such a setting
     return {
-        "recipe": asdict(recipe),
+        "recipe": settings,
         "steps_per_epoch": steps_per_epoch,
         "about": about or {},
         "model": {"class": type(model).__qualname__, "arguments": getattr(model, "arguments", None)},

@@ -66,10 +66,10 @@ def test_environment_yml_lists_what_pyproject_lists():
 
 
 def test_pyproject_has_lower_bounds_only():
-    """Colab and Kaggle keep their own torch and numpy; jupyter-book 2 is another program."""
+    """Colab and Kaggle keep their own torch and numpy; jupyter-book 2 is another program; a new jsonschema is slow."""
     for name, bounds in requirements().items():
         operators = set(re.findall(r"[<>=!~]+", bounds))
-        assert operators == ({">=", "<"} if name == "jupyter-book" else {">="}), f"{name}{bounds}"
+        assert operators == ({">=", "<"} if name in ("jupyter-book", "jsonschema") else {">="}), f"{name}{bounds}"
 
 
 def test_lock_is_not_behind_pyproject():

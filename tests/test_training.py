@@ -1,5 +1,6 @@
 """The loop: it learns, it can be stopped anywhere and goes on to the last bit, and it says what is wrong."""
 
+import json
 import math
 import os
 import signal
@@ -13,6 +14,7 @@ import warnings
 import pandas as pd
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from fashionnb import resuming
@@ -405,6 +407,63 @@ def test_without_monitor_the_last_epoch_is_kept(tmp_path):
     assert fingerprint(model) == prints[-1] != prints[-2]
 
 
+AVERAGING = Recipe(4, 8, 0.03, schedule="constant", average=2)
+
+
+def test_the_mean_over_the_last_epochs_is_kept(tmp_path):
+    """The weights after each step of epochs 3 and 4, noted before the next step and at the end."""
+    seen = []
+
+    def noting(model, batch):
+        seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        return loss(model, batch)
+
+    model, _ = train(tmp_path / "mean", recipe=AVERAGING, loss=noting)
+    last, _ = train(tmp_path / "last", recipe=Recipe(4, 8, 0.03, schedule="constant"))
+    after = [*seen[2 * STEPS + 1 :], last.state_dict()]
+    assert len(after) == 2 * STEPS
+    assert fingerprint(model) != fingerprint(last)
+    for name, tensor in model.state_dict().items():
+        expected = torch.stack([weights[name].double() for weights in after]).mean(0)
+        if not tensor.is_floating_point():
+            expected = after[-1][name]
+        torch.testing.assert_close(tensor, expected.to(tensor.dtype), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("calls", [1, 2 * STEPS, 2 * STEPS + 1, 3 * STEPS, 3 * STEPS + 4])
+@pytest.mark.parametrize("every", [0.0, 1e9], ids=["saved each step", "saved each epoch"])
+def test_a_mean_goes_on_to_the_last_bit(tmp_path, monkeypatch, calls, every):
+    monkeypatch.setattr(resuming, "SAVE_EVERY", every)
+    left = calls
+
+    def breaking(model, batch):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise StoppedError
+        return loss(model, batch)
+
+    with pytest.raises(StoppedError):
+        train(tmp_path / "broken", recipe=AVERAGING, loss=breaking)
+    whole = train(tmp_path / "whole", recipe=AVERAGING)
+    assert same_run(train(tmp_path / "broken", recipe=AVERAGING), whole)
+    assert same_run(train(tmp_path / "broken", recipe=AVERAGING), whole)  # finished: returned at once
+
+
+def test_a_mean_and_a_best_epoch_exclude_each_other(tmp_path):
+    with pytest.raises(TrainingError, match=r"`monitor` or `recipe\.average`"):
+        train(tmp_path, recipe=AVERAGING, monitor="score")
+
+
+def test_a_run_saved_without_a_mean_is_not_taken_for_one_with(tmp_path):
+    train(tmp_path, recipe=Recipe(4, 8, 0.03, schedule="constant"))
+    with safe_open(tmp_path / "last.safetensors", "pt") as file:
+        saved = json.loads(file.metadata()["run"])
+    assert "average" not in saved["identity"]["recipe"]  # as in files from before there was such a setting
+    with pytest.raises(TrainingError, match="recipe average: None there, 2 now"):
+        train(tmp_path, recipe=AVERAGING)
+
+
 def doubled(epoch, generator):
     for images, labels in batches(epoch, generator):
         yield images * 2, labels
@@ -506,6 +565,8 @@ def test_validate_may_not_use_the_loops_own_names(tmp_path):
         ({"device": "tpu"}, "device is 'tpu'"),
         ({"precision": "fp8"}, "precision is 'fp8'"),
         ({"seed": -1}, "seed is -1"),
+        ({"average": -1}, "average is -1"),
+        ({"average": 2}, "average is 2, more than the 1 epochs"),
     ],
 )
 def test_a_recipe_that_makes_no_sense(wrong, phrase):

@@ -18,7 +18,7 @@ book: $(READY) ## Run every chapter (PROFILE=quick, cpu or full; cpu) and publis
 
 # Each file stays in one process: what it builds is built once. One thread a process, so that they do not fight.
 test: lint ## Lint, unit tests, every notebook, a quick build of the book, the browser check
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations=20
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations=20
 
 lab: $(READY) ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab book

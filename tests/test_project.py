@@ -185,7 +185,7 @@ def test_no_cell_is_longer_than_a_screen(chapter):
 def test_cells_are_short():
     lengths = sorted(length for chapter in CHAPTERS for length, _ in cell_lengths(chapter))
     assert lengths, "no chapters"
-    assert statistics.median(lengths) <= 6
+    assert statistics.median(lengths) <= 8  # lines are at most 84 characters long, so a call takes several
     assert lengths[int(0.9 * (len(lengths) - 1))] <= 15
 
 

@@ -2,11 +2,13 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book" / "_ext"))
 from fashionnb_docstrings import as_rst
+from fashionnb_site import _Contents
 
 
 def rst(text: str) -> list[str]:
@@ -62,3 +64,24 @@ def test_a_sentence_may_go_on_indented():
         "  that goes on",
         "  and on",
     ]
+
+
+def test_pages_of_one_folder_that_no_table_of_contents_lists_share_it():
+    share, made = _Contents(), []
+    app = SimpleNamespace(env=SimpleNamespace(all_docs={"book/index", "book/01-one"}))
+
+    def contents(page):
+        def toctree(**words):
+            made.append(page)
+            return f"of {page}, {words}"
+
+        context = {"toctree": toctree}
+        share(app, page, "page.html", context, None)
+        return context["toctree"]
+
+    assert contents("_modules/a")(depth=1) == contents("_modules/b")(depth=1) == "of _modules/a, {'depth': 1}"
+    assert contents("_modules/b")(depth=2) == "of _modules/a, {'depth': 2}"
+    assert contents("_modules/a/c")(depth=1) == "of _modules/a/c, {'depth': 1}"
+    for page in ("book/index", "book/01-one"):
+        assert contents(page)(depth=1) == f"of {page}, {{'depth': 1}}"
+    assert made == ["_modules/a", "_modules/a", "_modules/a/c", "book/index", "book/01-one"]

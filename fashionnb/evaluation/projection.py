@@ -5,6 +5,8 @@ the space (`trustworthiness`), and how many of the space's neighbours are still 
 (`knn_preservation`)? Nothing here judges far distances, sizes and gaps: a map of this kind does not mean to keep them.
 """
 
+import logging
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,7 +15,26 @@ from fashionnb.errors import DataError
 from fashionnb.evaluation.distances import CHUNK_BYTES, strips, vectors
 from fashionnb.evaluation.retrieval import neighbours, order_keys
 
+log = logging.getLogger(__name__)
+
 Array = np.ndarray | Tensor
+
+
+def keep_umap_compiled() -> None:
+    """Let numba keep on disk what it compiles for UMAP, so that it is compiled once and not in every process.
+
+    Introduced in chapter 02. Call it before the first map: that one then takes a second instead of ten. Maps are the
+    same with it and without. Where nothing can be kept (a disk that cannot be written to, another version of
+    umap-learn), nothing is.
+    """
+    from umap import layouts, umap_, utils  # only here: it takes seconds, and judging maps needs none of it
+
+    compiled = [(utils, "fast_knn_indices"), (umap_, "smooth_knn_dist"), (umap_, "compute_membership_strengths")]
+    for module, name in [*compiled, (layouts, "_nb_optimize_layout_euclidean_single_epoch")]:
+        try:
+            getattr(module, name).enable_caching()
+        except (AttributeError, RuntimeError) as error:
+            log.info("%s is compiled in every process: %s", name, error)
 
 
 def trustworthiness(high: Array, low: Array, k: int = 12, *, chunk_bytes: int = CHUNK_BYTES) -> np.ndarray:

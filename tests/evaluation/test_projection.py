@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.manifold import trustworthiness as peer
 
 from fashionnb.errors import DataError
-from fashionnb.evaluation.projection import knn_preservation, trustworthiness
+from fashionnb.evaluation.projection import keep_umap_compiled, knn_preservation, trustworthiness
 
 
 def ranked(points, i):
@@ -103,3 +103,23 @@ def test_half_the_items_cannot_all_be_neighbours():
     with pytest.raises(DataError, match=r"k = 3 neighbours of 6 items.*fewer than n / 2"):
         trustworthiness(x, x, 3)
     assert knn_preservation(x, x, 5).tolist() == [1.0] * 6
+
+
+def test_umap_is_kept_compiled_and_where_that_cannot_be_it_goes_on(caplog, monkeypatch):
+    from numba.core.caching import FunctionCache
+    from umap import umap_, utils
+
+    with caplog.at_level("INFO", logger="fashionnb"):
+        keep_umap_compiled()
+    assert caplog.text == "", "umap-learn has changed: nothing is wrong but the seconds"
+    assert isinstance(umap_.smooth_knn_dist._cache, FunctionCache)
+
+    def nowhere():
+        raise RuntimeError("no place to keep it")
+
+    monkeypatch.setattr(umap_.smooth_knn_dist, "enable_caching", nowhere)
+    monkeypatch.delattr(utils, "fast_knn_indices")
+    with caplog.at_level("INFO", logger="fashionnb"):
+        keep_umap_compiled()
+    assert "smooth_knn_dist is compiled in every process: no place to keep it" in caplog.text
+    assert "fast_knn_indices is compiled in every process" in caplog.text

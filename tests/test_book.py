@@ -202,7 +202,9 @@ def test_every_page_in_a_browser(open_browser, address, pages):
     page.on("response", lambda reply: told.append(f"{reply.status}: {reply.url}") if reply.status >= 400 else None)
     page.on("request", lambda asked: None if is_local(asked.url, address) else told.append(f"asks for {asked.url}"))
     wrong = {}
-    for name in pages:
+    # Pages of source code, five in six of all, come from one template: of these the longest stand for all.
+    source = sorted((name for name in pages if name.startswith("_modules/")), key=lambda name: len(pages[name].anchors))
+    for name in [name for name in pages if name not in source[:-5]]:
         page.set_viewport_size({"width": 1280, "height": 900})
         page.goto(f"{address}/{name}", wait_until="load")
         if name == "index.html":  # leads on to the first page

@@ -23,7 +23,7 @@ Array = np.ndarray | Tensor
 def keep_umap_compiled() -> None:
     """Let numba keep on disk what it compiles for UMAP, so that it is compiled once and not in every process.
 
-    Introduced in chapter 02. Call it before the first map: that one then takes a second instead of ten. Maps are the
+    Introduced in chapter 02. Call it before the first map: that one then takes a second or two, not ten. Maps are the
     same with it and without. Where nothing can be kept (a disk that cannot be written to, another version of
     umap-learn), nothing is.
     """

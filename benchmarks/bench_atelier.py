@@ -6,11 +6,13 @@ of the two). The best of five runs counts, as it was disturbed least.
 
 import os
 
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy starts its threads
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = (
+    "1"  # before numpy starts its threads
+)
 
 import time
 
-from fashionnb.data import atelier
+from fashionnb.synthetic import drawn_garments
 
 
 def measure(size: int, n: int, repeats: int = 5) -> tuple[float, float]:
@@ -18,7 +20,7 @@ def measure(size: int, n: int, repeats: int = 5) -> tuple[float, float]:
     walls, cores = [], []
     for _ in range(repeats):
         wall, core = time.perf_counter(), time.process_time()
-        atelier.catalogue(n, size)
+        drawn_garments.catalogue(n, size)
         walls.append(time.perf_counter() - wall)
         cores.append(time.process_time() - core)
     return n / min(walls), n / min(cores)

@@ -25,14 +25,18 @@ OURS = {
     "erase": lambda x: erase(x, GENERATOR),
     "all three": lambda x: erase(shift(mirror(x, GENERATOR), 2, GENERATOR), GENERATOR),
 }
-TORCHVISION = v2.Compose([v2.RandomHorizontalFlip(), v2.RandomCrop(28, padding=2), v2.RandomErasing(value="random")])
+TORCHVISION = v2.Compose(
+    [v2.RandomHorizontalFlip(), v2.RandomCrop(28, padding=2), v2.RandomErasing(value="random")]
+)
 
 
 def one_by_one(images: Tensor) -> Tensor:
     return torch.stack([TORCHVISION(image) for image in images])
 
 
-def measure(augment: Callable[[Tensor], Tensor], images: Tensor, repeats: int) -> tuple[float, float]:
+def measure(
+    augment: Callable[[Tensor], Tensor], images: Tensor, repeats: int
+) -> tuple[float, float]:
     """Pictures per second by wall clock and by processor time."""
     walls, cores = [], []
     for _ in range(repeats):
@@ -52,7 +56,10 @@ if __name__ == "__main__":
                 wall, core = measure(augment, images, repeats=100)
                 kind = str(images.dtype).removeprefix("torch.")
                 print(
-                    f"{name:<24}{kind:>8} batch {n:>5}: {wall:>10,.0f} pictures/s wall, {core:>10,.0f} core", flush=True
+                    f"{name:<24}{kind:>8} batch {n:>5}: {wall:>10,.0f} pictures/s wall, {core:>10,.0f} core",
+                    flush=True,
                 )
     wall, core = measure(one_by_one, uint8[:256] / 255, repeats=1)
-    print(f"{'torchvision, all three':<24} float32 batch   256: {wall:>10,.0f} pictures/s wall, {core:>10,.0f} core")
+    print(
+        f"{'torchvision, all three':<24} float32 batch   256: {wall:>10,.0f} pictures/s wall, {core:>10,.0f} core"
+    )

@@ -29,7 +29,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("cold", "again"):
             process, address, seconds = start(folder)
-            print(f"{name}: first page after {seconds:.1f} s, of which {cpu(process):.1f} s of computing")
+            print(
+                f"{name}: first page after {seconds:.1f} s, of which {cpu(process):.1f} s of computing"
+            )
             if name == "cold":
                 process.terminate()
                 process.wait()
@@ -59,7 +61,9 @@ def answers(address: str) -> None:
     items = re.findall(r'data-item="([^"]+)"', shown[2])
     ways = {
         "a photo: sent, similar, completed": lambda i: visitor.send(photos[i]),
-        "a garment: similar, completed": lambda i: visitor.click("similar", item=items[i % len(items)], act="ask"),
+        "a garment: similar, completed": lambda i: visitor.click(
+            "similar", item=items[i % len(items)], act="ask"
+        ),
         "an outfit: changed, scored, completed": lambda i: visitor.click(
             "complete", item=f"drawn-{7 * i % 480:05d}", act="remove" if i % 7 == 6 else "add"
         ),
@@ -99,13 +103,19 @@ def crowd(process: subprocess.Popen, address: str) -> None:
             memory.append(resident_mb(process))
         for one in running:
             one.result()
-    print(f"{VISITORS} visitors for {SECONDS} s: {4 * len(times):,} requests, {len(failed)} failed {failed[:2]}")
-    print(f"  a round of four takes {statistics.median(times):.2f} s in the median, {max(times):.2f} s at most")
+    print(
+        f"{VISITORS} visitors for {SECONDS} s: {4 * len(times):,} requests, {len(failed)} failed {failed[:2]}"
+    )
+    print(
+        f"  a round of four takes {statistics.median(times):.2f} s in the median, {max(times):.2f} s at most"
+    )
     print(f"  memory of the server, MB: {', '.join(f'{one:.0f}' for one in memory)}")
 
 
 def resident_mb(process: subprocess.Popen) -> float:
-    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[1]) / 1e3
+    return (
+        int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[1]) / 1e3
+    )
 
 
 def cpu(process: subprocess.Popen) -> float:

@@ -53,7 +53,9 @@ def metric_learning_retrieval(x, y):
 
     include = ("precision_at_1", "mean_reciprocal_rank", "mean_average_precision_at_r")
     calculator = AccuracyCalculator(include=include, k="max_bin_count", device=torch.device("cpu"))
-    return lambda: calculator.get_accuracy(torch.from_numpy(x), torch.from_numpy(y))["mean_average_precision_at_r"]
+    return lambda: calculator.get_accuracy(torch.from_numpy(x), torch.from_numpy(y))[
+        "mean_average_precision_at_r"
+    ]
 
 
 def scikit_learn_silhouette(x, y):
@@ -86,11 +88,15 @@ def measure(prepare: Callable, n: int) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--large", action="store_true", help="60,000 × 128 too")
     large = parser.parse_args().large
     print(f"{'what':<30}{'n':>8}{'value':>9}{'seconds':>10}{'peak MB':>9}")
-    for prepare, n in [(what, 10_000) for what in OURS + PEERS] + [(what, 60_000) for what in OURS * large]:
+    for prepare, n in [(what, 10_000) for what in OURS + PEERS] + [
+        (what, 60_000) for what in OURS * large
+    ]:
         with multiprocessing.get_context("spawn").Pool(1) as process:
             value, seconds, peak = process.apply(measure, (prepare, n))
         print(f"{prepare.__name__:<30}{n:>8,}{value:>9.4f}{seconds:>10.2f}{peak:>9.0f}", flush=True)

@@ -19,25 +19,36 @@ import numpy as np
 import torch
 
 from fashionnb.export import OnnxModel, to_onnx
-from fashionnb.machine import hardware, latency
 from fashionnb.models import as_input
 from fashionnb.models.mobilenet import BACKBONES, SiameseEncoder
+from fashionnb.notebook.hardware import hardware, latency
 
 SIZE, BATCH = 64, 64
 
 
 def photos(n: int) -> np.ndarray:
     """Patches of colour, uint8 (n, 64, 64, 3)."""
-    return np.random.default_rng(0).integers(0, 256, (n, 8, 8, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
+    return (
+        np.random.default_rng(0)
+        .integers(0, 256, (n, 8, 8, 3), dtype=np.uint8)
+        .repeat(8, 1)
+        .repeat(8, 2)
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=100, help="rounds for one photo; a tenth of them for 64")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=100, help="rounds for one photo; a tenth of them for 64"
+    )
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{hardware()}; torch {torch.__version__}")
-    print(f"{'backbone':<10}{'what':<8}{'MB':>6}{'one: median ms':>16}{'fastest':>9}{'64: photos/s':>14}  beside torch")
+    print(
+        f"{'backbone':<10}{'what':<8}{'MB':>6}{'one: median ms':>16}{'fastest':>9}{'64: photos/s':>14}  beside torch"
+    )
     for backbone in BACKBONES:
         torch.manual_seed(0)
         model = SiameseEncoder(backbone=backbone)
@@ -54,17 +65,35 @@ def main() -> None:
             small = to_onnx(model, Path(folder) / "small.onnx", size=SIZE, calibration=photos(100))
             rows = (
                 ("torch", eager, "", ""),
-                ("ONNX", OnnxModel(plain.path, threads=1), plain.bytes, f"differs by {plain.difference:.1e}"),
-                ("8 bits", OnnxModel(small.path, threads=1), small.bytes, f"cosine {small.cosine:.4f}"),
+                (
+                    "ONNX",
+                    OnnxModel(plain.path, threads=1),
+                    plain.bytes,
+                    f"differs by {plain.difference:.1e}",
+                ),
+                (
+                    "8 bits",
+                    OnnxModel(small.path, threads=1),
+                    small.bytes,
+                    f"cosine {small.cosine:.4f}",
+                ),
             )
         one, many = ([[] for _ in rows] for _ in range(2))
-        for images, times, rounds in ((photos(1), one, chosen.repeats), (photos(BATCH), many, chosen.repeats // 10)):
+        for images, times, rounds in (
+            (photos(1), one, chosen.repeats),
+            (photos(BATCH), many, chosen.repeats // 10),
+        ):
             for turn in range(max(1, rounds)):
                 for (_, run, *_), seconds in zip(rows, times, strict=True):
-                    seconds += latency(lambda run=run, images=images: run(images), 1, warm_up=0 if turn else 3)
+                    seconds += latency(
+                        lambda run=run, images=images: run(images), 1, warm_up=0 if turn else 3
+                    )
         for (name, _, size, said), of_one, of_many in zip(rows, one, many, strict=True):
             megabytes = f"{size / 1e6:.2f}" if size else ""
-            median, many_a_second = statistics.median(of_one) * 1e3, BATCH / statistics.median(of_many)
+            median, many_a_second = (
+                statistics.median(of_one) * 1e3,
+                BATCH / statistics.median(of_many),
+            )
             row = f"{megabytes:>6}{median:>16.2f}{min(of_one) * 1e3:>9.2f}{many_a_second:>14,.0f}"
             print(f"{backbone:<10}{name:<8}{row}  {said}", flush=True)
 

@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from fashionnb.machine import hardware
+from fashionnb.notebook.hardware import hardware
 from fashionnb.search.index import KINDS, Index
 from fashionnb.search.index.speed import jittered, trade_off
 
@@ -34,7 +34,9 @@ def drawn(dimensions: int, seed: int = 0) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--dimensions", type=int, default=64, help="of the drawn vectors")
     parser.add_argument("--vectors", help="an .npy file of real vectors (m, d)")
@@ -47,7 +49,16 @@ def main() -> None:
     queries, vectors = made[order], np.delete(made, order, axis=0)
     ids, true, exact = [str(i) for i in range(len(vectors))], None, {}
     print(f"{hardware()}; {len(vectors):,} x {vectors.shape[1]}")
-    names = ("kind", "batch", "effort", "recall@10", "queries/s", "beside exact", "MB", "built in s")
+    names = (
+        "kind",
+        "batch",
+        "effort",
+        "recall@10",
+        "queries/s",
+        "beside exact",
+        "MB",
+        "built in s",
+    )
     print("".join(f"{name:>13}" for name in names))
     for kind in dict.fromkeys(["exact", *chosen.kinds]):
         begun = time.perf_counter()

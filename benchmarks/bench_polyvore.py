@@ -30,7 +30,10 @@ def write(folder: Path, outfits: int, items: int = 5) -> None:
     (folder / "polyvore_item_metadata.json").write_text(json.dumps(dict.fromkeys(ids, row)))
     (folder / "categories.csv").write_text("3,dress,all-body\n41,closed shoes,shoes\n")
     rows = [
-        {"set_id": str(n), "items": [{"item_id": ids[n * items + i], "index": i + 1} for i in range(items)]}
+        {
+            "set_id": str(n),
+            "items": [{"item_id": ids[n * items + i], "index": i + 1} for i in range(items)],
+        }
         for n in range(outfits)
     ]
     first, second = outfits * 6 // 10, outfits * 7 // 10
@@ -44,11 +47,15 @@ def write(folder: Path, outfits: int, items: int = 5) -> None:
 
 def peak() -> float:
     """The most memory that this process ever held, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        2**20 if sys.platform == "darwin" else 2**10
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--outfits", type=int, default=10_000)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -57,8 +64,14 @@ def main() -> None:
             before, start, started = peak(), time.perf_counter(), time.process_time()
             outfits = polyvore.read_outfits(folder)
             seconds, busy = time.perf_counter() - start, time.process_time() - started
-            print(f"{number}: {len(outfits):,} outfits, {len(outfits.catalogue):,} items in {seconds:.2f} s ", end="")
-            print(f"({busy:.2f} s of the processor), {peak() - before:.0f} MB more at the peak", flush=True)
+            print(
+                f"{number}: {len(outfits):,} outfits, {len(outfits.catalogue):,} items in {seconds:.2f} s ",
+                end="",
+            )
+            print(
+                f"({busy:.2f} s of the processor), {peak() - before:.0f} MB more at the peak",
+                flush=True,
+            )
             del outfits  # or two would be held while the next is read
 
 

@@ -22,36 +22,43 @@ NAME = "fashion-product-images-small"
 COLD = """
 import sys, time
 import numpy, pandas
-import fashionnb.search.shop as shop
+from fashionnb import datasets
+from fashionnb.search import recommend
 wall, cpu = time.perf_counter(), time.process_time()
-shop.open_recommender(shop.open_catalogue("fashion-product-images-small"), sys.argv[1])
+recommend.open_recommender(datasets.open_catalogue("fashion-product-images-small"), sys.argv[1])
 print(time.perf_counter() - wall, time.process_time() - cpu)
 """
 
 
 def main() -> None:
-    from fashionnb.search import shop
+    from fashionnb import datasets
     from fashionnb.search.recommend import Recommender
 
-    catalogue = shop.open_catalogue(NAME)
+    catalogue = datasets.open_catalogue(NAME)
     vectors = np.random.default_rng(0).standard_normal((len(catalogue), 128)).astype(np.float32)
     recommender = Recommender(catalogue, vectors)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "shop.vectors"
         recommender.save(file)
         runs = [
-            subprocess.run([sys.executable, "-c", COLD, str(file)], capture_output=True, text=True, check=True).stdout
+            subprocess.run(
+                [sys.executable, "-c", COLD, str(file)], capture_output=True, text=True, check=True
+            ).stdout
             for _ in range(3)
         ]
     wall, cpu = zip(*(map(float, run.split()) for run in runs), strict=True)
     print(f"{len(catalogue):,} products of 128 numbers")
-    print(f"cold: {statistics.median(wall):.2f} s, of which {statistics.median(cpu):.2f} s of computing (median of 3)")
+    print(
+        f"cold: {statistics.median(wall):.2f} s, of which {statistics.median(cpu):.2f} s of computing (median of 3)"
+    )
     items = catalogue.table["id"].sample(40, random_state=0).tolist()
     ways = {
         "find_similar_items": lambda item: recommender.find_similar_items(item),
         "… with a season": lambda item: recommender.find_similar_items(item, season="Winter"),
         "… with diversity 0.3": lambda item: recommender.find_similar_items(item, diversity=0.3),
-        "recommend_by_attributes": lambda item: recommender.recommend_by_attributes(colour="Blue", season="Winter"),
+        "recommend_by_attributes": lambda item: recommender.recommend_by_attributes(
+            colour="Blue", season="Winter"
+        ),
         "get_color_coordinated_items": lambda item: recommender.get_color_coordinated_items(item),
         "ensemble_recommend": lambda item: recommender.ensemble_recommend(item),
     }

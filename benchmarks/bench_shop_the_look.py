@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from fashionnb.data import shop_the_look
-from fashionnb.data.scenes import split_strictly
+from fashionnb.scenes.protocol import split_strictly
 
 SCENES, PRODUCTS, LEAVES = 29_000, 38_111, 10
 
@@ -29,18 +29,28 @@ def write(folder: Path, pairs: int) -> None:
     # Every scene and every product once, then at random.
     scenes = np.r_[np.arange(SCENES), rng.integers(SCENES, size=pairs)][:pairs]
     products = np.r_[rng.permutation(PRODUCTS), rng.integers(PRODUCTS, size=pairs)][:pairs]
-    corners = np.sort(rng.random((pairs, 2, 2)), axis=1).reshape(pairs, 4).round(6) * 0.99 + [0, 0, 0.01, 0.01]
+    corners = np.sort(rng.random((pairs, 2, 2)), axis=1).reshape(pairs, 4).round(6) * 0.99 + [
+        0,
+        0,
+        0.01,
+        0.01,
+    ]
     lines = [
         json.dumps({"product": names[SCENES + product], "scene": names[scene], "bbox": box})
         for scene, product, box in zip(scenes, products, corners.tolist(), strict=True)
     ]
     (folder / "fashion.json").write_text("\n".join(lines))
-    kinds = {name: f"Apparel & Accessories|Clothing|Leaf {n % LEAVES}" for n, name in enumerate(names[SCENES:])}
+    kinds = {
+        name: f"Apparel & Accessories|Clothing|Leaf {n % LEAVES}"
+        for n, name in enumerate(names[SCENES:])
+    }
     (folder / "fashion-cat.json").write_text(json.dumps(kinds))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pairs", type=int, default=72_000)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -51,7 +61,10 @@ def main() -> None:
             read = time.perf_counter() - start
             strict = split_strictly(scenes)
             split = time.perf_counter() - start - read
-            print(f"{number}: {len(scenes):,} pairs, {len(scenes.catalogue):,} products in {read:.2f} s; ", end="")
+            print(
+                f"{number}: {len(scenes):,} pairs, {len(scenes.catalogue):,} products in {read:.2f} s; ",
+                end="",
+            )
             print(f"strict splits keep {len(strict):,} of them, in {split:.2f} s", flush=True)
 
 

@@ -62,7 +62,9 @@ def batch(items: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Ten classes that overlap, on the unit sphere."""
     generator = torch.Generator().manual_seed(0)
     y = torch.randint(0, 10, (items,), generator=generator)
-    z = torch.randn(10, 128, generator=generator)[y] + 2 * torch.randn(items, 128, generator=generator)
+    z = torch.randn(10, 128, generator=generator)[y] + 2 * torch.randn(
+        items, 128, generator=generator
+    )
     return torch.nn.functional.normalize(z).requires_grad_(), y
 
 
@@ -77,7 +79,9 @@ def seconds(loss: Callable, z: torch.Tensor, y: torch.Tensor) -> tuple[float, fl
 
 def peak() -> float:
     """The most memory that this process ever held, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        2**20 if sys.platform == "darwin" else 2**10
+    )
 
 
 def memory(prepare: Callable, items: int) -> float:
@@ -90,7 +94,9 @@ def memory(prepare: Callable, items: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--items", type=int, default=1_024, help="of the batch")
     parser.add_argument("--repeats", type=int, default=7, help="of each; the median is printed")
     chosen = parser.parse_args()

@@ -18,21 +18,28 @@ from pathlib import Path
 
 import nbformat
 
-from fashionnb import results, runs
+from fashionnb.notebook import results
 from fashionnb.notebook.claims import Claim, claims_in
-from fashionnb.publish import RESULT_HERE
-from fashionnb.rows import Row
-from fashionnb.runs.chapters import Book
+from fashionnb.notebook.results_format import Row
+from fashionnb.publishing import runner
+from fashionnb.publishing.chapters import Book
+from fashionnb.publishing.site import RESULT_HERE
 
 SETTINGS = {
     "1 thread, float32": {"OMP_NUM_THREADS": "1", "FASHIONNB_PRECISION": "no"},
     "2 threads": {"OMP_NUM_THREADS": "2"},
-    "plain kernels": {"OMP_NUM_THREADS": "1", "FASHIONNB_PRECISION": "no", "ATEN_CPU_CAPABILITY": "default"},
+    "plain kernels": {
+        "OMP_NUM_THREADS": "1",
+        "FASHIONNB_PRECISION": "no",
+        "ATEN_CPU_CAPABILITY": "default",
+    },
 }
 """Name -> what the environment is given. Without a precision the machine takes its own (bfloat16 where it has it)."""
 
 
-def run(book: Book, chapters: list[str], settings: list[str], seeds: list[int], profile: str, jobs: int) -> None:
+def run(
+    book: Book, chapters: list[str], settings: list[str], seeds: list[int], profile: str, jobs: int
+) -> None:
     """Run every piece that is not there yet."""
     for setting in settings:
         os.environ.update(SETTINGS[setting])
@@ -47,7 +54,7 @@ def run(book: Book, chapters: list[str], settings: list[str], seeds: list[int], 
                 "progress": False,
                 "say": lambda line: print(line, flush=True),
             }
-            for outcome in runs.run(chapters, profile, parameters=parameters, **options):
+            for outcome in runner.run(chapters, profile, parameters=parameters, **options):
                 print(outcome.error, flush=True) if outcome.error else None
         for name in SETTINGS[setting]:
             del os.environ[name]
@@ -65,7 +72,9 @@ def places(book: Book, also: list[str]) -> dict[str, tuple[Path, Path]]:
     return found
 
 
-def headlines(book: Book, where: dict[str, tuple[Path, Path]], profile: str) -> dict[tuple, dict[str, Row]]:
+def headlines(
+    book: Book, where: dict[str, tuple[Path, Path]], profile: str
+) -> dict[tuple, dict[str, Row]]:
     """The rows that the front page asks for: (chapter, method, metric) -> run -> row."""
     found = defaultdict(dict)
     for *asked, full in RESULT_HERE.findall((book.folder / "index.md").read_text(encoding="utf-8")):
@@ -75,7 +84,9 @@ def headlines(book: Book, where: dict[str, tuple[Path, Path]], profile: str) -> 
         for name, (_, folder) in where.items():
             if chapter not in results.recorded(profile, folder):
                 continue
-            rows = [row for row in results.load(chapter, profile, folder).results if row.class_ is None]
+            rows = [
+                row for row in results.load(chapter, profile, folder).results if row.class_ is None
+            ]
             rows = [row for row in rows if (row.method, row.metric) == (method, metric)]
             if rows:
                 found[tuple(asked)][name] = min(rows, key=lambda row: row.split != "test")
@@ -105,26 +116,40 @@ def table(book: Book, also: list[str], profile: str) -> None:
         wide = printed.interval.high - printed.interval.low
         beyond = "yes" if max(values) - min(values) > wide else "no"
         ends = f"{min(values):.3f} | {max(values):.3f}"
-        print(f"| {chapter[:2]} | {method} | {metric} | {printed.shown(3)} | {len(values)} | {ends} | {beyond} |")
+        print(
+            f"| {chapter[:2]} | {method} | {metric} | {printed.shown(3)} | {len(values)} | {ends} | {beyond} |"
+        )
     print("\n| chapter | claim | held | lowest | highest | expected |\n|---|---|---|---|---|---|")
     for (chapter, _), found in claims(where, profile).items():
-        values = [one.measured for one in found.values() if not math.isnan(one.measured)] or [math.nan]
+        values = [one.measured for one in found.values() if not math.isnan(one.measured)] or [
+            math.nan
+        ]
         one = next(iter(found.values()))
         held = f"{sum(each.holds for each in found.values())} of {len(found)}"
         expected = one.finding.partition("expected ")[2]
-        print(f"| {chapter[:2]} | {one.in_short} | {held} | {min(values):.3g} | {max(values):.3g} | {expected} |")
+        print(
+            f"| {chapter[:2]} | {one.in_short} | {held} | {min(values):.3g} | {max(values):.3g} | {expected} |"
+        )
 
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     running, printing = commands.add_parser("run"), commands.add_parser("table")
     running.add_argument("chapters", nargs="*", help="numbers or names; none: all")
-    running.add_argument("--settings", nargs="+", choices=list(SETTINGS), default=list(SETTINGS)[:2])
+    running.add_argument(
+        "--settings", nargs="+", choices=list(SETTINGS), default=list(SETTINGS)[:2]
+    )
     running.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    running.add_argument("--jobs", type=int, default=1, help="chapters at a time (their threads are then shared)")
-    printing.add_argument("--also", nargs="*", default=[], metavar="NAME=CHECKOUT", help="other checkouts to read")
+    running.add_argument(
+        "--jobs", type=int, default=1, help="chapters at a time (their threads are then shared)"
+    )
+    printing.add_argument(
+        "--also", nargs="*", default=[], metavar="NAME=CHECKOUT", help="other checkouts to read"
+    )
     for one in (running, printing):
         one.add_argument("--profile", default="cpu")
     given = parser.parse_args()

@@ -3,7 +3,7 @@
 `save` writes a folder with `model.safetensors` and `card.json`, `load` builds the model again and refuses what does not
 fit. Nothing is ever unpickled, so a checkpoint from a stranger can be looked at without running their code.
 `published` finds the models that come with the book.
-How a *training run* is saved and taken up again is in `fashionnb.resuming`.
+How a *training run* is saved and taken up again is in `fashionnb.training`.
 """
 
 import hashlib
@@ -45,9 +45,13 @@ class Card(BaseModel):
     data: str = Field("", description="the dataset, for instance fashion-mnist")
     split: str = Field("", description="the part of it that was trained on")
     classes: list[str] = []
-    training: dict[str, Any] = Field({}, description="the recipe, and what else made the run what it was")
+    training: dict[str, Any] = Field(
+        {}, description="the recipe, and what else made the run what it was"
+    )
     seeds: list[int] = []
-    metrics: dict[str, float] = Field({}, description="as measured, on the split that `measured_on` names")
+    metrics: dict[str, float] = Field(
+        {}, description="as measured, on the split that `measured_on` names"
+    )
     measured_on: str = ""
     licence: str = ""
 
@@ -85,7 +89,9 @@ def save(model: nn.Module, folder: Path | str, card: dict[str, Any] | None = Non
         "date": datetime.now(UTC).replace(microsecond=0),
     }
     if settled := sorted(known.keys() & (card or {}).keys()):
-        raise ModelMismatch(f"The card's {', '.join(settled)} follow from the model itself; leave them out.")
+        raise ModelMismatch(
+            f"The card's {', '.join(settled)} follow from the model itself; leave them out."
+        )
     checked = _checked_card({**known, **(card or {})}, "The card")
     with written_whole(folder / WEIGHTS) as aside:
         aside.write_bytes(content)
@@ -105,7 +111,9 @@ def load(folder: Path | str) -> tuple[nn.Module, Card]:
     folder = Path(folder)
     for name in (CARD, WEIGHTS):
         if not (folder / name).is_file():
-            raise DataNotFound(f"{folder / name} is not there. A model's folder holds {WEIGHTS} and {CARD}.")
+            raise DataNotFound(
+                f"{folder / name} is not there. A model's folder holds {WEIGHTS} and {CARD}."
+            )
     card = read_card(folder)
     if (found := sha256(folder / WEIGHTS)) != card.sha256:
         raise ModelMismatch(
@@ -115,7 +123,9 @@ def load(folder: Path | str) -> tuple[nn.Module, Card]:
     try:
         model = models.architecture(card.architecture)(**card.arguments)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ModelMismatch(f"{folder / CARD}: {card.architecture} cannot be built: {error}.") from error
+        raise ModelMismatch(
+            f"{folder / CARD}: {card.architecture} cannot be built: {error}."
+        ) from error
     try:
         saved = safetensors.torch.load_file(folder / WEIGHTS)
     except SafetensorError as error:
@@ -143,7 +153,10 @@ def published(name: str) -> Path:
     DataNotFound : no model of this name came with it.
     """
     package = Path(fashionnb.__file__).parent
-    homes = (package.parent / "book" / "checkpoints", package / "published")  # pyproject.toml copies one to the other
+    homes = (
+        package.parent / "book" / "checkpoints",
+        package / "published",
+    )  # pyproject.toml copies one to the other
     there = {card.parent.name: card.parent for home in homes for card in home.glob(f"*/{CARD}")}
     if name not in there:
         raise DataNotFound(

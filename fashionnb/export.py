@@ -182,12 +182,16 @@ class OnnxModel:
             import onnxruntime
         path = Path(path)
         if not path.is_file():
-            raise DataNotFound(f"{path}: there is no such file. `fashionnb export MODEL {path.name}` writes one.")
+            raise DataNotFound(
+                f"{path}: there is no such file. `fashionnb export MODEL {path.name}` writes one."
+            )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3  # errors only; they come as exceptions too
         try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                path, options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # onnxruntime has a dozen types, with no parent of their own
             raise ModelMismatch(
                 f"{path}: not an ONNX file that onnxruntime can run ({_first_line(error)}). Export the model again."
@@ -200,7 +204,10 @@ class OnnxModel:
             )
         self.architecture, self.fingerprint = facts["architecture"], facts["fingerprint"]
         self.licence, self.precision = facts["licence"], facts["precision"]
-        self.classes, self.channels = tuple(json.loads(facts["classes"])), json.loads(facts["channels"])
+        self.classes, self.channels = (
+            tuple(json.loads(facts["classes"])),
+            json.loads(facts["channels"]),
+        )
         self.size: tuple[int, int] = tuple(json.loads(facts["size"]))
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -208,7 +215,9 @@ class OnnxModel:
         _check_pictures(images, (*self.size, self.channels), "This model's pictures")
         parts = [
             self._session.run(None, {_INPUT: images[start : start + _BATCH]})[0]
-            for start in range(0, len(images) or 1, _BATCH)  # at least one turn, so that no pictures give (0, d)
+            for start in range(
+                0, len(images) or 1, _BATCH
+            )  # at least one turn, so that no pictures give (0, d)
         ]
         return np.concatenate(parts)
 
@@ -218,7 +227,9 @@ def _needed(name: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise RunError(f'ONNX files need the package {name}: `pip install "fashionnb[onnx]"`.') from error
+        raise RunError(
+            f'ONNX files need the package {name}: `pip install "fashionnb[onnx]"`.'
+        ) from error
 
 
 def _trace(model: "nn.Module", images: np.ndarray, file: Path) -> None:
@@ -239,7 +250,9 @@ def _trace(model: "nn.Module", images: np.ndarray, file: Path) -> None:
     # million parameters), the batch norms come out folded, and the file is a tenth smaller. Tracing believes what it
     # sees on one batch, which is why the file is compared with torch on other ones.
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it is the older one, and that shapes which the model checks are fixed
+        warnings.simplefilter(
+            "ignore"
+        )  # that it is the older one, and that shapes which the model checks are fixed
         try:
             torch.onnx.export(
                 FromBytes().eval(),
@@ -251,13 +264,17 @@ def _trace(model: "nn.Module", images: np.ndarray, file: Path) -> None:
                 dynamic_axes={_INPUT: {0: "n"}, _OUTPUT: {0: "n"}},
             )
         except Exception as error:  # anything at all, from inside of the model or of the exporter
-            raise ModelMismatch(f"{type(model).__name__} cannot be exported: {_first_line(error)}.") from error
+            raise ModelMismatch(
+                f"{type(model).__name__} cannot be exported: {_first_line(error)}."
+            ) from error
 
 
 def _describe(onnx: "ModuleType", file: Path, facts: dict[str, Any]) -> None:
     """Put the facts into the file's metadata: strings as they are, the rest as JSON."""
     proto = onnx.load(file)
-    texts = {name: fact if isinstance(fact, str) else json.dumps(fact) for name, fact in facts.items()}
+    texts = {
+        name: fact if isinstance(fact, str) else json.dumps(fact) for name, fact in facts.items()
+    }
     onnx.helper.set_model_props(proto, texts)
     onnx.save(proto, file)
 
@@ -265,7 +282,12 @@ def _describe(onnx: "ModuleType", file: Path, facts: dict[str, Any]) -> None:
 def _quantised(file: Path, images: np.ndarray) -> Path:
     """The same network in 8-bit integers, in a file beside `file`."""
     import onnx
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Batches(CalibrationDataReader):
@@ -288,7 +310,9 @@ def _quantised(file: Path, images: np.ndarray) -> Path:
         weight_type=QuantType.QInt8,
         per_channel=True,
         reduce_range=True,
-        nodes_to_exclude=[node.name for node in graph.node if _INPUT in node.input],  # bytes already
+        nodes_to_exclude=[
+            node.name for node in graph.node if _INPUT in node.input
+        ],  # bytes already
     )
     return quantised
 
@@ -307,9 +331,14 @@ def _difference(file: Path, images: np.ndarray, wanted: np.ndarray) -> float:
     """The largest difference to what torch gives, for pictures one by one and all at once."""
     run = OnnxModel(file)
     try:
-        outputs = [run(images), np.concatenate([run(images[row : row + 1]) for row in range(len(images))])]
+        outputs = [
+            run(images),
+            np.concatenate([run(images[row : row + 1]) for row in range(len(images))]),
+        ]
         difference = max(float(np.abs(output - wanted).max()) for output in outputs)
-    except Exception as error:  # as above; for instance, the number of pictures is a constant in the graph
+    except (
+        Exception
+    ) as error:  # as above; for instance, the number of pictures is a constant in the graph
         raise ModelMismatch(
             f"The exported file does not run for 1 and for {len(images)} pictures alike: {_first_line(error)}. "
             "Write the model so that their number is nowhere a constant."
@@ -329,7 +358,11 @@ def _cosine(got: np.ndarray, wanted: np.ndarray) -> float:
 
 def _check_pictures(images: np.ndarray, shape: tuple[int, int, int], what: str) -> None:
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != shape:
-        got = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
+        got = (
+            f"{images.dtype} {images.shape}"
+            if isinstance(images, np.ndarray)
+            else type(images).__name__
+        )
         height, width, channels = shape
         raise DataError(
             f"{what} are a uint8 array (n, {height}, {width}, {channels}), got {got}. "

@@ -54,4 +54,6 @@ def sha256(path: Path | str) -> str:
 def _concerns(error: OSError, aside: Path) -> bool:
     """True if `error` is about writing here, rather than about something else that the block opened."""
     names = {str(name) for name in (error.filename, error.filename2) if name}
-    return not names or any(str(aside.parent).startswith(name) or name == str(aside) for name in names)
+    return not names or any(
+        str(aside.parent).startswith(name) or name == str(aside) for name in names
+    )

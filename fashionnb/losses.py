@@ -16,7 +16,11 @@ TINY = 1e-12
 
 
 def triplet_margin(
-    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float | str = 0.2, reduce: str = "mean"
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float | str = 0.2,
+    reduce: str = "mean",
 ) -> Tensor:
     """Ask that each anchor be nearer to its positive than to its negative, by the margin at least.
 
@@ -50,7 +54,9 @@ def triplet_margin(
     return losses.sum() / _how_many(reduce, len(losses), (losses > 0).sum())
 
 
-def batch_all_triplets(distances: Tensor, labels: Tensor, margin: float = 0.2, reduce: str = "nonzero") -> Tensor:
+def batch_all_triplets(
+    distances: Tensor, labels: Tensor, margin: float = 0.2, reduce: str = "nonzero"
+) -> Tensor:
     """The triplet loss of all triplets of a batch, without listing one of them.
 
     Introduced in chapter 03. Hermans, Beyer & Leibe 2017, "In Defense of the Triplet Loss", eq. 6. A triplet above 0
@@ -181,7 +187,9 @@ def info_nce(logits: Tensor, unsure: Tensor | None = None, smoothing: float = 0.
             f"{tuple(logits.shape)}{'' if unsure is None else f' and {tuple(unsure.shape)}'}."
         )
     if not 0 <= smoothing < 1:
-        raise DataError(f"smoothing is {smoothing!r}, it must be a share from 0 to below 1, such as 0.1.")
+        raise DataError(
+            f"smoothing is {smoothing!r}, it must be a share from 0 to below 1, such as 0.1."
+        )
     x = _at_least_float32(logits)
     pair = torch.eye(n, m, dtype=torch.bool, device=x.device)
     out = torch.zeros_like(pair) if unsure is None else unsure & ~pair
@@ -214,7 +222,9 @@ def similarity_triplet(right: Tensor, wrong: Tensor, margin: float = 0.2) -> Ten
     DataError : shapes disagree, NaN or infinity, or a margin that is no number of at least 0.
     """
     if right.ndim != 1 or right.shape != wrong.shape:
-        raise DataError(f"Expected two similarities for each triplet, got {tuple(right.shape)}, {tuple(wrong.shape)}.")
+        raise DataError(
+            f"Expected two similarities for each triplet, got {tuple(right.shape)}, {tuple(wrong.shape)}."
+        )
     _check_rows(right=right[:, None], wrong=wrong[:, None])
     _check_margin(margin, "a difference of similarities such as 0.2")
     losses = relu(_at_least_float32(wrong) - _at_least_float32(right) + margin)
@@ -256,7 +266,10 @@ def multi_task(
     if not 0 <= smoothing <= 1:
         raise DataError(f"smoothing is {smoothing!r}, it must be a share from 0 to 1, such as 0.1.")
     entropy = cross_entropy(_at_least_float32(logits), labels.long(), label_smoothing=smoothing)
-    return entropy + weight * metric_loss, {"cross entropy": entropy.item(), "metric": metric_loss.item()}
+    return entropy + weight * metric_loss, {
+        "cross entropy": entropy.item(),
+        "metric": metric_loss.item(),
+    }
 
 
 def spread(embeddings: Tensor) -> float:
@@ -279,7 +292,9 @@ def spread(embeddings: Tensor) -> float:
     """
     _check_rows(embeddings=embeddings)
     if not len(embeddings):
-        raise DataError(f"The spread of no embeddings is undefined: got shape {tuple(embeddings.shape)}.")
+        raise DataError(
+            f"The spread of no embeddings is undefined: got shape {tuple(embeddings.shape)}."
+        )
     z = _at_least_float32(embeddings.detach())
     return (z - z.mean(0)).square().sum(1).mean().sqrt().item()
 
@@ -326,7 +341,11 @@ def _wishes(distances: Tensor, positive: Tensor, negative: Tensor, margin: float
     too_short = torch.searchsorted(reach, distances, right=True)
     larger = (positive.sum(1, keepdim=True) - too_short) * negative
     # The i-th positive reaches the negatives that i positives at most are too short for. They want it nearer.
-    reached = reach.new_zeros(len(reach), most + 1).scatter_add_(1, too_short, negative.to(reach)).cumsum(1)[:, :-1]
+    reached = (
+        reach.new_zeros(len(reach), most + 1)
+        .scatter_add_(1, too_short, negative.to(reach))
+        .cumsum(1)[:, :-1]
+    )
     smaller = torch.zeros_like(distances).scatter_(1, column, reached) * positive
     return smaller - larger
 
@@ -351,7 +370,11 @@ def _at_least_float32(x: Tensor) -> Tensor:
 def _pairs(distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """For each item which are its positives (itself is none) and which its negatives, (n, n) bool each."""
     given = labels.dim() == 2 and labels.dtype == torch.bool and labels.shape[0] == labels.shape[1]
-    if not (labels.dim() == 1 or given) or not len(labels) or distances.shape != (len(labels), len(labels)):
+    if (
+        not (labels.dim() == 1 or given)
+        or not len(labels)
+        or distances.shape != (len(labels), len(labels))
+    ):
         raise DataError(
             f"Expected labels (n,) of at least one item and distances (n, n) or embeddings (n, d) of the same n; "
             f"got labels {tuple(labels.shape)} and {tuple(distances.shape)}. Who is alike may also be (n, n) bool."
@@ -370,12 +393,17 @@ def _check_alike(**embeddings: Tensor) -> None:
     _check_rows(**embeddings)
     shapes = {name: tuple(x.shape) for name, x in embeddings.items()}
     if len(set(shapes.values())) > 1:
-        raise DataError(f"Row i of each must belong to triplet i, so all need one shape (n, d); got {shapes}.")
+        raise DataError(
+            f"Row i of each must belong to triplet i, so all need one shape (n, d); got {shapes}."
+        )
 
 
 def _check_rows(**embeddings: Tensor) -> None:
     shapes = {name: tuple(x.shape) for name, x in embeddings.items()}
-    if any(len(shape) != 2 for shape in shapes.values()) or len({shape[1] for shape in shapes.values()}) > 1:
+    if (
+        any(len(shape) != 2 for shape in shapes.values())
+        or len({shape[1] for shape in shapes.values()}) > 1
+    ):
         raise DataError(f"Expected embeddings (n, d) of one dimension d; got the shapes {shapes}.")
     for name, x in embeddings.items():
         if not x.isfinite().all():

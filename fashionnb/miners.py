@@ -22,7 +22,9 @@ Triplets = tuple[Tensor, Tensor, Tensor]
 FAR = 1.4
 
 
-def alike(attributes: Tensor, weights: Sequence[float] | None = None, threshold: float = 1.0) -> Tensor:
+def alike(
+    attributes: Tensor, weights: Sequence[float] | None = None, threshold: float = 1.0
+) -> Tensor:
     """Decide which items are alike: those whose equal attributes weigh enough. Introduced in chapter 07.
 
     A rule such as "the same type, and at least one of colour and season". Unlike equal labels it need not be
@@ -45,10 +47,22 @@ def alike(attributes: Tensor, weights: Sequence[float] | None = None, threshold:
         above 0 and at most 1.
     """
     if attributes.dim() != 2 or attributes.is_floating_point():
-        raise DataError(f"Attributes are integers of shape (n, a), got {attributes.dtype} {tuple(attributes.shape)}.")
-    weights = torch.ones(attributes.shape[1]) if weights is None else torch.as_tensor(weights, dtype=torch.float32)
-    if weights.shape != attributes.shape[1:] or not (weights >= 0).all() or not 0 < weights.sum() < torch.inf:
-        raise DataError(f"Give each of {attributes.shape[1]} attributes a weight of 0 or more; got {weights.tolist()}.")
+        raise DataError(
+            f"Attributes are integers of shape (n, a), got {attributes.dtype} {tuple(attributes.shape)}."
+        )
+    weights = (
+        torch.ones(attributes.shape[1])
+        if weights is None
+        else torch.as_tensor(weights, dtype=torch.float32)
+    )
+    if (
+        weights.shape != attributes.shape[1:]
+        or not (weights >= 0).all()
+        or not 0 < weights.sum() < torch.inf
+    ):
+        raise DataError(
+            f"Give each of {attributes.shape[1]} attributes a weight of 0 or more; got {weights.tolist()}."
+        )
     if not 0 < threshold <= 1:
         raise DataError(f"The threshold is a share above 0 and up to 1, got {threshold!r}.")
     equal = (attributes[:, None] == attributes[None, :]) & (attributes > 0)
@@ -130,7 +144,9 @@ def semi_hard(distances: Tensor, labels: Tensor) -> Triplets:
     distances, positive, negative = _checked(distances, labels)
     ascending, items = distances.masked_fill(~negative, torch.inf).sort(dim=1, stable=True)
     next_farther = torch.searchsorted(ascending, distances, right=True)
-    farthest = torch.searchsorted(ascending, distances.masked_fill(~negative, -torch.inf).amax(1, keepdim=True))
+    farthest = torch.searchsorted(
+        ascending, distances.masked_fill(~negative, -torch.inf).amax(1, keepdim=True)
+    )
     chosen = items.gather(1, torch.minimum(next_farther, farthest))
     anchors, positives = (positive & negative.any(1, keepdim=True)).nonzero(as_tuple=True)
     return anchors, positives, chosen[anchors, positives]
@@ -167,7 +183,11 @@ def batch_all(distances: Tensor, labels: Tensor, margin: float = 0.2) -> Triplet
 
 
 def distance_weighted(
-    distances: Tensor, labels: Tensor, dimensions: int, generator: torch.Generator | None = None, cutoff: float = 0.5
+    distances: Tensor,
+    labels: Tensor,
+    dimensions: int,
+    generator: torch.Generator | None = None,
+    cutoff: float = 0.5,
 ) -> Triplets:
     """For each item a random positive, and a random negative drawn so that every distance has the same chance.
 
@@ -209,13 +229,18 @@ def distance_weighted(
     d, near = dimensions, distances.clamp(cutoff, FAR)
     log_weights = (2 - d) * near.log() - (d - 3) / 2 * (1 - near.square() / 4).log()
     # Each negative waits a random time, on average 1 / weight; the first to come is drawn. Logarithms never overflow.
-    log_times = torch.empty(distances.shape).exponential_(generator=generator).log().to(distances.device) - log_weights
+    log_times = (
+        torch.empty(distances.shape).exponential_(generator=generator).log().to(distances.device)
+        - log_weights
+    )
     anchors = _usable(positive, negative)
     first = log_times.masked_fill(~negative, torch.inf).argmin(1)
     return anchors, _one_of(positive[anchors], generator), first[anchors]
 
 
-def hardest_rivals(similarities: Tensor, kinds: Tensor, unsure: Tensor | None = None) -> Triplets:
+def hardest_negatives(
+    similarities: Tensor, kinds: Tensor, unsure: Tensor | None = None
+) -> Triplets:
     """For each pair of a scene and a product the product of the same kind that suits the scene best but is not its own.
 
     Introduced in chapter 11. A second pair of shoes is a harder wrong answer than a hat, and the pair of shoes that the
@@ -243,7 +268,9 @@ def hardest_rivals(similarities: Tensor, kinds: Tensor, unsure: Tensor | None = 
             f"{tuple(kinds.shape)}."
         )
     if not similarities.isfinite().all():
-        raise DataError("similarities: there is NaN or infinity in them. Look at the embeddings they were made of.")
+        raise DataError(
+            "similarities: there is NaN or infinity in them. Look at the embeddings they were made of."
+        )
     allowed = (kinds[:n, None] == kinds).fill_diagonal_(False)
     if unsure is not None:
         allowed &= ~unsure
@@ -274,8 +301,14 @@ def _checked(distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]
         )
     if not distances.isfinite().all():
         row = int((~distances.isfinite()).any(1).nonzero()[0, 0])
-        raise DataError(f"distances: row {row} holds NaN or infinity. Look at the embeddings they were measured on.")
-    return distances.detach().to(torch.promote_types(distances.dtype, torch.float32)), positive, negative
+        raise DataError(
+            f"distances: row {row} holds NaN or infinity. Look at the embeddings they were measured on."
+        )
+    return (
+        distances.detach().to(torch.promote_types(distances.dtype, torch.float32)),
+        positive,
+        negative,
+    )
 
 
 def _usable(positive: Tensor, negative: Tensor) -> Tensor:

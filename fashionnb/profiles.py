@@ -47,7 +47,9 @@ def choose(name: str | None = None, device: str | None = None) -> Profile:
     """
     name = name or os.environ.get("FASHIONNB_PROFILE") or "cpu"
     if name not in NAMES:
-        raise ProfileError(f"There is no profile {name!r}. Use one of: {', '.join(NAMES)} (FASHIONNB_PROFILE or -p).")
+        raise ProfileError(
+            f"There is no profile {name!r}. Use one of: {', '.join(NAMES)} (FASHIONNB_PROFILE or -p)."
+        )
     device = _check_device(device) if device else ("cpu" if name != "full" else _best_device())
     threads = int(os.environ.get("OMP_NUM_THREADS") or 0) or _cores()
     seeds = {"quick": (0,), "cpu": (0, 1, 2), "full": (0, 1, 2, 3, 4)}[name]
@@ -106,17 +108,29 @@ def _precision(device: str) -> str:
 
     # A CPU with AVX512-BF16 or AMX trains 1.5 times faster in bfloat16; others only imitate it, slowly. The probes
     # are private to torch: where one is gone, the answer is no.
-    probes = (getattr(torch.cpu, f"_is_{name}_supported", bool) for name in ("avx512_bf16", "amx_tile"))
-    return "bf16" if device == "cuda" or (device == "cpu" and any(probe() for probe in probes)) else "no"
+    probes = (
+        getattr(torch.cpu, f"_is_{name}_supported", bool) for name in ("avx512_bf16", "amx_tile")
+    )
+    return (
+        "bf16"
+        if device == "cuda" or (device == "cpu" and any(probe() for probe in probes))
+        else "no"
+    )
 
 
 def _check_device(device: str) -> str:
     import torch
 
-    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    here = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     kind = device.split(":")[0]
     if kind not in here:
         raise ProfileError(f"There is no device {device!r}. Use one of: {', '.join(here)}.")
     if not here[kind]:
-        raise ProfileError(f"Device {device!r} was asked for, but torch finds none here. Leave it out, or use 'cpu'.")
+        raise ProfileError(
+            f"Device {device!r} was asked for, but torch finds none here. Leave it out, or use 'cpu'."
+        )
     return device

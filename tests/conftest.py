@@ -2,9 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from web_server import Server
+
+from fashionnb.data import downloads
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -47,10 +51,35 @@ def open_browser(tmp_path):
 
         def start(mode: str | None = None, **options):
             context = playwright.chromium.launch_persistent_context(
-                tmp_path, executable_path=program, headless=True, chromium_sandbox=False, args=FLAGS, **options
+                tmp_path,
+                executable_path=program,
+                headless=True,
+                chromium_sandbox=False,
+                args=FLAGS,
+                **options,
             )
             if mode:
                 context.add_init_script(f"localStorage.mode = localStorage.theme = {mode!r}")
             return context
 
         yield start
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, no `FASHIONNB_DATA`, and the network allowed."""
+    for name in ("FASHIONNB_DATA", "FASHIONNB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FASHIONNB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(downloads, "TIMEOUT", (5, 0.5))
+    server = Server()
+    yield server
+    server.over.set()
+    server.http.shutdown()
+    server.http.server_close()

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
-from fashionnb import pairs, publish
+from fashionnb.publishing import chapters
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,9 +26,11 @@ def site() -> Path:
     """The folder of the pages, built from chapters run in the quick profile (those that are up to date are not)."""
     own = {"FASHIONNB_OFFLINE": "1"}  # tests download nothing: without data the chapters draw it
     command = [sys.executable, "-m", "fashionnb.cli", "run", "--profile", "quick"]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **own}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **own}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    return publish.publish("quick", ROOT / "_build" / "site-test", root=ROOT).index.parent
+    return site.publish("quick", ROOT / "_build" / "site-test", root=ROOT).index.parent
 
 
 class Page(HTMLParser):
@@ -55,16 +57,24 @@ class Page(HTMLParser):
 @pytest.fixture(scope="session")
 def pages(site) -> dict[str, Page]:
     """Every page of the site, by its address on it."""
-    paths = [path for path in sorted(site.rglob("*.html")) if "_static" not in path.relative_to(site).parts]
-    return {path.relative_to(site).as_posix(): Page(path.read_text(encoding="utf-8")) for path in paths}
+    paths = [
+        path
+        for path in sorted(site.rglob("*.html"))
+        if "_static" not in path.relative_to(site).parts
+    ]
+    return {
+        path.relative_to(site).as_posix(): Page(path.read_text(encoding="utf-8")) for path in paths
+    }
 
 
 def test_every_chapter_is_published_with_what_the_site_adds(site, pages):
-    for chapter in pairs.chapters(ROOT / "book"):
+    for chapter in chapters.sources(ROOT / "book"):
         address = f"book/{chapter.stem}.html"
         assert address in pages
         text = (site / address).read_text()
-        assert re.search(r"Measured:</strong> [\d.]+ (s|min), [\d.]+ [MG]B, on .+, profile quick, \d{4}-", text)
+        assert re.search(
+            r"Measured:</strong> [\d.]+ (s|min), [\d.]+ [MG]B, on .+, profile quick, \d{4}-", text
+        )
         assert re.search(r"build-stamp.>Built \d{4}-\d\d-\d\d from (commit \w{10}|a copy)", text)
         for start in (
             "https://colab.research.google.com/github/",
@@ -74,13 +84,17 @@ def test_every_chapter_is_published_with_what_the_site_adds(site, pages):
             assert badge.endswith(f"/blob/main/book/{chapter.stem}.ipynb")
         assert "injected-parameters" not in text
         assert "# Parameters" not in text
-        assert "|--" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL), "a table that is not rendered"
+        assert "|--" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL), (
+            "a table that is not rendered"
+        )
 
 
 def test_calls_in_cells_link_to_the_api_reference(pages):
-    for chapter in pairs.chapters(ROOT / "book"):
+    for chapter in chapters.sources(ROOT / "book"):
         assert [
-            link for link in pages[f"book/{chapter.stem}.html"].links if re.match(r"\.\./api/\w+\.html#fashionnb", link)
+            link
+            for link in pages[f"book/{chapter.stem}.html"].links
+            if re.match(r"\.\./api/\w+\.html#fashionnb", link)
         ]
 
 
@@ -100,14 +114,22 @@ def test_no_dead_internal_link_or_anchor(site, pages):
 
 
 def test_nothing_is_loaded_from_elsewhere(pages):
-    outside = [(address, link) for address, page in pages.items() for link in page.sources if urlsplit(link).netloc]
+    outside = [
+        (address, link)
+        for address, page in pages.items()
+        for link in page.sources
+        if urlsplit(link).netloc
+    ]
     assert outside == []
 
 
 def test_no_path_of_this_machine_is_published(site, pages):
     here = [str(ROOT), sys.prefix, str(Path.home()) + "/"]
     told = [
-        (a, path) for a in pages for path in here if len(path) > 2 and path in (site / a).read_text(encoding="utf-8")
+        (a, path)
+        for a in pages
+        for path in here
+        if len(path) > 2 and path in (site / a).read_text(encoding="utf-8")
     ]
     assert told == []
 
@@ -197,13 +219,29 @@ def test_every_page_in_a_browser(open_browser, address, pages):
     """
     context, told = open_browser("light"), []
     page = context.new_page()
-    page.on("console", lambda message: told.append(f"console: {message.text}") if message.type == "error" else None)
+    page.on(
+        "console",
+        lambda message: (
+            told.append(f"console: {message.text}") if message.type == "error" else None
+        ),
+    )
     page.on("pageerror", lambda error: told.append(f"error: {error}"))
-    page.on("response", lambda reply: told.append(f"{reply.status}: {reply.url}") if reply.status >= 400 else None)
-    page.on("request", lambda asked: None if is_local(asked.url, address) else told.append(f"asks for {asked.url}"))
+    page.on(
+        "response",
+        lambda reply: told.append(f"{reply.status}: {reply.url}") if reply.status >= 400 else None,
+    )
+    page.on(
+        "request",
+        lambda asked: (
+            None if is_local(asked.url, address) else told.append(f"asks for {asked.url}")
+        ),
+    )
     wrong = {}
     # Pages of source code, five in six of all, come from one template: of these the longest stand for all.
-    source = sorted((name for name in pages if name.startswith("_modules/")), key=lambda name: len(pages[name].anchors))
+    source = sorted(
+        (name for name in pages if name.startswith("_modules/")),
+        key=lambda name: len(pages[name].anchors),
+    )
     for name in [name for name in pages if name not in source[:-5]]:
         page.set_viewport_size({"width": 1280, "height": 900})
         page.goto(f"{address}/{name}", wait_until="load")
@@ -222,7 +260,9 @@ def test_every_page_in_a_browser(open_browser, address, pages):
         if told:
             wrong[name], told[:] = list(told), []
     context.close()
-    assert not wrong, "\n".join(f"{name}: {what}" for name, found in wrong.items() for what in found)
+    assert not wrong, "\n".join(
+        f"{name}: {what}" for name, found in wrong.items() for what in found
+    )
 
 
 def is_local(url: str, address: str) -> bool:
@@ -251,6 +291,8 @@ def test_search_finds_a_chapter(open_browser, address):
     page = context.new_page()
     page.goto(f"{address}/search.html?q=triplet", wait_until="load")
     page.wait_for_selector("#search-results li a", timeout=20_000)
-    found = page.eval_on_selector_all("#search-results li a", "links => links.map(link => link.pathname)")
+    found = page.eval_on_selector_all(
+        "#search-results li a", "links => links.map(link => link.pathname)"
+    )
     assert "/book/02-style2vec.html" in found
     context.close()

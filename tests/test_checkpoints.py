@@ -23,13 +23,19 @@ def model():
 
 @pytest.fixture
 def folder(tmp_path, model):
-    return save(model, tmp_path / "model", {"data": "fashion-mnist", "metrics": {"recall@1": 0.9}, "seeds": [0]})
+    return save(
+        model,
+        tmp_path / "model",
+        {"data": "fashion-mnist", "metrics": {"recall@1": 0.9}, "seeds": [0]},
+    )
 
 
 def edit(folder, **changes):
     """Change fields of the card; None removes one."""
     card = json.loads((folder / "card.json").read_text()) | changes
-    (folder / "card.json").write_text(json.dumps({name: value for name, value in card.items() if value is not None}))
+    (folder / "card.json").write_text(
+        json.dumps({name: value for name, value in card.items() if value is not None})
+    )
 
 
 def replace_weights(folder, tensors):
@@ -155,7 +161,9 @@ def test_a_card_that_cannot_be_saved_leaves_nothing(tmp_path, model, card, phras
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("home", ["book/checkpoints", "fashionnb/published"], ids=["checkout", "installed"])
+@pytest.mark.parametrize(
+    "home", ["book/checkpoints", "fashionnb/published"], ids=["checkout", "installed"]
+)
 def test_a_published_model_is_found(tmp_path, monkeypatch, model, home):
     monkeypatch.setattr("fashionnb.__file__", str(tmp_path / "fashionnb" / "__init__.py"))
     save(model, tmp_path / home / "small")
@@ -164,7 +172,9 @@ def test_a_published_model_is_found(tmp_path, monkeypatch, model, home):
 
 def test_a_model_that_was_not_published(tmp_path, monkeypatch, model):
     monkeypatch.setattr("fashionnb.__file__", str(tmp_path / "fashionnb" / "__init__.py"))
-    with pytest.raises(DataNotFound, match=r"No model 'small' .*there is: none.*Install fashionnb again"):
+    with pytest.raises(
+        DataNotFound, match=r"No model 'small' .*there is: none.*Install fashionnb again"
+    ):
         checkpoints.published("small")
     save(model, tmp_path / "book" / "checkpoints" / "large")
     with pytest.raises(DataNotFound, match="there is: large"):
@@ -174,7 +184,10 @@ def test_a_model_that_was_not_published(tmp_path, monkeypatch, model):
 def test_the_wheel_brings_the_published_models_and_full_results_along():
     settings = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
     wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
-    expected = {"book/checkpoints": "fashionnb/published", "book/results/full": "fashionnb/published_results/full"}
+    expected = {
+        "book/checkpoints": "fashionnb/published",
+        "book/results/full": "fashionnb/published_results/full",
+    }
     assert wheel["sources"] == expected
     assert set(expected) < set(wheel["only-include"])
 

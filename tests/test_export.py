@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from fashionnb import checkpoints, export, models
-from fashionnb.embed import embed
 from fashionnb.errors import DataError, DataNotFound, ModelMismatch, RunError, WriteError
 from fashionnb.export import OnnxModel, to_onnx
+from fashionnb.features.embedding import embed
 from fashionnb.models.style2vec import Style2Vec
 
 SIZE = 20
@@ -31,7 +31,9 @@ def trained(model, channels=3):
     for parameter in model.parameters():
         parameter.data += 0.02 * torch.randn(parameter.shape, generator=generator)
     for batch in range(20):
-        model.train()(torch.from_numpy(pictures(16, channels=channels, seed=batch)).permute(0, 3, 1, 2) / 255)
+        model.train()(
+            torch.from_numpy(pictures(16, channels=channels, seed=batch)).permute(0, 3, 1, 2) / 255
+        )
     return model
 
 
@@ -40,7 +42,14 @@ def model():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return trained(
-            Style2Vec(dimensions=6, channels=3, stem=8, stages=[(12, 2), (16, 2)], mean=[0.5, 0.4, 0.3], std=0.2)
+            Style2Vec(
+                dimensions=6,
+                channels=3,
+                stem=8,
+                stages=[(12, 2), (16, 2)],
+                mean=[0.5, 0.4, 0.3],
+                std=0.2,
+            )
         )
 
 
@@ -60,7 +69,9 @@ def test_the_file_computes_what_the_model_computes(model, exported, n):
 
 def test_the_report_says_what_was_written(exported):
     assert exported.bytes == exported.path.stat().st_size
-    assert [path.name for path in exported.path.parent.iterdir()] == ["model.onnx"]  # no weights beside it
+    assert [path.name for path in exported.path.parent.iterdir()] == [
+        "model.onnx"
+    ]  # no weights beside it
     assert exported.precision == "float32"
     assert exported.difference <= export.TOLERANCE
     assert exported.cosine == pytest.approx(1, abs=1e-6)
@@ -168,12 +179,18 @@ class Toy(nn.Module):
 class Branches(Toy):
     def forward(self, images):
         means = images.mean((1, 2, 3), keepdim=True)[:, :, 0, 0]
-        return means * self.weight if means.max() < 0.9 else -means  # the pictures traced are not white, one probe is
+        return (
+            means * self.weight if means.max() < 0.9 else -means
+        )  # the pictures traced are not white, one probe is
 
 
 class CountsOnTwo(Toy):
     def forward(self, images):
-        return images.mean((1, 2, 3)).reshape(-1, 2) if len(images) % 2 == 0 else images.mean((1, 2, 3))[:, None]
+        return (
+            images.mean((1, 2, 3)).reshape(-1, 2)
+            if len(images) % 2 == 0
+            else images.mean((1, 2, 3))[:, None]
+        )
 
 
 class Pair(Toy):
@@ -216,7 +233,10 @@ def test_models_that_no_file_can_hold(wrong, phrase, tmp_path, monkeypatch):
         ({"size": 4}, r"at least 16 x 16 pixels, got \(7, 3, 4, 4\)"),
         ({"channels": 1}, "takes images (n, 3, height, width)"),
         ({"calibration": pictures(9)}, "10 pictures or more, some hundred are better; got 9"),
-        ({"calibration": pictures(20, size=15)}, "Calibration pictures are a uint8 array (n, 20, 20, 3)"),
+        (
+            {"calibration": pictures(20, size=15)},
+            "Calibration pictures are a uint8 array (n, 20, 20, 3)",
+        ),
         ({"calibration": pictures(20) / 255}, "got float64 (20, 20, 20, 3)"),
         ({"calibration": [1, 2]}, "got list"),
     ],
@@ -245,7 +265,9 @@ def test_files_that_are_no_exported_model(exported, tmp_path):
         OnnxModel(tmp_path / "nothing.onnx")
     broken, foreign = tmp_path / "broken.onnx", tmp_path / "foreign.onnx"
     broken.write_bytes(exported.path.read_bytes()[:1000])
-    with pytest.raises(ModelMismatch, match=r"broken.onnx: not an ONNX file that onnxruntime can run"):
+    with pytest.raises(
+        ModelMismatch, match=r"broken.onnx: not an ONNX file that onnxruntime can run"
+    ):
         OnnxModel(broken)
     proto = onnx.load(exported.path)
     onnx.helper.set_model_props(proto, {"architecture": "style2vec", "classes": "[]"})
@@ -263,5 +285,7 @@ def test_a_folder_that_cannot_be_written(model, tmp_path):
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
 def test_without_the_extra_packages(model, exported, tmp_path, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(RunError, match=rf'need the package {missing}: `pip install "fashionnb\[onnx\]"`'):
+    with pytest.raises(
+        RunError, match=rf'need the package {missing}: `pip install "fashionnb\[onnx\]"`'
+    ):
         to_onnx(model, tmp_path / "model.onnx", size=SIZE)

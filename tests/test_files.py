@@ -26,7 +26,10 @@ def test_an_error_halfway_leaves_the_old_file_as_it_was(tmp_path):
 
 
 def test_a_full_disk_is_one_clear_error(tmp_path):
-    with pytest.raises(WriteError, match="make room on the disk"), written_whole(tmp_path / "note.txt"):
+    with (
+        pytest.raises(WriteError, match="make room on the disk"),
+        written_whole(tmp_path / "note.txt"),
+    ):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 

@@ -29,8 +29,12 @@ from fashionnb.miners import batch_all, batch_hard, semi_hard
 
 KINDS = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 OF_A_BATCH = {
-    "batch-hard": lambda z, y: triplet_margin(*(z[side] for side in batch_hard(pairwise_distances(z), y))),
-    "soft": lambda z, y: triplet_margin(*(z[side] for side in batch_hard(pairwise_distances(z), y)), margin="soft"),
+    "batch-hard": lambda z, y: triplet_margin(
+        *(z[side] for side in batch_hard(pairwise_distances(z), y))
+    ),
+    "soft": lambda z, y: triplet_margin(
+        *(z[side] for side in batch_hard(pairwise_distances(z), y)), margin="soft"
+    ),
     "batch-all": lambda z, y: batch_all_triplets(pairwise_distances(z), y),
     "contrastive": lambda z, y: contrastive(pairwise_distances(z), y),
     "supervised contrastive": supervised_contrastive,
@@ -38,8 +42,13 @@ OF_A_BATCH = {
 
 
 def triplet_by_definition(anchor, positive, negative, margin, reduce):
-    gaps = [math.dist(a, p) - math.dist(a, n) for a, p, n in zip(anchor, positive, negative, strict=True)]
-    losses = [math.log(1 + math.exp(gap)) if margin == "soft" else max(0.0, gap + margin) for gap in gaps]
+    gaps = [
+        math.dist(a, p) - math.dist(a, n)
+        for a, p, n in zip(anchor, positive, negative, strict=True)
+    ]
+    losses = [
+        math.log(1 + math.exp(gap)) if margin == "soft" else max(0.0, gap + margin) for gap in gaps
+    ]
     counted = losses if reduce == "mean" else [loss for loss in losses if loss > 0]
     return sum(counted) / len(counted) if counted else 0.0
 
@@ -68,11 +77,15 @@ def contrastive_by_definition(d, labels, margin):
 def supervised_contrastive_by_definition(z, labels, temperature):
     everyone, each = range(len(labels)), []
     for i in everyone:
-        similarity = [sum(x * y for x, y in zip(z[i], z[j], strict=True)) / temperature for j in everyone]
+        similarity = [
+            sum(x * y for x, y in zip(z[i], z[j], strict=True)) / temperature for j in everyone
+        ]
         others = sum(math.exp(similarity[j]) for j in everyone if j != i)
         positives = [j for j in everyone if j != i and labels[j] == labels[i]]
         if positives:
-            each.append(-sum(math.log(math.exp(similarity[p]) / others) for p in positives) / len(positives))
+            each.append(
+                -sum(math.log(math.exp(similarity[p]) / others) for p in positives) / len(positives)
+            )
     return sum(each) / len(each) if each else 0.0
 
 
@@ -80,7 +93,13 @@ def supervised_contrastive_by_definition(z, labels, temperature):
 def batches(draw):
     """Vectors of length 1 in eight directions (duplicates, all identical), and labels (singletons, one class)."""
     n = draw(st.integers(1, 9))
-    angles = torch.tensor(draw(st.lists(st.integers(0, draw(st.integers(0, 7))), min_size=n, max_size=n))) * math.pi / 4
+    angles = (
+        torch.tensor(
+            draw(st.lists(st.integers(0, draw(st.integers(0, 7))), min_size=n, max_size=n))
+        )
+        * math.pi
+        / 4
+    )
     labels = draw(st.lists(st.integers(0, draw(st.integers(0, 3))), min_size=n, max_size=n))
     return torch.stack([angles.cos(), angles.sin()], dim=1).double(), torch.tensor(labels)
 
@@ -106,7 +125,10 @@ def normal(*shape, seed=0, **options):
 
 # A margin of 0.2137 keeps every loss off 0 by far more than the 1e-6 under the root, so "above 0" has one answer.
 @settings(deadline=None)
-@given(triplets(), st.sampled_from([(0.2137, "mean"), (0.2137, "nonzero"), (1.2137, "nonzero"), ("soft", "mean")]))
+@given(
+    triplets(),
+    st.sampled_from([(0.2137, "mean"), (0.2137, "nonzero"), (1.2137, "nonzero"), ("soft", "mean")]),
+)
 def test_triplet_margin_is_the_definition(sides, options):
     margin, reduce = options
     expected = triplet_by_definition(*(side.tolist() for side in sides), margin, reduce)
@@ -114,11 +136,15 @@ def test_triplet_margin_is_the_definition(sides, options):
 
 
 def test_torch_agrees():
-    sides = [normal(64, 16, seed=seed, dtype=torch.float64, requires_grad=True) for seed in range(3)]
+    sides = [
+        normal(64, 16, seed=seed, dtype=torch.float64, requires_grad=True) for seed in range(3)
+    ]
     ours = triplet_margin(*sides, margin=0.5)
     theirs = torch.nn.TripletMarginLoss(margin=0.5, eps=0)(*sides)
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-9)
-    for a, b in zip(torch.autograd.grad(ours, sides), torch.autograd.grad(theirs, sides), strict=True):
+    for a, b in zip(
+        torch.autograd.grad(ours, sides), torch.autograd.grad(theirs, sides), strict=True
+    ):
         torch.testing.assert_close(a, b)
 
 
@@ -143,13 +169,17 @@ def test_half_precision_is_summed_in_float32():
     sides = [normal(32, 64, seed=seed).bfloat16() for seed in range(3)]
     loss = triplet_margin(*sides)
     assert loss.dtype == torch.float32
-    assert loss.item() == pytest.approx(triplet_margin(*(side.double() for side in sides)).item(), rel=1e-5)
+    assert loss.item() == pytest.approx(
+        triplet_margin(*(side.double() for side in sides)).item(), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("reduce", ["mean", "nonzero"])
 def test_nothing_to_learn_is_a_0_that_can_be_backpropagated(reduce):
     near, far = torch.zeros(3, 2, requires_grad=True), torch.full((3, 2), 9.0)
-    loss = triplet_margin(near, near, far, 0.2, reduce) + triplet_margin(near[:0], near[:0], far[:0], 0.2, reduce)
+    loss = triplet_margin(near, near, far, 0.2, reduce) + triplet_margin(
+        near[:0], near[:0], far[:0], 0.2, reduce
+    )
     loss.backward()
     assert loss.item() == 0
     assert (near.grad == 0).all()
@@ -161,7 +191,9 @@ def test_pairwise_distances_are_the_definition(sides, squared):
     a, b, _ = sides
     power = 2 if squared else 1
     expected = [[math.dist(x, y) ** power for y in b.tolist()] for x in a.tolist()]
-    assert pairwise_distances(a, b, squared).tolist() == [[pytest.approx(d, abs=2e-6) for d in row] for row in expected]
+    assert pairwise_distances(a, b, squared).tolist() == [
+        [pytest.approx(d, abs=2e-6) for d in row] for row in expected
+    ]
 
 
 def test_pairwise_distances_of_a_batch_with_itself():
@@ -204,7 +236,11 @@ def test_a_nearly_collapsed_batch_still_has_its_distances():
         (((4, 2), (4, 3), (4, 2)), {}, "one dimension d"),
         (((4,), (4,), (4,)), {}, r"Expected embeddings \(n, d\)"),
         (((4, 2), (4, 2), (4, 2)), {"reduce": "sum"}, "no reduce='sum'. Use 'mean' or 'nonzero'"),
-        (((4, 2), (4, 2), (4, 2)), {"margin": "soft", "reduce": "nonzero"}, "no loss is 0: use reduce='mean'"),
+        (
+            ((4, 2), (4, 2), (4, 2)),
+            {"margin": "soft", "reduce": "nonzero"},
+            "no loss is 0: use reduce='mean'",
+        ),
         (
             ((4, 2), (4, 2), (4, 2)),
             {"margin": "hard"},
@@ -224,7 +260,9 @@ def test_bad_triplets(shapes, options, phrase):
 def test_nan_is_refused_even_where_the_reducer_would_lose_it(value, reduce):
     sides = [torch.zeros(3, 2) for _ in range(3)]
     sides[2][1, 0] = value
-    with pytest.raises(DataError, match=r"negative: row 1 holds NaN or infinity.*smaller learning rate"):
+    with pytest.raises(
+        DataError, match=r"negative: row 1 holds NaN or infinity.*smaller learning rate"
+    ):
         triplet_margin(*sides, reduce=reduce)
 
 
@@ -242,18 +280,24 @@ def test_batch_all_triplets_is_the_sum_over_all(batch, margin, reduce):
     z, y = batch
     distances = pairwise_distances(z)
     expected = batch_all_by_definition(distances.tolist(), y.tolist(), margin, reduce)
-    assert batch_all_triplets(distances, y, margin, reduce).item() == pytest.approx(expected, abs=1e-9)
+    assert batch_all_triplets(distances, y, margin, reduce).item() == pytest.approx(
+        expected, abs=1e-9
+    )
 
 
 @settings(deadline=None)
-@given(st.integers(0, 2**31), st.sampled_from([0.0, 0.25, 1.0]), st.sampled_from(["mean", "nonzero"]))
+@given(
+    st.integers(0, 2**31), st.sampled_from([0.0, 0.25, 1.0]), st.sampled_from(["mean", "nonzero"])
+)
 def test_a_triplet_exactly_on_the_margin_is_not_counted(seed, margin, reduce):
     """Distances on quarters, so that many losses are exactly 0."""
     generator = torch.Generator().manual_seed(seed)
     distances = torch.randint(0, 9, (10, 10), generator=generator).double() / 4
     y = torch.randint(0, 3, (10,), generator=generator)
     expected = batch_all_by_definition(distances.tolist(), y.tolist(), margin, reduce)
-    assert batch_all_triplets(distances, y, margin, reduce).item() == pytest.approx(expected, abs=1e-12)
+    assert batch_all_triplets(distances, y, margin, reduce).item() == pytest.approx(
+        expected, abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.2, 3.0])
@@ -261,7 +305,9 @@ def test_a_triplet_exactly_on_the_margin_is_not_counted(seed, margin, reduce):
 def test_gradients_of_batch_all_triplets_are_those_of_the_list(margin, classes):
     z, y = space(classes=classes)
     ours = batch_all_triplets(pairwise_distances(z), y, margin)
-    one_by_one = triplet_margin(*(z[side] for side in batch_all(pairwise_distances(z), y, margin)), margin, "nonzero")
+    one_by_one = triplet_margin(
+        *(z[side] for side in batch_all(pairwise_distances(z), y, margin)), margin, "nonzero"
+    )
     torch.testing.assert_close(ours, one_by_one)
     gradients = (torch.autograd.grad(loss, z)[0] for loss in (ours, one_by_one))
     torch.testing.assert_close(*gradients)
@@ -306,10 +352,14 @@ def test_any_batch_in_any_precision_gives_a_finite_loss_and_finite_gradients(bat
 @pytest.mark.parametrize("name", OF_A_BATCH)
 def test_half_precision_loses_no_more_than_its_rounding(name):
     z, y = space(kind=torch.bfloat16)
-    assert OF_A_BATCH[name](z, y).item() == pytest.approx(OF_A_BATCH[name](z.double(), y).item(), rel=1e-5)
+    assert OF_A_BATCH[name](z, y).item() == pytest.approx(
+        OF_A_BATCH[name](z.double(), y).item(), rel=1e-5
+    )
 
 
-@pytest.mark.parametrize("loss", [batch_all_triplets, contrastive, lambda x, y: multi_task(torch.zeros(()), x, y)[0]])
+@pytest.mark.parametrize(
+    "loss", [batch_all_triplets, contrastive, lambda x, y: multi_task(torch.zeros(()), x, y)[0]]
+)
 def test_half_precision_distances_and_logits_are_summed_in_float32(loss):
     z, y = space(classes=9)
     x = pairwise_distances(z).detach().bfloat16()
@@ -318,7 +368,12 @@ def test_half_precision_distances_and_logits_are_summed_in_float32(loss):
 
 @pytest.mark.parametrize(
     ("loss", "value"),
-    [("batch-hard", 0.2), ("soft", math.log(2)), ("batch-all", 0.2), ("supervised contrastive", math.log(11))],
+    [
+        ("batch-hard", 0.2),
+        ("soft", math.log(2)),
+        ("batch-all", 0.2),
+        ("supervised contrastive", math.log(11)),
+    ],
 )
 def test_what_a_loss_is_where_everything_has_collapsed(loss, value):
     """Chapter 03 shows it: nothing is pulled anywhere, and the loss stands at a known number."""
@@ -386,7 +441,9 @@ def test_pytorch_metric_learning_agrees_on_the_soft_margin():
 def test_pytorch_metric_learning_agrees_on_contrastive():
     """Theirs squares nothing, and adds the means of both kinds of pair: so its losses pair by pair, each pair twice."""
     z, y = space()
-    loss = theirs.ContrastiveLoss(pos_margin=0, neg_margin=1.2, reducer=DoNothingReducer(), **EUCLIDEAN)
+    loss = theirs.ContrastiveLoss(
+        pos_margin=0, neg_margin=1.2, reducer=DoNothingReducer(), **EUCLIDEAN
+    )
     pairs = torch.cat([kind["losses"] for kind in loss(z, y).values()])
     agree(z, contrastive(pairwise_distances(z), y, 1.2), pairs.square().mean())
 
@@ -450,14 +507,18 @@ def test_a_matrix_that_no_labels_could_say():
     cosines = (z @ z.T / 0.5).tolist()
 
     def chosen(a, p):
-        return -math.log(math.exp(cosines[a][p]) / sum(math.exp(cosines[a][j]) for j in range(3) if j != a))
+        return -math.log(
+            math.exp(cosines[a][p]) / sum(math.exp(cosines[a][j]) for j in range(3) if j != a)
+        )
 
     expected = (chosen(0, 1) + (chosen(1, 0) + chosen(1, 2)) / 2 + chosen(2, 1)) / 3
     assert supervised_contrastive(z, chain, 0.5).item() == pytest.approx(expected, rel=1e-5)
     d = pairwise_distances(z)
     triplets = [(0, 1, 2), (2, 1, 0)]
     each = [max(0.0, (d[a, p] - d[a, n] + 1).item()) for a, p, n in triplets]
-    assert batch_all_triplets(d, chain, 1.0, reduce="mean").item() == pytest.approx(sum(each) / 2, rel=1e-5)
+    assert batch_all_triplets(d, chain, 1.0, reduce="mean").item() == pytest.approx(
+        sum(each) / 2, rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("loss", [batch_all_triplets, contrastive])
@@ -469,7 +530,9 @@ def test_bad_distances_are_refused(loss):
         (torch.zeros(3, 3), y[:, None]),
         (torch.zeros(3, 3), torch.eye(3)),
     ]:
-        with pytest.raises(DataError, match=r"Expected labels \(n,\) of at least one item and distances \(n, n\)"):
+        with pytest.raises(
+            DataError, match=r"Expected labels \(n,\) of at least one item and distances \(n, n\)"
+        ):
             loss(distances, labels)
     for value in (math.nan, math.inf):
         with pytest.raises(DataError, match="distances: row 0 holds NaN or infinity"):
@@ -513,12 +576,22 @@ def test_bad_input_of_spread():
 @pytest.mark.parametrize(
     ("logits", "labels", "options", "phrase"),
     [
-        (torch.zeros(2, 3), torch.tensor([0, 3]), {}, r"from 0 to 2, and at least one; got shape \(2,\), \[0, 3\]"),
+        (
+            torch.zeros(2, 3),
+            torch.tensor([0, 3]),
+            {},
+            r"from 0 to 2, and at least one; got shape \(2,\), \[0, 3\]",
+        ),
         (torch.zeros(2, 3), torch.tensor([0, -1]), {}, "from 0 to 2"),
         (torch.zeros(2, 3), torch.tensor([0, 1, 2]), {}, r"want labels of shape \(2,\)"),
         (torch.zeros(0, 3), torch.tensor([], dtype=torch.int64), {}, "at least one"),
         (torch.full((2, 3), math.nan), torch.tensor([0, 1]), {}, "logits: row 0 holds NaN"),
-        (torch.zeros(2, 3), torch.tensor([0, 1]), {"smoothing": 1.5}, "smoothing is 1.5, it must be a share"),
+        (
+            torch.zeros(2, 3),
+            torch.tensor([0, 1]),
+            {"smoothing": 1.5},
+            "smoothing is 1.5, it must be a share",
+        ),
     ],
 )
 def test_bad_input_of_multi_task(logits, labels, options, phrase):
@@ -533,10 +606,18 @@ def info_nce_by_hand(logits, unsure, smoothing):
     def one(own, others):
         everything = math.log(math.exp(own) + sum(map(math.exp, others)))
         wrong = [other - everything for other in others]
-        return -(1 - smoothing) * (own - everything) - smoothing * (sum(wrong) / len(wrong) if wrong else 0)
+        return -(1 - smoothing) * (own - everything) - smoothing * (
+            sum(wrong) / len(wrong) if wrong else 0
+        )
 
-    rows = [one(logits[i][i], [logits[i][j] for j in range(m) if j != i and not unsure[i][j]]) for i in range(n)]
-    columns = [one(logits[j][j], [logits[i][j] for i in range(n) if i != j and not unsure[i][j]]) for j in range(n)]
+    rows = [
+        one(logits[i][i], [logits[i][j] for j in range(m) if j != i and not unsure[i][j]])
+        for i in range(n)
+    ]
+    columns = [
+        one(logits[j][j], [logits[i][j] for i in range(n) if i != j and not unsure[i][j]])
+        for j in range(n)
+    ]
     return (sum(rows) + sum(columns)) / (2 * n)
 
 
@@ -547,7 +628,9 @@ def test_info_nce_is_the_definition(n, more, smoothing, seed):
     logits = torch.randn(n, n + more, generator=generator)
     unsure = torch.rand(n, n + more, generator=generator) < 0.3
     found = info_nce(logits, unsure, smoothing)
-    assert float(found) == pytest.approx(info_nce_by_hand(logits.tolist(), unsure.tolist(), smoothing), abs=1e-5)
+    assert float(found) == pytest.approx(
+        info_nce_by_hand(logits.tolist(), unsure.tolist(), smoothing), abs=1e-5
+    )
 
 
 def test_info_nce_of_equal_logits_is_chance():
@@ -575,7 +658,10 @@ def test_similarity_triplet():
     [
         (lambda: info_nce(torch.zeros(3, 2)), "m at least n"),
         (lambda: info_nce(torch.zeros(0, 2)), "m at least n"),
-        (lambda: info_nce(torch.zeros(2, 2), torch.zeros(2, 3, dtype=torch.bool)), "of the same shape"),
+        (
+            lambda: info_nce(torch.zeros(2, 2), torch.zeros(2, 3, dtype=torch.bool)),
+            "of the same shape",
+        ),
         (lambda: info_nce(torch.full((2, 2), torch.nan)), "NaN"),
         (lambda: info_nce(torch.zeros(2, 2), smoothing=1), "smoothing is 1"),
         (lambda: similarity_triplet(torch.zeros(2), torch.zeros(3)), "two similarities"),

@@ -16,7 +16,7 @@ from fashionnb.miners import (
     batch_all,
     batch_hard,
     distance_weighted,
-    hardest_rivals,
+    hardest_negatives,
     random_triplets,
     semi_hard,
 )
@@ -43,7 +43,9 @@ def batch_hard_by_definition(d, labels):
     for a in range(len(labels)):
         positives, negatives = positives_of(labels, a), negatives_of(labels, a)
         if positives and negatives:  # max and min give the first of several
-            triplets.append((a, max(positives, key=d[a].__getitem__), min(negatives, key=d[a].__getitem__)))
+            triplets.append(
+                (a, max(positives, key=d[a].__getitem__), min(negatives, key=d[a].__getitem__))
+            )
     return triplets
 
 
@@ -75,7 +77,12 @@ def batches(draw):
     """Symmetric distances on quarters from 0 to 2 (ties and duplicates), and labels (singletons, one class)."""
     n = draw(st.integers(1, 9))
     labels = draw(st.lists(st.integers(0, draw(st.integers(0, 3))), min_size=n, max_size=n))
-    quarters = torch.tensor(draw(st.lists(st.integers(0, 8), min_size=n * n, max_size=n * n))).reshape(n, n) / 4
+    quarters = (
+        torch.tensor(draw(st.lists(st.integers(0, 8), min_size=n * n, max_size=n * n))).reshape(
+            n, n
+        )
+        / 4
+    )
     distances = quarters.triu(1) + quarters.triu(1).T
     return distances.to(draw(st.sampled_from(KINDS))), torch.tensor(labels)
 
@@ -95,7 +102,9 @@ def space(n=48, d=8, classes=5, seed=0):
 def test_random_triplets_keep_their_promise(labels, seed):
     y = torch.tensor(labels, dtype=torch.int64)
     anchors, positives, negatives = random_triplets(y, torch.Generator().manual_seed(seed))
-    usable = [i for i, c in enumerate(labels) if labels.count(c) > 1 and labels.count(c) < len(labels)]
+    usable = [
+        i for i, c in enumerate(labels) if labels.count(c) > 1 and labels.count(c) < len(labels)
+    ]
     assert anchors.tolist() == usable
     for a, p, n in zip(anchors.tolist(), positives.tolist(), negatives.tolist(), strict=True):
         assert a != p
@@ -117,21 +126,28 @@ def test_every_candidate_is_equally_likely():
 @given(batches())
 def test_batch_hard_is_the_exhaustive_search(batch):
     distances, labels = batch
-    assert listed(batch_hard(distances, labels)) == batch_hard_by_definition(distances.tolist(), labels.tolist())
+    assert listed(batch_hard(distances, labels)) == batch_hard_by_definition(
+        distances.tolist(), labels.tolist()
+    )
 
 
 @settings(deadline=None)
 @given(batches())
 def test_semi_hard_is_the_exhaustive_search(batch):
     distances, labels = batch
-    assert listed(semi_hard(distances, labels)) == semi_hard_by_definition(distances.tolist(), labels.tolist())
+    assert listed(semi_hard(distances, labels)) == semi_hard_by_definition(
+        distances.tolist(), labels.tolist()
+    )
 
 
 def test_ties_go_to_the_lower_index_also_where_sorting_would_shuffle_them():
     generator = torch.Generator().manual_seed(0)
     distances = torch.randint(0, 9, (150, 150), generator=generator) / 4
     labels = torch.randint(0, 5, (150,), generator=generator)
-    for mine, definition in [(batch_hard, batch_hard_by_definition), (semi_hard, semi_hard_by_definition)]:
+    for mine, definition in [
+        (batch_hard, batch_hard_by_definition),
+        (semi_hard, semi_hard_by_definition),
+    ]:
         assert listed(mine(distances, labels)) == definition(distances.tolist(), labels.tolist())
 
 
@@ -158,26 +174,41 @@ def test_half_precision_is_rounded_no_further(mine):
 def test_distance_weighted_keeps_its_promise(batch, dimensions, seed):
     distances, y = batch
     labels = y.tolist()
-    triplets = listed(distance_weighted(distances, y, dimensions, torch.Generator().manual_seed(seed)))
-    assert [a for a, _, _ in triplets] == [a for a, _, _ in batch_hard_by_definition(distances.tolist(), labels)]
-    assert all(p in positives_of(labels, a) and n in negatives_of(labels, a) for a, p, n in triplets)
+    triplets = listed(
+        distance_weighted(distances, y, dimensions, torch.Generator().manual_seed(seed))
+    )
+    assert [a for a, _, _ in triplets] == [
+        a for a, _, _ in batch_hard_by_definition(distances.tolist(), labels)
+    ]
+    assert all(
+        p in positives_of(labels, a) and n in negatives_of(labels, a) for a, p, n in triplets
+    )
 
 
 @pytest.mark.parametrize("dimensions", [2, 3, 8, 24])
 def test_distance_weighted_draws_in_inverse_proportion_to_the_density(dimensions):
     to_negatives = torch.tensor([0.1, 0.5, 0.8, 1.1, 1.4, 2.0])
     clipped = [min(max(d, 0.5), 1.4) for d in to_negatives.tolist()]
-    weights = [1 / (d ** (dimensions - 2) * (1 - d * d / 4) ** ((dimensions - 3) / 2)) for d in clipped]
+    weights = [
+        1 / (d ** (dimensions - 2) * (1 - d * d / 4) ** ((dimensions - 3) / 2)) for d in clipped
+    ]
     distances, y = torch.zeros(106, 106), torch.tensor([0] * 100 + [1, 1, 1, 2, 2, 3])
     distances[:100, 100:] = to_negatives
     generator, draws = torch.Generator().manual_seed(0), 10_000
     negatives = torch.cat(
-        [distance_weighted(distances, y, dimensions, generator)[2][:100] for _ in range(draws // 100)]
+        [
+            distance_weighted(distances, y, dimensions, generator)[2][:100]
+            for _ in range(draws // 100)
+        ]
     )
-    for weight, drawn in zip(weights, (negatives - 100).bincount(minlength=6).tolist(), strict=True):
+    for weight, drawn in zip(
+        weights, (negatives - 100).bincount(minlength=6).tolist(), strict=True
+    ):
         share = weight / sum(weights)
         # Five standard deviations of a binomial, and one draw for the rarest.
-        assert drawn == pytest.approx(draws * share, abs=5 * (draws * share * (1 - share)) ** 0.5 + 1)
+        assert drawn == pytest.approx(
+            draws * share, abs=5 * (draws * share * (1 - share)) ** 0.5 + 1
+        )
 
 
 def test_a_margin_changes_nothing_for_a_semi_hard_negative_but_its_loss():
@@ -187,14 +218,22 @@ def test_a_margin_changes_nothing_for_a_semi_hard_negative_but_its_loss():
     """
     z, y = space()
     distances = pairwise_distances(z)
-    miner = theirs.TripletMarginMiner(4.0, "semihard", distance=LpDistance(normalize_embeddings=False))
+    miner = theirs.TripletMarginMiner(
+        4.0, "semihard", distance=LpDistance(normalize_embeddings=False)
+    )
     nearest = {}
     for a, p, n in zip(*(side.tolist() for side in miner(z, y)), strict=True):
-        nearest[a, p] = min(nearest.get((a, p), n), n, key=lambda item, a=a: distances[a, item].item())
+        nearest[a, p] = min(
+            nearest.get((a, p), n), n, key=lambda item, a=a: distances[a, item].item()
+        )
     found = {(a, p): n for a, p, n in listed(semi_hard(distances, y))}
     assert len(nearest) > 300
     assert {pair: found[pair] for pair in nearest} == nearest
-    assert all(distances[a, n] == distances[a, y != y[a]].max() for (a, p), n in found.items() if (a, p) not in nearest)
+    assert all(
+        distances[a, n] == distances[a, y != y[a]].max()
+        for (a, p), n in found.items()
+        if (a, p) not in nearest
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -208,11 +247,15 @@ def test_pytorch_metric_learning_finds_the_same_hard_triplets(seed):
 def test_pytorch_metric_learning_lists_the_same_triplets(margin):
     """Theirs lets a loss of exactly 0 in; there is none among these."""
     z, y = space()
-    miner = theirs.TripletMarginMiner(margin, "all", distance=LpDistance(normalize_embeddings=False))
+    miner = theirs.TripletMarginMiner(
+        margin, "all", distance=LpDistance(normalize_embeddings=False)
+    )
     assert listed(batch_all(pairwise_distances(z), y, margin)) == sorted(listed(miner(z, y)))
 
 
-@pytest.mark.parametrize("mine", [random_triplets, lambda y, g: distance_weighted(torch.ones(40, 40), y, 8, g)])
+@pytest.mark.parametrize(
+    "mine", [random_triplets, lambda y, g: distance_weighted(torch.ones(40, 40), y, 8, g)]
+)
 def test_the_same_seed_gives_the_same_triplets(mine):
     y = torch.arange(40) % 4
     one, two, other = (mine(y, torch.Generator().manual_seed(seed)) for seed in (5, 5, 6))
@@ -234,7 +277,9 @@ def test_a_collapsed_batch_and_distances_with_a_gradient_can_be_mined(mine):
 def described(draw):
     """Items with up to three attributes of few values (0 is unknown), a weight for each, and a threshold."""
     n, a = draw(st.integers(1, 7)), draw(st.integers(1, 3))
-    attributes = draw(st.lists(st.lists(st.integers(0, 2), min_size=a, max_size=a), min_size=n, max_size=n))
+    attributes = draw(
+        st.lists(st.lists(st.integers(0, 2), min_size=a, max_size=a), min_size=n, max_size=n)
+    )
     weights = draw(st.lists(st.integers(0, 4), min_size=a, max_size=a).filter(any))
     return attributes, weights, draw(st.integers(1, 12))
 
@@ -254,8 +299,13 @@ def test_a_rule_need_not_be_transitive():
     bag, other, shirt = [1, 1], [1, 2], [2, 2]
     matrix = alike(torch.tensor([bag, other, shirt]), threshold=0.5)
     assert matrix.tolist() == [[True, True, False], [True, True, True], [False, True, True]]
-    anchors, positives, negatives = batch_hard(torch.tensor([[0.0, 1, 2], [1, 0, 1], [2, 1, 0]]), matrix)
-    assert listed((anchors, positives, negatives)) == [(0, 1, 2), (2, 1, 0)]  # the one in the middle has no negative
+    anchors, positives, negatives = batch_hard(
+        torch.tensor([[0.0, 1, 2], [1, 0, 1], [2, 1, 0]]), matrix
+    )
+    assert listed((anchors, positives, negatives)) == [
+        (0, 1, 2),
+        (2, 1, 0),
+    ]  # the one in the middle has no negative
 
 
 @pytest.mark.parametrize("mine", ON_DISTANCES.values(), ids=ON_DISTANCES)
@@ -274,9 +324,15 @@ def test_a_matrix_says_what_labels_say(mine):
 @pytest.mark.parametrize(
     ("wrong", "phrase"),
     [
-        ((torch.zeros(3, dtype=torch.int64),), r"integers of shape \(n, a\), got torch.int64 \(3,\)"),
+        (
+            (torch.zeros(3, dtype=torch.int64),),
+            r"integers of shape \(n, a\), got torch.int64 \(3,\)",
+        ),
         ((torch.zeros(3, 2),), "integers"),
-        ((torch.zeros(3, 2, dtype=torch.int64), [1.0]), r"each of 2 attributes a weight of 0 or more; got \[1.0\]"),
+        (
+            (torch.zeros(3, 2, dtype=torch.int64), [1.0]),
+            r"each of 2 attributes a weight of 0 or more; got \[1.0\]",
+        ),
         ((torch.zeros(3, 2, dtype=torch.int64), [2.0, -1.0]), "0 or more"),
         ((torch.zeros(3, 2, dtype=torch.int64), [0.0, 0.0]), "0 or more"),
         ((torch.zeros(3, 2, dtype=torch.int64), [1.0, math.nan]), "0 or more"),
@@ -320,7 +376,9 @@ def test_bad_distances_are_refused(mine):
 )
 def test_distances_that_are_none_of_the_unit_sphere(distance, options, phrase):
     with pytest.raises(DataError, match=phrase):
-        distance_weighted(torch.full((3, 3), distance), torch.tensor([0, 0, 1]), **{"dimensions": 8, **options})
+        distance_weighted(
+            torch.full((3, 3), distance), torch.tensor([0, 0, 1]), **{"dimensions": 8, **options}
+        )
 
 
 @pytest.mark.parametrize("margin", ["soft", math.nan, -0.1])
@@ -338,10 +396,12 @@ def test_hardest_rivals_is_the_exhaustive_search(n, more, seed):
     unsure = torch.rand(n, n + more, generator=generator) < 0.3
     expected = []
     for i in range(n):
-        others = [j for j in range(n + more) if j != i and kinds[j] == kinds[i] and not unsure[i, j]]
+        others = [
+            j for j in range(n + more) if j != i and kinds[j] == kinds[i] and not unsure[i, j]
+        ]
         if others:
             expected.append((i, i, max(others, key=lambda j, i=i: (float(similar[i, j]), -j))))
-    found = hardest_rivals(similar, kinds, unsure)
+    found = hardest_negatives(similar, kinds, unsure)
     assert list(zip(*(part.tolist() for part in found), strict=True)) == expected
 
 
@@ -355,4 +415,4 @@ def test_hardest_rivals_is_the_exhaustive_search(n, more, seed):
 )
 def test_hardest_rivals_refuses(similar, kinds, phrase):
     with pytest.raises(DataError, match=phrase):
-        hardest_rivals(similar, kinds)
+        hardest_negatives(similar, kinds)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from fashionnb import pairs
+from fashionnb.publishing import chapters
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 NOTEBOOKS = sorted(BOOK.glob("[0-9][0-9]-*.ipynb"))
 
 
 def test_no_pair_is_stale():
-    assert pairs.stale(BOOK) == []
+    assert chapters.stale(BOOK) == []
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +27,23 @@ def failures(tmp_path_factory) -> dict[str, str]:
     there = tmp_path_factory.mktemp("outputs")
     own = {
         "FASHIONNB_PROFILE": "quick",
-        "FASHIONNB_RESULTS": str(there / "results"),  # a later chapter may read those of an earlier one
+        "FASHIONNB_RESULTS": str(
+            there / "results"
+        ),  # a later chapter may read those of an earlier one
         "FASHIONNB_MODELS": str(there / "models"),
         "FASHIONNB_OFFLINE": "1",
-        "FASHIONNB_CACHE": str(there / "cache"),  # no data here: what is drawn and embedded once is shared by all
+        "FASHIONNB_CACHE": str(
+            there / "cache"
+        ),  # no data here: what is drawn and embedded once is shared by all
     }
-    words = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "600", "-p", "no:cacheprovider"]
+    words = [
+        "--nbval-lax",
+        "--nbval-current-env",
+        "--nbval-cell-timeout",
+        "600",
+        "-p",
+        "no:cacheprovider",
+    ]
     report = there / "report.xml"
     # A pytest of its own, since the notebooks' environment must not reach the other tests.
     done = subprocess.run(

@@ -56,7 +56,9 @@ def test_a_device_that_is_not_there_is_refused():
 )
 def test_half_precision_where_the_machine_has_it(monkeypatch, device, probes, expected):
     monkeypatch.delenv("FASHIONNB_PRECISION", raising=False)
-    monkeypatch.setattr(torch, "cpu", SimpleNamespace(**{name: lambda yes=yes: yes for name, yes in probes.items()}))
+    monkeypatch.setattr(
+        torch, "cpu", SimpleNamespace(**{name: lambda yes=yes: yes for name, yes in probes.items()})
+    )
     monkeypatch.setattr(profiles, "_check_device", lambda device: device)
     assert profiles.choose("full", device).precision == expected
 

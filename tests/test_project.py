@@ -15,9 +15,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from fashionnb.publish import RESULT_HERE
-from fashionnb.results import load
-from fashionnb.runs import reach
+from fashionnb.notebook.results import load
+from fashionnb.publishing import import_graph
+from fashionnb.publishing.site import RESULT_HERE
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "fashionnb"
@@ -28,27 +28,34 @@ CONDA_NAMES = {"pytorch": "torch"}  # conda's name -> the name on the Python ind
 # A module belongs to the first room that its name begins with. It may import from its own room and from lower floors.
 # On floor 1 the rooms are strangers; on the others, rooms of one floor may use each other, in no circle.
 FLOORS = {
-    "errors": 0, "files": 0, "profiles": 0, "colour": 0,
-    "data": 1, "losses": 1, "priors": 1, "miners": 1, "augment": 1, "models": 1, "evaluation": 1,
-    "training": 2, "resuming": 2, "embed": 2, "garments": 2, "scenery": 2, "checkpoints": 2, "export": 2, "scoring": 2,
-    "search.index": 2,
-    "search.recommend": 3, "search.shop": 3, "search": 3, "analyse": 3, "plots": 3, "explorer": 3, "listing": 3,
-    "machine": 3, "notebook": 3, "rows": 3, "results": 3, "evaluate": 3, "completing": 3, "guessing": 3,
-    "runs": 4, "pairs": 4, "pages": 4, "publish": 4,
-    "demo": 4,
-    "cli": 5,
+    "errors": 0, "files": 0, "profiles": 0,
+    "data": 1, "losses": 1, "weight_priors": 1, "miners": 1, "augment": 1, "models": 1,
+    "evaluation.report": 5, "evaluation": 1,
+    "synthetic": 2, "training": 2, "checkpoints": 2, "export": 2,
+    "datasets": 3, "features": 3, "search.index": 3,
+    "search": 4, "notebook": 4,
+    "outfits": 5, "scenes": 6,
+    "publishing": 6, "apps": 6,
+    "cli": 7,
 }  # fmt: skip
 
 
 def requirements() -> dict[str, str]:
     """Every requirement of pyproject.toml, all extras included: name -> bounds."""
-    texts = [*PROJECT["dependencies"], *(text for extra in PROJECT["optional-dependencies"].values() for text in extra)]
-    return {canonicalize_name(found.name): str(found.specifier) for found in map(Requirement, texts)}
+    texts = [
+        *PROJECT["dependencies"],
+        *(text for extra in PROJECT["optional-dependencies"].values() for text in extra),
+    ]
+    return {
+        canonicalize_name(found.name): str(found.specifier) for found in map(Requirement, texts)
+    }
 
 
 def locked() -> dict[str, str]:
     pins = re.findall(
-        r"^([A-Za-z0-9._-]+)(?:\[.*?\])?==([^ ;\\]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE
+        r"^([A-Za-z0-9._-]+)(?:\[.*?\])?==([^ ;\\]+)",
+        (ROOT / "requirements.lock").read_text(),
+        re.MULTILINE,
     )
     return {canonicalize_name(name): version for name, version in pins}
 
@@ -58,8 +65,12 @@ def test_environment_yml_lists_what_pyproject_lists():
     pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
     assert pip[-1] == "-e ."
     found = {}
-    for requirement in map(Requirement, [entry for entry in listed if isinstance(entry, str)] + pip[:-1]):
-        found[canonicalize_name(CONDA_NAMES.get(requirement.name, requirement.name))] = str(requirement.specifier)
+    for requirement in map(
+        Requirement, [entry for entry in listed if isinstance(entry, str)] + pip[:-1]
+    ):
+        found[canonicalize_name(CONDA_NAMES.get(requirement.name, requirement.name))] = str(
+            requirement.specifier
+        )
     assert found.pop("python") == PROJECT["requires-python"]
     found.pop("pip")
     assert found == requirements()
@@ -69,14 +80,20 @@ def test_pyproject_has_lower_bounds_only():
     """Colab and Kaggle keep their own torch and numpy; jupyter-book 2 is another program; a new jsonschema is slow."""
     for name, bounds in requirements().items():
         operators = set(re.findall(r"[<>=!~]+", bounds))
-        assert operators == ({">=", "<"} if name in ("jupyter-book", "jsonschema") else {">="}), f"{name}{bounds}"
+        assert operators == ({">=", "<"} if name in ("jupyter-book", "jsonschema") else {">="}), (
+            f"{name}{bounds}"
+        )
 
 
 def test_lock_is_not_behind_pyproject():
     pins = locked()
     for name, bounds in requirements().items():
-        assert name in pins, f"{name} is not in requirements.lock: make it anew (its second line says how)."
-        assert Requirement(f"{name}{bounds}").specifier.contains(pins[name]), f"{name}=={pins[name]} breaks {bounds}"
+        assert name in pins, (
+            f"{name} is not in requirements.lock: make it anew (its second line says how)."
+        )
+        assert Requirement(f"{name}{bounds}").specifier.contains(pins[name]), (
+            f"{name}=={pins[name]} breaks {bounds}"
+        )
 
 
 def test_lock_names_no_index_and_hashes_everything():
@@ -84,7 +101,11 @@ def test_lock_names_no_index_and_hashes_everything():
     assert "://" not in text
     assert not re.search(r"--(index|extra-index|find-links|trusted-host)", text)
     assert text.count("--hash=sha256:") >= len(locked()) > 100
-    unhashed = [block.split()[0] for block in re.split(r"\n(?=\S)", text) if "==" in block and "--hash" not in block]
+    unhashed = [
+        block.split()[0]
+        for block in re.split(r"\n(?=\S)", text)
+        if "==" in block and "--hash" not in block
+    ]
     assert [name for name in unhashed if name != "#"] == []
 
 
@@ -92,12 +113,16 @@ def test_repository_is_named_in_one_place():
     """Elsewhere its address is made from pyproject.toml, or must at least agree with it."""
     url = PROJECT["urls"]["Repository"]
     endings = {".md", ".yml", ".yaml", ".toml", ".cff", ".py", ".ipynb", ""}
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
     wrong = [
         (name, found)
         for name in tracked
         if (ROOT / name).suffix in endings and (ROOT / name).is_file()
-        for found in re.findall(r"github\.com/[\w.-]+/fashionnb\b", (ROOT / name).read_text(encoding="utf-8"))
+        for found in re.findall(
+            r"github\.com/[\w.-]+/fashionnb\b", (ROOT / name).read_text(encoding="utf-8")
+        )
         if f"https://{found}" != url
     ]
     assert wrong == []
@@ -116,8 +141,10 @@ def modules() -> dict[str, Path]:
 
 def test_only_models_import_by_name():
     """What imports by name reaches all of its folder, so chapters run again after every change."""
-    known = reach.modules(PACKAGE)
-    assert [name for name in known if reach.code_of(name, known).hidden] == ["fashionnb.models"]
+    known = import_graph.modules(PACKAGE)
+    assert [name for name in known if import_graph.code_of(name, known).hidden] == [
+        "fashionnb.models"
+    ]
 
 
 def imports(path: Path, known: set[str]) -> set[str]:
@@ -135,7 +162,9 @@ def imports(path: Path, known: set[str]) -> set[str]:
 
 def room(module: str) -> str:
     fitting = [name for name in FLOORS if module == name or module.startswith(f"{name}.")]
-    assert fitting, f"fashionnb.{module} belongs to no room: decide on which floor it stands, and add it to FLOORS."
+    assert fitting, (
+        f"fashionnb.{module} belongs to no room: decide on which floor it stands, and add it to FLOORS."
+    )
     return fitting[0]
 
 
@@ -147,7 +176,9 @@ def test_floors():
             here, there = room(module), room(other)
             strangers = FLOORS[here] == FLOORS[there] == 1 and here != there
             if FLOORS[there] > FLOORS[here] or strangers:
-                wrong.append(f"{module} (floor {FLOORS[here]}) imports {other} (floor {FLOORS[there]})")
+                wrong.append(
+                    f"{module} (floor {FLOORS[here]}) imports {other} (floor {FLOORS[there]})"
+                )
     assert wrong == []
 
 
@@ -163,7 +194,8 @@ def test_rooms_import_each_other_in_no_circle():
 
 
 @pytest.mark.parametrize(
-    "module", ["fashionnb", *(f"fashionnb.{m}" for m in ("errors", "files", "profiles", "cli", "data"))]
+    "module",
+    ["fashionnb", *(f"fashionnb.{m}" for m in ("errors", "files", "profiles", "cli", "data"))],
 )
 def test_imports_lightly(module):
     code = f"import sys, {module}; print(*sorted({{'torch', 'pandas', 'numpy', 'sklearn'}} & set(sys.modules)))"
@@ -172,9 +204,16 @@ def test_imports_lightly(module):
 
 
 def cell_lengths(chapter: Path) -> list[tuple[int, str]]:
-    """Lines of each code cell that are not empty, and where the cell is."""
-    cells = [cell.source for cell in jupytext.read(chapter).cells if cell.cell_type == "code"]
-    return [(sum(bool(line.strip()) for line in s.splitlines()), f"{chapter.name}: {s[:60]!r}") for s in cells]
+    """Lines of each code cell that are neither empty nor imports (one name a line would fill a screen), and where."""
+    found = []
+    for cell in jupytext.read(chapter).cells:
+        if cell.cell_type == "code":
+            rest = re.sub(
+                r"^(import .*|from \S+ import (\([^)]*\)|.*))$", "", cell.source, flags=re.MULTILINE
+            )
+            lines = [line for line in rest.splitlines() if line.strip()]
+            found.append((len(lines), f"{chapter.name}: {cell.source[:60]!r}"))
+    return found
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
@@ -185,7 +224,9 @@ def test_no_cell_is_longer_than_a_screen(chapter):
 def test_cells_are_short():
     lengths = sorted(length for chapter in CHAPTERS for length, _ in cell_lengths(chapter))
     assert lengths, "no chapters"
-    assert statistics.median(lengths) <= 8  # lines are at most 84 characters long, so a call takes several
+    assert (
+        statistics.median(lengths) <= 8
+    )  # lines are at most 84 characters long, so a call takes several
     assert lengths[int(0.9 * (len(lengths) - 1))] <= 15
 
 
@@ -208,7 +249,9 @@ def measured_assertions(source: str) -> list[str]:
             )
             rounding = ordered and len(node.ops) == 1 and is_rounding(node.comparators[0])
             tolerances = [
-                word.value for word in getattr(node, "keywords", ()) if word.arg in ("atol", "rtol", "abs", "rel")
+                word.value
+                for word in getattr(node, "keywords", ())
+                if word.arg in ("atol", "rtol", "abs", "rel")
             ]
             if (ordered and not rounding) or not all(map(is_rounding, tolerances)):
                 wrong.append(ast.unparse(statement))
@@ -218,7 +261,9 @@ def measured_assertions(source: str) -> list[str]:
 
 def is_rounding(node: ast.expr) -> bool:
     """True for a constant of at most 0.001: what float32 may lose."""
-    return isinstance(node, ast.Constant) and isinstance(node.value, float) and 0 < node.value <= 1e-3
+    return (
+        isinstance(node, ast.Constant) and isinstance(node.value, float) and 0 < node.value <= 1e-3
+    )
 
 
 @pytest.mark.parametrize(
@@ -248,14 +293,18 @@ def test_chapters_claim_what_they_measure_and_assert_only_what_must_hold_everywh
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_chapters_hold_plain_markdown(chapter):
     """A directive or a role of MyST is raw code in Colab, Kaggle, JupyterLab and on GitHub."""
-    text = "\n".join(cell.source for cell in jupytext.read(chapter).cells if cell.cell_type == "markdown")
+    text = "\n".join(
+        cell.source for cell in jupytext.read(chapter).cells if cell.cell_type == "markdown"
+    )
     assert re.findall(r"^(?:```|:::)\{.*|\{[a-z:-]+\}`[^`]*`", text, re.MULTILINE) == []
 
 
 def test_every_chapter_is_in_the_table_of_contents():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     listed = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
-    assert [name for name in listed if re.match(r"book/\d\d-", name)] == [f"book/{path.stem}" for path in CHAPTERS]
+    assert [name for name in listed if re.match(r"book/\d\d-", name)] == [
+        f"book/{path.stem}" for path in CHAPTERS
+    ]
 
 
 def test_the_front_page_has_one_line_of_results_for_each_chapter_and_asks_for_numbers_that_are_there():
@@ -264,6 +313,7 @@ def test_the_front_page_has_one_line_of_results_for_each_chapter_and_asks_for_nu
     for chapter, method, metric, full in asked:
         if (ROOT / "book" / "results" / (full or "cpu") / f"{chapter}.json").exists():
             there = [
-                (row.method, row.metric) for row in load(chapter, full or "cpu", ROOT / "book" / "results").results
+                (row.method, row.metric)
+                for row in load(chapter, full or "cpu", ROOT / "book" / "results").results
             ]
             assert (method, metric) in there, (chapter, method, metric)

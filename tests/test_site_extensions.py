@@ -31,8 +31,14 @@ def test_sections_and_fields():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("see `embed` and `fashionnb.data.load`", "see `embed` and `fashionnb.data.load`"),  # may become links
-        ("run `fashionnb run 02` in `_build/<profile>`", "run ``fashionnb run 02`` in ``_build/<profile>``"),
+        (
+            "see `embed` and `fashionnb.datasets.load`",
+            "see `embed` and `fashionnb.datasets.load`",
+        ),  # may become links
+        (
+            "run `fashionnb run 02` in `_build/<profile>`",
+            "run ``fashionnb run 02`` in ``_build/<profile>``",
+        ),
         ("``kept`` and :func:`kept`", "``kept`` and :func:`kept`"),
         ("class_ and `class_`", "class\\_ and `class_`"),
         ("|x| and 2 * 3, *all* of **them**", "\\|x\\| and 2 \\* 3, *all* of **them**"),
@@ -79,7 +85,11 @@ def test_pages_of_one_folder_that_no_table_of_contents_lists_share_it():
         share(app, page, "page.html", context, None)
         return context["toctree"]
 
-    assert contents("_modules/a")(depth=1) == contents("_modules/b")(depth=1) == "of _modules/a, {'depth': 1}"
+    assert (
+        contents("_modules/a")(depth=1)
+        == contents("_modules/b")(depth=1)
+        == "of _modules/a, {'depth': 1}"
+    )
     assert contents("_modules/b")(depth=2) == "of _modules/a, {'depth': 2}"
     assert contents("_modules/a/c")(depth=1) == "of _modules/a/c, {'depth': 1}"
     for page in ("book/index", "book/01-one"):

@@ -17,7 +17,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from fashionnb import resuming
+from fashionnb import training
 from fashionnb.checkpoints import fingerprint
 from fashionnb.errors import CollapseWarning, TrainingError
 from fashionnb.training import COLLAPSED, Recipe, fit, learning_rate
@@ -32,12 +32,16 @@ class Net(nn.Module):
     def __init__(self, width: int = 4) -> None:
         super().__init__()
         self.arguments = {"width": width}
-        self.body = nn.Sequential(nn.Conv2d(1, width, 3), nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout(0.3))
+        self.body = nn.Sequential(
+            nn.Conv2d(1, width, 3), nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout(0.3)
+        )
         self.head = nn.Linear(width, 3)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images):
-        return self.head(self.body(images.contiguous(memory_format=torch.channels_last)).mean((2, 3)))
+        return self.head(
+            self.body(images.contiguous(memory_format=torch.channels_last)).mean((2, 3))
+        )
 
 
 def net(width: int = 4) -> Net:
@@ -50,14 +54,19 @@ def batches(_epoch, generator):
     """Endless; the labels can be seen in the images."""
     while True:
         labels = torch.randint(3, (8,), generator=generator)
-        images = torch.randint(0, 60, (8, 1, 6, 6), generator=generator) + 90 * labels[:, None, None, None]
+        images = (
+            torch.randint(0, 60, (8, 1, 6, 6), generator=generator)
+            + 90 * labels[:, None, None, None]
+        )
         yield images.to(torch.uint8), labels
 
 
 def loss(model, batch):
     images, labels = batch
     logits = model(images)
-    return nn.functional.cross_entropy(logits, labels), {"right": float((logits.argmax(1) == labels).float().mean())}
+    return nn.functional.cross_entropy(logits, labels), {
+        "right": float((logits.argmax(1) == labels).float().mean())
+    }
 
 
 def validate(model):
@@ -71,7 +80,12 @@ RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.03)
 
 
 def train(folder, model=None, recipe=RECIPE, **settings):
-    settings = {"batches": batches, "loss": loss, "validate": validate, "steps_per_epoch": STEPS} | settings
+    settings = {
+        "batches": batches,
+        "loss": loss,
+        "validate": validate,
+        "steps_per_epoch": STEPS,
+    } | settings
     model = model or net()
     history = fit(model, recipe=recipe, folder=folder, progress=False, **settings)
     return model, history
@@ -79,13 +93,17 @@ def train(folder, model=None, recipe=RECIPE, **settings):
 
 def same_run(one, other):
     """The same weights to the last bit, and the same history but for the times."""
-    pd.testing.assert_frame_equal(one[1].drop(columns=TIMES), other[1].drop(columns=TIMES), check_exact=True)
+    pd.testing.assert_frame_equal(
+        one[1].drop(columns=TIMES), other[1].drop(columns=TIMES), check_exact=True
+    )
     return fingerprint(one[0]) == fingerprint(other[0])
 
 
 def test_it_learns_and_tells(tmp_path):
     seen = []
-    model, history = train(tmp_path, recipe=Recipe(12, 8, 0.03), on_epoch=lambda table: seen.append(len(table)))
+    model, history = train(
+        tmp_path, recipe=Recipe(12, 8, 0.03), on_epoch=lambda table: seen.append(len(table))
+    )
     assert history["loss"].iloc[-1] < 0.6 < 0.9 < history["loss"].iloc[0]  # chance is ln 3 = 1.1
     assert list(history["epoch"]) == seen == list(range(1, 13))
     expected = ["epoch", "loss", "right", "learning_rate", *TIMES, "score"]
@@ -115,8 +133,10 @@ class StoppedError(Exception):
 @pytest.mark.parametrize("schedule", ["one-cycle", "plateau", "constant", "warm-cosine"])
 @pytest.mark.parametrize("calls", [1, 3, STEPS, STEPS + 1, 3 * STEPS + 4])
 @pytest.mark.parametrize("every", [0.0, 1e9], ids=["saved each step", "saved each epoch"])
-def test_an_exception_anywhere_then_the_same_run_to_the_last_bit(tmp_path, monkeypatch, calls, schedule, every):
-    monkeypatch.setattr(resuming, "SAVE_EVERY", every)
+def test_an_exception_anywhere_then_the_same_run_to_the_last_bit(
+    tmp_path, monkeypatch, calls, schedule, every
+):
+    monkeypatch.setattr(training.resume, "SAVE_EVERY", every)
     recipe = Recipe(4, 8, 0.03, schedule=schedule, patience=1)
     settings = {"recipe": recipe, "monitor": "score"}
     left = calls
@@ -146,9 +166,9 @@ CHILD = """
     import sys
     from functools import partial
     sys.path.insert(0, {here!r})
-    from fashionnb import resuming
+    from fashionnb.training import resume
     from test_training import *
-    resuming.SAVE_EVERY = 0.0
+    resume.SAVE_EVERY = 0.0
     count = 0
     def slow(loss, model, batch):
         global count
@@ -170,9 +190,15 @@ def started(folder, settings=monitored, step=8):
     """The same training in a process of its own, slowly; returns it at that step."""
     from pathlib import Path
 
-    places = {"here": str(Path(__file__).parent), "folder": str(folder), "threads": torch.get_num_threads()}
+    places = {
+        "here": str(Path(__file__).parent),
+        "folder": str(folder),
+        "threads": torch.get_num_threads(),
+    }
     code = textwrap.dedent(CHILD).format(**places, settings=settings.__name__)
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     for line in child.stdout:
         if line.strip() == str(step):
             break
@@ -186,10 +212,23 @@ def test_a_run_taken_up_says_what_it_had_cost_before(tmp_path):
 
     recipe = Recipe(3, 8, 0.01)
     with pytest.raises(KeyboardInterrupt):
-        fit(net(), batches, loss, recipe, steps_per_epoch=STEPS, folder=tmp_path, progress=False, on_epoch=stop)
-    history = fit(net(), batches, loss, recipe, steps_per_epoch=STEPS, folder=tmp_path, progress=False)
+        fit(
+            net(),
+            batches,
+            loss,
+            recipe,
+            steps_per_epoch=STEPS,
+            folder=tmp_path,
+            progress=False,
+            on_epoch=stop,
+        )
+    history = fit(
+        net(), batches, loss, recipe, steps_per_epoch=STEPS, folder=tmp_path, progress=False
+    )
     assert 0 < history.attrs["earlier_seconds"] < history["seconds"].sum()
-    again = fit(net(), batches, loss, recipe, steps_per_epoch=STEPS, folder=tmp_path, progress=False)
+    again = fit(
+        net(), batches, loss, recipe, steps_per_epoch=STEPS, folder=tmp_path, progress=False
+    )
     assert again.attrs["earlier_seconds"] == pytest.approx(history["seconds"].sum())
 
 
@@ -198,7 +237,9 @@ def test_a_killed_process_then_the_same_run_to_the_last_bit(tmp_path):
     child.kill()
     child.communicate()
     assert child.returncode == -signal.SIGKILL
-    assert same_run(train(tmp_path / "killed", monitor="score"), train(tmp_path / "whole", monitor="score"))
+    assert same_run(
+        train(tmp_path / "killed", monitor="score"), train(tmp_path / "whole", monitor="score")
+    )
 
 
 def following_the_validation():
@@ -214,7 +255,10 @@ def following_the_validation():
     def weighted_batches(epoch, generator):
         while True:
             labels = torch.multinomial(weights(epoch), 8, replacement=True, generator=generator)
-            images = torch.randint(0, 60, (8, 1, 6, 6), generator=generator) + 90 * labels[:, None, None, None]
+            images = (
+                torch.randint(0, 60, (8, 1, 6, 6), generator=generator)
+                + 90 * labels[:, None, None, None]
+            )
             shift = int(torch.randint(-1, 2, (1,), generator=generator))
             yield images.roll(shift, 3).to(torch.uint8), labels
 
@@ -222,7 +266,11 @@ def following_the_validation():
         entropy, numbers = loss(model, batch)
         z = nn.functional.normalize(model(batch[0]))
         pulled = ((z @ z.T - 1) * (batch[1][:, None] == batch[1])).square().mean()
-        return entropy + 0.5 * pulled, {**numbers, "cross entropy": entropy.detach(), "pulled": pulled.detach()}
+        return entropy + 0.5 * pulled, {
+            **numbers,
+            "cross entropy": entropy.detach(),
+            "pulled": pulled.detach(),
+        }
 
     def per_class(model):
         images, labels = next(iter(batches(0, torch.Generator().manual_seed(1))))
@@ -234,14 +282,21 @@ def following_the_validation():
 
 
 def test_batches_that_follow_the_validation_go_on_to_the_last_bit(tmp_path):
-    child = started(tmp_path / "killed", following_the_validation, step=2 * STEPS + 3)  # in the middle of epoch 3
+    child = started(
+        tmp_path / "killed", following_the_validation, step=2 * STEPS + 3
+    )  # in the middle of epoch 3
     child.kill()
     child.communicate()
     assert child.returncode == -signal.SIGKILL
     steps = []
     settings = following_the_validation()
-    counted = settings | {"loss": lambda model, batch: steps.append(1) or settings["loss"](model, batch)}
-    resumed, whole = train(tmp_path / "killed", **counted), train(tmp_path / "whole", **following_the_validation())
+    counted = settings | {
+        "loss": lambda model, batch: steps.append(1) or settings["loss"](model, batch)
+    }
+    resumed, whole = (
+        train(tmp_path / "killed", **counted),
+        train(tmp_path / "whole", **following_the_validation()),
+    )
     assert STEPS < len(steps) < 2 * STEPS  # the rest of epoch 3, and epoch 4
     assert same_run(resumed, whole)
     shares = whole[1][[f"class {c}" for c in range(3)]].iloc[1]
@@ -276,7 +331,10 @@ def test_on_epoch_hears_the_history_after_each_epoch_and_on_going_on(tmp_path):
         train(tmp_path, on_epoch=hear)
     _, history = train(tmp_path, on_epoch=hear)
     assert heard == [[1], [1, 2], [1, 2], [1, 2, 3], [1, 2, 3, 4]]
-    train(tmp_path, on_epoch=lambda table: pd.testing.assert_frame_equal(table, history, check_exact=True))
+    train(
+        tmp_path,
+        on_epoch=lambda table: pd.testing.assert_frame_equal(table, history, check_exact=True),
+    )
 
 
 def losing(spreads, level=0.2):
@@ -314,7 +372,9 @@ def test_a_collapse_is_told_once_with_what_was_seen(tmp_path, level, about, stan
     assert warning.filename == __file__
 
 
-@pytest.mark.parametrize("spreads", [[COLLAPSED] * 4, [math.nan] * 4, None], ids=["wide enough", "nan", "no spread"])
+@pytest.mark.parametrize(
+    "spreads", [[COLLAPSED] * 4, [math.nan] * 4, None], ids=["wide enough", "nan", "no spread"]
+)
 def test_no_collapse_no_warning(tmp_path, spreads):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -327,7 +387,10 @@ def test_a_collapse_is_not_told_again_on_going_on(tmp_path):
             raise StoppedError
 
     recipe = Recipe(4, 8, 0.03, schedule="constant")
-    with pytest.warns(CollapseWarning, match=r"in epoch 1.*or a warm-up"), pytest.raises(StoppedError):
+    with (
+        pytest.warns(CollapseWarning, match=r"in epoch 1.*or a warm-up"),
+        pytest.raises(StoppedError),
+    ):
         train(tmp_path, loss=losing([0.01] * 4), recipe=recipe, on_epoch=stop)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -340,8 +403,14 @@ def test_ctrl_c_finishes_the_step_saves_and_stops(tmp_path):
     _, errors = child.communicate(timeout=60)
     assert "KeyboardInterrupt: stopped and saved" in errors
     steps = []
-    run = train(tmp_path / "stopped", monitor="score", loss=lambda model, batch: steps.append(1) or loss(model, batch))
-    assert 4 * STEPS - 12 <= len(steps) <= 4 * STEPS - 8  # the 8 it had begun, or a few more, were not done again
+    run = train(
+        tmp_path / "stopped",
+        monitor="score",
+        loss=lambda model, batch: steps.append(1) or loss(model, batch),
+    )
+    assert (
+        4 * STEPS - 12 <= len(steps) <= 4 * STEPS - 8
+    )  # the 8 it had begun, or a few more, were not done again
     assert same_run(run, train(tmp_path / "whole", monitor="score"))
 
 
@@ -433,7 +502,7 @@ def test_the_mean_over_the_last_epochs_is_kept(tmp_path):
 @pytest.mark.parametrize("calls", [1, 2 * STEPS, 2 * STEPS + 1, 3 * STEPS, 3 * STEPS + 4])
 @pytest.mark.parametrize("every", [0.0, 1e9], ids=["saved each step", "saved each epoch"])
 def test_a_mean_goes_on_to_the_last_bit(tmp_path, monkeypatch, calls, every):
-    monkeypatch.setattr(resuming, "SAVE_EVERY", every)
+    monkeypatch.setattr(training.resume, "SAVE_EVERY", every)
     left = calls
 
     def breaking(model, batch):
@@ -447,7 +516,9 @@ def test_a_mean_goes_on_to_the_last_bit(tmp_path, monkeypatch, calls, every):
         train(tmp_path / "broken", recipe=AVERAGING, loss=breaking)
     whole = train(tmp_path / "whole", recipe=AVERAGING)
     assert same_run(train(tmp_path / "broken", recipe=AVERAGING), whole)
-    assert same_run(train(tmp_path / "broken", recipe=AVERAGING), whole)  # finished: returned at once
+    assert same_run(
+        train(tmp_path / "broken", recipe=AVERAGING), whole
+    )  # finished: returned at once
 
 
 def test_a_mean_and_a_best_epoch_exclude_each_other(tmp_path):
@@ -459,7 +530,9 @@ def test_a_run_saved_without_a_mean_is_not_taken_for_one_with(tmp_path):
     train(tmp_path, recipe=Recipe(4, 8, 0.03, schedule="constant"))
     with safe_open(tmp_path / "last.safetensors", "pt") as file:
         saved = json.loads(file.metadata()["run"])
-    assert "average" not in saved["identity"]["recipe"]  # as in files from before there was such a setting
+    assert (
+        "average" not in saved["identity"]["recipe"]
+    )  # as in files from before there was such a setting
     with pytest.raises(TrainingError, match="recipe average: None there, 2 now"):
         train(tmp_path, recipe=AVERAGING)
 
@@ -492,7 +565,9 @@ def test_another_run_in_the_folder_is_refused(tmp_path, change, phrase):
     assert (tmp_path / "last.safetensors").read_bytes() == last
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense", None], ids=["empty", "nonsense", "cut short"])
+@pytest.mark.parametrize(
+    "content", [b"", b"nonsense", None], ids=["empty", "nonsense", "cut short"]
+)
 def test_a_broken_file_is_refused(tmp_path, content):
     train(tmp_path)
     last = tmp_path / "last.safetensors"
@@ -535,12 +610,17 @@ def test_batches_that_run_dry(tmp_path, number):
     def few(epoch, generator):
         return (batch for batch, _ in zip(batches(epoch, generator), range(number), strict=False))
 
-    with pytest.raises(TrainingError, match="not a single batch" if not number else "ran dry after 3 batches, 5 were"):
+    with pytest.raises(
+        TrainingError,
+        match="not a single batch" if not number else "ran dry after 3 batches, 5 were",
+    ):
         train(tmp_path, batches=few)
 
 
 def test_a_monitor_that_nobody_measures(tmp_path):
-    with pytest.raises(TrainingError, match=r"'recall@1', which was not measured in epoch 1.*one of epoch, loss"):
+    with pytest.raises(
+        TrainingError, match=r"'recall@1', which was not measured in epoch 1.*one of epoch, loss"
+    ):
         train(tmp_path, monitor="recall@1")
     with pytest.raises(TrainingError, match="which was nan"):
         train(tmp_path / "nan", validate=lambda _model: {"score": math.nan}, monitor="score")
@@ -581,7 +661,10 @@ def test_a_device_that_is_not_here(tmp_path):
 
 
 def test_another_precision_in_the_same_process(tmp_path):
-    full, half = train(tmp_path / "a"), train(tmp_path / "b", recipe=Recipe(4, 8, 0.03, precision="bf16"))
+    full, half = (
+        train(tmp_path / "a"),
+        train(tmp_path / "b", recipe=Recipe(4, 8, 0.03, precision="bf16")),
+    )
     assert abs(full[1]["loss"].iloc[-1] - half[1]["loss"].iloc[-1]) < 0.1
     assert fingerprint(full[0]) != fingerprint(half[0])
     assert half[0](torch.rand(2, 1, 6, 6)).dtype == torch.float32
@@ -590,7 +673,9 @@ def test_another_precision_in_the_same_process(tmp_path):
 
 def test_bf16_trains_but_losses_and_measures_are_in_float32(tmp_path):
     model, inside = net(), []
-    model.head.register_forward_hook(lambda head, _inputs, output: inside.append((head.training, output.dtype)))
+    model.head.register_forward_hook(
+        lambda head, _inputs, output: inside.append((head.training, output.dtype))
+    )
 
     def outputs_checked(model, batch):
         assert model(batch[0]).dtype == torch.float32
@@ -600,7 +685,9 @@ def test_bf16_trains_but_losses_and_measures_are_in_float32(tmp_path):
     model, history = train(tmp_path, model, loss=outputs_checked, **settings)
     assert set(inside) == {(True, torch.bfloat16), (False, torch.float32)}
     with torch.no_grad():
-        assert validate(model)["score"] == history["score"].max()  # what was measured in between still holds
+        assert (
+            validate(model)["score"] == history["score"].max()
+        )  # what was measured in between still holds
 
 
 def test_a_failed_run_in_bf16_leaves_the_model_itself_in_float32(tmp_path):
@@ -624,8 +711,12 @@ def test_the_seconds_are_those_of_training_alone(tmp_path):
 
     _, history = train(tmp_path, validate=slow, on_epoch=lambda _table: time.sleep(0.5))
     fast = train(tmp_path / "fast")[1]
-    assert history["seconds"].sum() < fast["seconds"].sum() + 2  # and not the 4 seconds that were slept
-    assert (history["images_per_second"] * history["seconds"]).tolist() == pytest.approx([8 * STEPS] * 4)
+    assert (
+        history["seconds"].sum() < fast["seconds"].sum() + 2
+    )  # and not the 4 seconds that were slept
+    assert (history["images_per_second"] * history["seconds"]).tolist() == pytest.approx(
+        [8 * STEPS] * 4
+    )
 
 
 def test_the_bar_counts_steps_and_can_be_switched_off(tmp_path, capsys):
@@ -652,7 +743,12 @@ def test_matrices_and_kernels_shrink_gains_and_biases_do_not(tmp_path):
         return 0 * sum(parameter.sum() for parameter in model.parameters())
 
     model, before = net(), net()
-    train(tmp_path, model, loss=level, recipe=Recipe(1, 8, 0.1, weight_decay=0.5, schedule="constant", clip=0))
+    train(
+        tmp_path,
+        model,
+        loss=level,
+        recipe=Recipe(1, 8, 0.1, weight_decay=0.5, schedule="constant", clip=0),
+    )
     for (name, was), now in zip(before.named_parameters(), model.parameters(), strict=True):
         shrunk = 0.95**STEPS if name in ("body.0.weight", "head.weight") else 1
         torch.testing.assert_close(now, was * shrunk)
@@ -663,7 +759,11 @@ def test_clip_shortens_the_gradient(tmp_path):
 
     class Spy(torch.optim.AdamW):
         def step(self, closure=None):
-            norms.append(torch.cat([p.grad.flatten() for g in self.param_groups for p in g["params"]]).norm().item())
+            norms.append(
+                torch.cat([p.grad.flatten() for g in self.param_groups for p in g["params"]])
+                .norm()
+                .item()
+            )
             return super().step(closure)
 
     for clip in (0.0, 0.05):

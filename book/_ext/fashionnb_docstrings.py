@@ -13,7 +13,9 @@ LIST = re.compile(r"\s*([-*]|\w+[.)]) ")
 KEPT = re.compile(
     r"(``.+?``|:\w[\w:]*:`[^`]+`|`[^`]+`|(?<![\w*])\*{1,2}(?=[^\s*])[^*]+(?<=\S)\*{1,2}(?![\w*]))"
 )  # code, emphasis
-NAME = re.compile(r"`[A-Za-z_][\w.]*`")  # stays in single backticks: the default role makes a link of it where it can
+NAME = re.compile(
+    r"`[A-Za-z_][\w.]*`"
+)  # stays in single backticks: the default role makes a link of it where it can
 
 
 def setup(app):
@@ -41,7 +43,9 @@ def as_rst(lines: list[str]) -> list[str]:
         following = lines[number + 1] if number + 1 < len(lines) else ""
         indented = line.startswith((" ", "\t"))
         literal = literal and (indented or not line.strip())
-        in_list = bool(LIST.match(line)) or (in_list and indented)  # an item may go on for several lines
+        in_list = bool(LIST.match(line)) or (
+            in_list and indented
+        )  # an item may go on for several lines
         if literal:
             written.append(line)
         elif UNDERLINE.fullmatch(line) and number and lines[number - 1].strip():
@@ -53,7 +57,9 @@ def as_rst(lines: list[str]) -> list[str]:
             written += ["", f"- **{_inline(field['name'])}** : {_inline(field['text'])}"]
             in_field = True
         elif in_field and indented:
-            written.append("  " + _inline(line.removeprefix("    ")))  # a list inside keeps its own indentation
+            written.append(
+                "  " + _inline(line.removeprefix("    "))
+            )  # a list inside keeps its own indentation
         elif indented and number and lines[number - 1].strip() and not in_list:
             written.append(_inline(line.strip()))  # a sentence goes on
         else:

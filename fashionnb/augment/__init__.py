@@ -102,7 +102,9 @@ def erase(
     _check(images, fill or 0)
     least, most = area
     if not 0 < least <= most <= 1:
-        raise DataError(f"area is (least, most), parts of the picture with 0 < least <= most <= 1; got {area}.")
+        raise DataError(
+            f"area is (least, most), parts of the picture with 0 < least <= most <= 1; got {area}."
+        )
     chosen = _chosen(images, share, generator)
     (n, _, height, width), device = images.shape, images.device
     size, stretch, above, before = torch.rand(4, n, 1, generator=generator).to(device)
@@ -111,8 +113,15 @@ def erase(
     tall = (size * stretch).sqrt().round().clamp(1, height) * chosen[:, None]
     wide = (size / stretch).sqrt().round().clamp(1, width)
     # As bytes: torch combines them four times as fast as bools.
-    holes = _run(above, tall, height).byte()[:, None, :, None] & _run(before, wide, width).byte()[:, None, None, :]
-    colour = _noise(images[:1], generator) if fill is None else torch.tensor(fill, dtype=images.dtype, device=device)
+    holes = (
+        _run(above, tall, height).byte()[:, None, :, None]
+        & _run(before, wide, width).byte()[:, None, None, :]
+    )
+    colour = (
+        _noise(images[:1], generator)
+        if fill is None
+        else torch.tensor(fill, dtype=images.dtype, device=device)
+    )
     return torch.where(holes.bool(), colour, images)
 
 
@@ -125,7 +134,9 @@ def _run(place: Tensor, length: Tensor, total: int) -> Tensor:
 
 def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
     if like.dtype == torch.uint8:
-        return torch.randint(256, like.shape, generator=generator, dtype=torch.uint8).to(like.device)
+        return torch.randint(256, like.shape, generator=generator, dtype=torch.uint8).to(
+            like.device
+        )
     return torch.rand(like.shape, generator=generator).to(like.device)
 
 

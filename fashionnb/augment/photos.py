@@ -67,7 +67,9 @@ def warp(
     wide = torch.where(left < mirrored, -wide, wide)
     sine, cosine = angle.sin(), angle.cos()
     rows = torch.stack([cosine * wide, -sine * high, x, sine * wide, cosine * high, y], 1)
-    grid = affine_grid(rows.view(n, 2, 3).to(images.device), [n, images.shape[1], size, size], align_corners=False)
+    grid = affine_grid(
+        rows.view(n, 2, 3).to(images.device), [n, images.shape[1], size, size], align_corners=False
+    )
     return grid_sample(images - fill, grid, align_corners=False) + fill
 
 
@@ -91,18 +93,26 @@ def light(images: Tensor, generator: torch.Generator, strength: float = 0.3) -> 
     """
     _check(images)
     if images.shape[1] != 3 or not 0 <= strength <= 1:
-        raise DataError(f"light takes RGB and a strength of 0 to 1; got {images.shape[1]} channels and {strength}.")
+        raise DataError(
+            f"light takes RGB and a strength of 0 to 1; got {images.shape[1]} channels and {strength}."
+        )
     factors = 1 + strength * (2 * torch.rand(3, len(images), 1, 1, 1, generator=generator) - 1)
     brightness, contrast, saturation = factors.to(images.device)
     luma = torch.tensor(LUMA, device=images.device).view(1, 3, 1, 1)
     grey = (images * luma).sum(1, keepdim=True)
     mean = grey.mean((2, 3), keepdim=True)
     # One line for the three: away from grey (saturation), away from the mean (contrast), lighter (brightness).
-    return (brightness * (mean + contrast * (grey + saturation * (images - grey) - mean))).clamp(0, 1)
+    return (brightness * (mean + contrast * (grey + saturation * (images - grey) - mean))).clamp(
+        0, 1
+    )
 
 
 def on_backdrops(
-    images: Tensor, foreground: Tensor, photos: Tensor, generator: torch.Generator, share: float = 0.7
+    images: Tensor,
+    foreground: Tensor,
+    photos: Tensor,
+    generator: torch.Generator,
+    share: float = 0.7,
 ) -> Tensor:
     """Set a share of the cut-out garments before backdrops: the corners of other photos, enlarged.
 
@@ -127,7 +137,12 @@ def on_backdrops(
     _check(images)
     _check(photos)
     n, c, height, width = images.shape
-    if foreground.shape != (n, height, width) or not len(photos) or photos.shape[1] != c or not 0 <= share <= 1:
+    if (
+        foreground.shape != (n, height, width)
+        or not len(photos)
+        or photos.shape[1] != c
+        or not 0 <= share <= 1
+    ):
         raise DataError(
             f"Expected foreground (n, h, w) and photos (m, c, h', w') for images {tuple(images.shape)} and a share of "
             f"0 to 1; got {tuple(foreground.shape)}, {tuple(photos.shape)} and {share}."
@@ -138,7 +153,11 @@ def on_backdrops(
     tall, wide = max(1, photos.shape[2] // 3), max(1, photos.shape[3] // 3)
     drawn = photos[which]  # first, so that only n photos are copied, not all m
     corners = torch.stack(
-        [drawn[:, :, y, x] for y in (slice(tall), slice(-tall, None)) for x in (slice(wide), slice(-wide, None))]
+        [
+            drawn[:, :, y, x]
+            for y in (slice(tall), slice(-tall, None))
+            for x in (slice(wide), slice(-wide, None))
+        ]
     )
     corner = corners[2 * down + right, torch.arange(n)]
     backdrops = interpolate(corner, (height, width), mode="bilinear", align_corners=False)
@@ -146,7 +165,9 @@ def on_backdrops(
     return torch.where(keep[:, None], images, backdrops)
 
 
-def mix(images: Tensor, generator: torch.Generator, alpha: float = 0.2) -> tuple[Tensor, Tensor, Tensor]:
+def mix(
+    images: Tensor, generator: torch.Generator, alpha: float = 0.2
+) -> tuple[Tensor, Tensor, Tensor]:
     """Blend each picture with another of the batch: `share` of itself, the rest of its partner.
 
     Introduced in chapter 05. Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization"; the loss is mixed alike.
@@ -177,7 +198,9 @@ def mix(images: Tensor, generator: torch.Generator, alpha: float = 0.2) -> tuple
 
 def _beta(alpha: float, n: int, generator: torch.Generator) -> Tensor:
     """n draws of Beta(alpha, alpha), (n,) float32, by way of two gammas (torch's distributions take no generator)."""
-    gammas = torch._standard_gamma(torch.full((2, n), float(alpha)), generator=generator).clamp_min(1e-12)
+    gammas = torch._standard_gamma(torch.full((2, n), float(alpha)), generator=generator).clamp_min(
+        1e-12
+    )
     return gammas[0] / gammas.sum(0)
 
 

@@ -11,7 +11,18 @@ from typing import Annotated
 import typer
 
 import fashionnb
-from fashionnb.cli import analyse, chapters, collect, data, demo, embed, evaluate, export, recommend, search
+from fashionnb.cli import (
+    analyse,
+    chapters,
+    collect,
+    data,
+    demo,
+    embed,
+    evaluate,
+    export,
+    recommend,
+    search,
+)
 from fashionnb.errors import FashionNBError
 
 app = typer.Typer(
@@ -43,16 +54,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):  # not typer's word for a wrong option or command
             raise
-        if message := error.format_message():  # without a command the help is the message, and was printed
+        if (
+            message := error.format_message()
+        ):  # without a command the help is the message, and was printed
             print(f"{message}\nTry `fashionnb --help`.", file=sys.stderr)
         return 2
-    if status == INTERRUPTED:  # typer may have caught the KeyboardInterrupt itself, and kept only this
-        print("Interrupted. Run the same again, and what was saved goes on from there.", file=sys.stderr)
+    if (
+        status == INTERRUPTED
+    ):  # typer may have caught the KeyboardInterrupt itself, and kept only this
+        print(
+            "Interrupted. Run the same again, and what was saved goes on from there.",
+            file=sys.stderr,
+        )
     return status
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
     if version:
         print(f"fashionnb {fashionnb.__version__}")
         raise typer.Exit

@@ -11,8 +11,12 @@ from fashionnb.errors import RunError
 
 app = typer.Typer()
 
-Strict = Annotated[bool, typer.Option("--strict", help="End with status 1 if a claim of a chapter did not hold.")]
-Profile = Annotated[str, typer.Option("--profile", help="quick, cpu or full.", envvar="FASHIONNB_PROFILE")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="End with status 1 if a claim of a chapter did not hold.")
+]
+Profile = Annotated[
+    str, typer.Option("--profile", help="quick, cpu or full.", envvar="FASHIONNB_PROFILE")
+]
 
 
 @app.command(
@@ -21,21 +25,34 @@ Profile = Annotated[str, typer.Option("--profile", help="quick, cpu or full.", e
 )
 def run(
     chapters: Annotated[
-        list[str] | None, typer.Argument(help="Numbers (02), names (02-style2vec) or beginnings of names; none: all.")
+        list[str] | None,
+        typer.Argument(
+            help="Numbers (02), names (02-style2vec) or beginnings of names; none: all."
+        ),
     ] = None,
     profile: Profile = "cpu",
     parameter: Annotated[
         list[str] | None,
-        typer.Option("--parameter", "-p", metavar="NAME VALUE", help="Set a number of the chapter's parameters cell."),
+        typer.Option(
+            "--parameter",
+            "-p",
+            metavar="NAME VALUE",
+            help="Set a number of the chapter's parameters cell.",
+        ),
     ] = None,
     jobs: Annotated[int, typer.Option(help="How many chapters run at the same time.")] = 1,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where notebooks, models and results go, apart from the book's.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where notebooks, models and results go, apart from the book's."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Run even what has not changed.")] = False,
     minutes: Annotated[
         float | None,
-        typer.Option(help="The longest that a chapter may take, 0 for no limit; else 60, and in full no limit."),
+        typer.Option(
+            help="The longest that a chapter may take, 0 for no limit; else 60, and in full no limit."
+        ),
     ] = None,
     strict: Strict = False,
 ) -> None:
@@ -45,10 +62,10 @@ def run(
     """
     from rich.console import Console
 
-    from fashionnb import runs
+    from fashionnb.publishing import runner
 
     given = dict(_split_pair(pair) for pair in parameter or ())
-    outcomes = runs.run(
+    outcomes = runner.run(
         chapters or (),
         profile,
         parameters=given,
@@ -58,8 +75,8 @@ def run(
         minutes=minutes,
         say=lambda line: print(line, flush=True),
     )
-    Console().print(runs.report(outcomes))
-    for line in runs.not_held({outcome.chapter: outcome.claims for outcome in outcomes}):
+    Console().print(runner.report(outcomes))
+    for line in runner.not_held({outcome.chapter: outcome.claims for outcome in outcomes}):
         print(line)
     failed = [outcome.error for outcome in outcomes if outcome.error]
     if failed:
@@ -67,20 +84,27 @@ def run(
     _end(bool(failed), strict and any(outcome.claims for outcome in outcomes))
 
 
-@app.command(epilog="Examples: [b]fashionnb results[/] · [b]fashionnb results --profile full --json[/]")
+@app.command(
+    epilog="Examples: [b]fashionnb results[/] · [b]fashionnb results --profile full --json[/]"
+)
 def results(
     profile: Profile = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Print what the chapters measured."""
-    from fashionnb import results as book_results
+    from fashionnb.notebook import results as book_results
 
     found = book_results.load_all(profile)
     if not found:
         folder = book_results.results_folder() / profile
-        raise RunError(f"{folder}: no results of profile {profile}. `fashionnb run --profile {profile}` makes them.")
+        raise RunError(
+            f"{folder}: no results of profile {profile}. `fashionnb run --profile {profile}` makes them."
+        )
     if as_json:
-        dumped = {name: one.model_dump(mode="json", by_alias=True, exclude_none=True) for name, one in found.items()}
+        dumped = {
+            name: one.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for name, one in found.items()
+        }
         print(json.dumps(dumped, indent=2, ensure_ascii=False))
         return
     from rich.console import Console
@@ -88,34 +112,45 @@ def results(
     Console().print(book_results.as_text(found))
 
 
-@app.command(epilog="Examples: [b]fashionnb publish[/] · [b]fashionnb publish --profile quick --out site[/]")
+@app.command(
+    epilog="Examples: [b]fashionnb publish[/] · [b]fashionnb publish --profile quick --out site[/]"
+)
 def publish(
     profile: Profile = "cpu",
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the site goes; else _build/site.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the site goes; else _build/site.")
+    ] = None,
     strict: Strict = False,
 ) -> None:
     """Build the site from the chapters as they were last run.
 
     A chapter that failed has a page that says so. The status is then 1, or with --strict if a claim did not hold.
     """
-    from fashionnb import publish as publishing
+    from fashionnb.publishing import site as publishing
 
     site = publishing.publish(profile, out)
     print(site.report())
-    _end(any(chapter.error for chapter in site.chapters), strict and any(chapter.claims for chapter in site.chapters))
+    _end(
+        any(chapter.error for chapter in site.chapters),
+        strict and any(chapter.claims for chapter in site.chapters),
+    )
 
 
 @app.command(epilog="Examples: [b]fashionnb sync[/] · [b]fashionnb sync --check[/]")
-def sync(check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if any is stale.")] = False) -> None:
+def sync(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if any is stale.")
+    ] = False,
+) -> None:
     """Make the notebooks (NN-name.ipynb) anew from their sources (NN-name.md)."""
-    from fashionnb import pairs
-    from fashionnb.runs.chapters import Book
+    from fashionnb.publishing import chapters
+    from fashionnb.publishing.chapters import Book
 
     folder = Book.find().folder
     if not check:
-        for path in pairs.sync(folder):
+        for path in chapters.sync(folder):
             print(path)
-    elif stale := pairs.stale(folder):
+    elif stale := chapters.stale(folder):
         raise RunError("\n".join(stale))
 
 

@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The datasets of the book: where they are, and how to get them.", no_args_is_help=True)
+app = typer.Typer(
+    help="The datasets of the book: where they are, and how to get them.", no_args_is_help=True
+)
 
 Name = Annotated[str, typer.Argument(help="A dataset, as `fashionnb data list` calls it.")]
 
@@ -12,14 +14,18 @@ Name = Annotated[str, typer.Argument(help="A dataset, as `fashionnb data list` c
 @app.command("list", epilog="Example: [b]fashionnb data list[/]")
 def data_list() -> None:
     """List the datasets: where each is on this machine and where it comes from, licence, citation, checksums."""
-    from fashionnb.data import sources
+    from fashionnb.data import registry
     from fashionnb.errors import DataNotFound
 
-    for name, source in sources.SOURCES.items():
+    for name, source in registry.SOURCES.items():
         try:
-            here = str(sources.find(name))
+            here = str(registry.find(name))
         except DataNotFound:
-            here = f"no; `fashionnb data fetch {name}`" if source.urls else f"no; by hand: {source.by_hand}"
+            here = (
+                f"no; `fashionnb data fetch {name}`"
+                if source.urls
+                else f"no; by hand: {source.by_hand}"
+            )
         print(f"{name}: {source.title}, {source.bytes / 1e6:,.0f} MB")
         print(f"  here     {here}")
         for addresses in source.urls.values():
@@ -34,26 +40,28 @@ def data_list() -> None:
 @app.command("where", epilog="Example: [b]fashionnb data where fashion-mnist[/]")
 def data_where(name: Name) -> None:
     """Print where a dataset is."""
-    from fashionnb.data import sources
+    from fashionnb.data import registry
 
-    print(sources.find(name))
+    print(registry.find(name))
 
 
 @app.command("fetch", epilog="Example: [b]fashionnb data fetch fashion-mnist[/]")
 def data_fetch(name: Name) -> None:
     """Download a dataset into the cache, unless it is there; print where it is."""
-    from fashionnb.data import sources
+    from fashionnb.data import registry
 
-    print(sources.fetch(name))
+    print(registry.fetch(name))
 
 
 @app.command("check", epilog="Example: [b]fashionnb data check fashion-product-images-small[/]")
 def data_check(
     name: Name,
-    path: Annotated[str | None, typer.Argument(help="Where it is; without it, where `data where` finds it.")] = None,
+    path: Annotated[
+        str | None, typer.Argument(help="Where it is; without it, where `data where` finds it.")
+    ] = None,
 ) -> None:
     """Check a dataset against what is known of it: counts, checksums, formats."""
-    from fashionnb.data import sources
+    from fashionnb.data import registry
 
-    for finding in sources.check(name, path):
+    for finding in registry.check(name, path):
         print(finding)

@@ -5,11 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from fashionnb.evaluate import Evaluation
+    from fashionnb.evaluation.report import Evaluation
 
-app = typer.Typer(help="Measure a saved model on a dataset or on your own pictures.", no_args_is_help=True)
+app = typer.Typer(
+    help="Measure a saved model on a dataset or on your own pictures.", no_args_is_help=True
+)
 
-Model = Annotated[str, typer.Argument(help="A model's folder (card.json, model.safetensors), or a published name.")]
+Model = Annotated[
+    str,
+    typer.Argument(help="A model's folder (card.json, model.safetensors), or a published name."),
+]
 Data = Annotated[
     str,
     typer.Option(
@@ -18,7 +23,8 @@ Data = Annotated[
     ),
 ]
 Size = Annotated[
-    int | None, typer.Option(min=1, help="Height and width of the pictures; else as the model's card says.")
+    int | None,
+    typer.Option(min=1, help="Height and width of the pictures; else as the model's card says."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
@@ -31,13 +37,14 @@ def classifier(
     model: Model,
     data: Data,
     split: Annotated[
-        str | None, typer.Option(help="Which part of the data; else test, or all of a folder without splits.")
+        str | None,
+        typer.Option(help="Which part of the data; else test, or all of a folder without splits."),
     ] = None,
     size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Accuracy, precision, recall and F1 with intervals, each class, and what it was taken for."""
-    from fashionnb.evaluate import evaluate_classifier
+    from fashionnb.evaluation.report import evaluate_classifier
 
     _show(evaluate_classifier(model, data, split, size=size), as_json)
 
@@ -51,13 +58,16 @@ def search(
     data: Data,
     gallery: Annotated[str | None, typer.Option(help="The split to search in; else train.")] = None,
     queries: Annotated[
-        str | None, typer.Option(help="The split to search by; else test. Of a folder without splits: all in all.")
+        str | None,
+        typer.Option(
+            help="The split to search by; else test. Of a folder without splits: all in all."
+        ),
     ] = None,
     size: Size = None,
     as_json: Json = False,
 ) -> None:
     """How often the first 1, 5 and 10 found hold the query's class; MRR and MAP@R; with intervals, and by class."""
-    from fashionnb.evaluate import evaluate_search
+    from fashionnb.evaluation.report import evaluate_search
 
     _show(evaluate_search(model, data, gallery, queries, size=size), as_json)
 

@@ -20,14 +20,23 @@ CALIBRATED = 300  # pictures at most: more change little but the time
     "[b]fashionnb export models/mine mine.onnx[/] · [b]fashionnb export models/mine small.onnx --int8 photos[/]"
 )
 def export(
-    model: Annotated[str, typer.Argument(help="A model's folder (card.json, model.safetensors), or a published name.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A model's folder (card.json, model.safetensors), or a published name."
+        ),
+    ],
     out: Annotated[Path, typer.Argument(help="The file to write.")],
     size: Annotated[
-        int | None, typer.Option(min=1, help="Height and width of the pictures; else as its card says.")
+        int | None,
+        typer.Option(min=1, help="Height and width of the pictures; else as its card says."),
     ] = None,
     int8: Annotated[
         str | None,
-        typer.Option(metavar="PHOTOS", help="Compute in 8-bit integers, scaled on these: a folder, a zip, a dataset."),
+        typer.Option(
+            metavar="PHOTOS",
+            help="Compute in 8-bit integers, scaled on these: a folder, a zip, a dataset.",
+        ),
     ] = None,
 ) -> None:
     """Write a model as one ONNX file, compare it with torch, and time it."""
@@ -37,7 +46,7 @@ def export(
 
     from fashionnb import checkpoints
     from fashionnb.export import TOLERANCE, OnnxModel, to_onnx
-    from fashionnb.machine import hardware, latency
+    from fashionnb.notebook.hardware import hardware, latency
     from fashionnb.search.engine import SIZES
 
     folder = Path(model) if Path(model).is_dir() else checkpoints.published(model)
@@ -63,11 +72,17 @@ def export(
     one = np.zeros((1, *run.size, channels), np.uint8)
     milliseconds = 1_000 * statistics.median(latency(lambda: run(one)))
     print(f"{out}: {card.architecture}, {done.precision}, {done.bytes / 1e6:.2f} MB")
-    print(f"  takes     uint8 (n, {run.size[0]}, {run.size[1]}, {channels}), any n; scaling is inside")
+    print(
+        f"  takes     uint8 (n, {run.size[0]}, {run.size[1]}, {channels}), any n; scaling is inside"
+    )
     if int8 is None:
-        print(f"  checked   differs from torch by at most {done.difference:.1e}, {TOLERANCE:g} is allowed")
+        print(
+            f"  checked   differs from torch by at most {done.difference:.1e}, {TOLERANCE:g} is allowed"
+        )
     else:
-        print(f"  measured  on pictures kept back from calibration: cosine to torch {done.cosine:.4f} in the mean,")
+        print(
+            f"  measured  on pictures kept back from calibration: cosine to torch {done.cosine:.4f} in the mean,"
+        )
         print(f"            no number differs by more than {done.difference:.2g}")
     print(f"  one image {milliseconds:.1f} ms, median of 50, one thread ({hardware()})")
 

@@ -17,7 +17,10 @@ index = typer.Typer(help="Make pictures findable for `fashionnb search`.", no_ar
 )
 def index_build(
     source: Annotated[
-        str, typer.Argument(metavar="FOLDER|ZIP|DATASET", help="Pictures, or a name from `fashionnb data list`.")
+        str,
+        typer.Argument(
+            metavar="FOLDER|ZIP|DATASET", help="Pictures, or a name from `fashionnb data list`."
+        ),
     ],
     model: Annotated[
         str,
@@ -30,27 +33,35 @@ def index_build(
         str, typer.Option(help="How neighbours are found; auto chooses by the number of pictures.")
     ] = "auto",
     size: Annotated[
-        int | None, typer.Option(help="Pixels of the pictures that the model takes; else its card says it.")
+        int | None,
+        typer.Option(help="Pixels of the pictures that the model takes; else its card says it."),
     ] = None,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave out what cannot be read, and list it.")
     ] = False,
     cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where vectors are kept for the next time; else the cache.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where vectors are kept for the next time; else the cache."
+        ),
     ] = None,
 ) -> None:
     """Embed all pictures of a folder, a zip file or a dataset, and write an index of them."""
-    from fashionnb.data.sources import cache_folder
+    from fashionnb.data.registry import cache_folder
     from fashionnb.search.engine import VisualSearchEngine
 
     engine = VisualSearchEngine(model, size=size)
     unreadable = "skip" if skip_unreadable else "raise"
-    embedded = engine.embed_dataset(source, cache=cache or cache_folder() / "vectors", unreadable=unreadable)
+    embedded = engine.embed_dataset(
+        source, cache=cache or cache_folder() / "vectors", unreadable=unreadable
+    )
     engine.index(embedded, kind=kind)
     engine.save(out)
     for row in embedded.unreadable.itertuples():
         print(f"left out: {row.why}")
-    print(f"{out}: {len(embedded.vectors):,} pictures. `fashionnb search PICTURE --index {out}` finds among them.")
+    print(
+        f"{out}: {len(embedded.vectors):,} pictures. `fashionnb search PICTURE --index {out}` finds among them."
+    )
 
 
 @app.command(
@@ -60,13 +71,18 @@ def index_build(
 )
 def search(
     image: Annotated[Path, typer.Argument(help="The picture to find others by.")],
-    index: Annotated[Path, typer.Option(metavar="FILE", help="As `fashionnb index build` wrote it.")],
+    index: Annotated[
+        Path, typer.Option(metavar="FILE", help="As `fashionnb index build` wrote it.")
+    ],
     k: Annotated[int, typer.Option("-k", help="How many pictures.")] = 5,
     category: Annotated[str | None, typer.Option(help="Only pictures of this category.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="Where the model is now, if it moved. It must be the one of the index.")
+        str | None,
+        typer.Option(help="Where the model is now, if it moved. It must be the one of the index."),
     ] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page that shows them.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page that shows them.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Find the pictures of an index that look like a picture."""

@@ -1,7 +1,7 @@
 """clothing-dataset-small: 3,781 photos of single garments as people take them at home, ten categories.
 
 Reads the folder `{train,validation,test}/<category>/<uuid>.jpg`, or a zip of it, the GitHub archive included. Grigorev
-2020, "Clothing dataset (small)", CC0. Where it comes from is said in `fashionnb.data.sources`.
+2020, "Clothing dataset (small)", CC0. Where it comes from is said in `fashionnb.data.registry`.
 """
 
 import logging
@@ -10,12 +10,23 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.images import open_images
-from fashionnb.data.nouns import Catalogue
 from fashionnb.errors import DataError
 
 SOURCE = "clothing-dataset-small"
-CLASSES = ("dress", "hat", "longsleeve", "outwear", "pants", "shirt", "shoes", "shorts", "skirt", "t-shirt")
+CLASSES = (
+    "dress",
+    "hat",
+    "longsleeve",
+    "outwear",
+    "pants",
+    "shirt",
+    "shoes",
+    "shorts",
+    "skirt",
+    "t-shirt",
+)
 """The categories, as the folders are called, in alphabetical order."""
 
 COUNTS = {"train": 3068, "validation": 341, "test": 372}
@@ -63,12 +74,22 @@ def read(path: Path | str) -> Catalogue:
             f"{path}: the dataset lies here more than once, below {', '.join(sorted(roots)[:3])!r}. Name one of them."
         )
     if strange := sorted({row[1] for row in rows} - set(CLASSES)):
-        raise DataError(f"{path}: unknown category {strange[0]!r}; expected {', '.join(CLASSES)}. {_AGAIN}")
+        raise DataError(
+            f"{path}: unknown category {strange[0]!r}; expected {', '.join(CLASSES)}. {_AGAIN}"
+        )
     if elsewhere:
-        _log.warning("%s: %d pictures lie outside of train, validation and test; they are left out.", path, elsewhere)
+        _log.warning(
+            "%s: %d pictures lie outside of train, validation and test; they are left out.",
+            path,
+            elsewhere,
+        )
     table = pd.DataFrame(rows, columns=["id", "category", "split", "image"])
     order = table["split"].map(list(COUNTS).index)
-    table = table.assign(order=order).sort_values(["order", "category", "id"], ignore_index=True).drop(columns="order")
+    table = (
+        table.assign(order=order)
+        .sort_values(["order", "category", "id"], ignore_index=True)
+        .drop(columns="order")
+    )
     return Catalogue(SOURCE, table, images, CLASSES)
 
 

@@ -1,25 +1,34 @@
 """What a detector found in photos: `fashion_analysis_*.json` with the crops beside it, read and written.
 
 The data is the user's own, so there is nothing to fetch: `read` takes a file, a folder or a zip. The fields of a file
-are in `fashionnb.data.detector_json`. Only what a detector has written is dealt with here, no model is run.
+are in `fashionnb.data.detector`. Only what a detector has written is dealt with here, no model is run.
 """
 
 import io
 import json
 import logging
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 from PIL import Image
-from pydantic import ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    ValidationError,
+)
 
-from fashionnb.data.detector_json import MOST_BYTES, Attribute, Findings, Item, Problem, dump, parse, wrong
+from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.images import FolderImages, ZipImages, open_images
-from fashionnb.data.nouns import Catalogue
 from fashionnb.errors import DataError
 from fashionnb.files import write_text, written_whole
 
@@ -32,10 +41,248 @@ ATTRIBUTES = {"color": "colour", "pattern": "pattern", "season": "season"}
 
 BOX = ["x1", "y1", "x2", "y2"]
 _SCORES = [f"{column}_score" for column in ("category", *ATTRIBUTES.values())]
-_COLUMNS = ["id", "category", *ATTRIBUTES.values(), *_SCORES, *BOX, "source", "crop_file", "extra", "image"]
-_KINDS = {".jpg": ("JPEG", {"quality": 95}), ".jpeg": ("JPEG", {"quality": 95}), ".png": ("PNG", {})}
+_COLUMNS = [
+    "id",
+    "category",
+    *ATTRIBUTES.values(),
+    *_SCORES,
+    *BOX,
+    "source",
+    "crop_file",
+    "extra",
+    "image",
+]
+_KINDS = {
+    ".jpg": ("JPEG", {"quality": 95}),
+    ".jpeg": ("JPEG", {"quality": 95}),
+    ".png": ("PNG", {}),
+}
 _MOST_TOLD = 10
 _log = logging.getLogger(__name__)
+
+
+MOST_BYTES = 50_000_000
+"""A file larger than this is refused before it is parsed; a photo with a hundred garments needs 30 kB."""
+
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and halves of characters
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise ValueError("it is empty; leave the field out where nothing is known")
+    if _UNFIT.search(value):
+        raise ValueError("it holds a control character or half a character")
+    return value
+
+
+def _inside(value: str) -> str:
+    path = PurePosixPath(value)
+    if "\\" in value or ".." in path.parts or path.is_absolute() or re.match("[A-Za-z]:", value):
+        raise ValueError(
+            'crops lie beside the JSON, so a path that is absolute, climbs with ".." or has a "\\" is refused'
+        )
+    if not path.name:
+        raise ValueError("it is a folder, not a picture")
+    return value
+
+
+def _upright(box: list[float]) -> list[float]:
+    left, top, right, bottom = box
+    if not (left < right and top < bottom):
+        raise ValueError("a box is [x1, y1, x2, y2] with x1 < x2 and y1 < y2")
+    return box
+
+
+Text = Annotated[str, AfterValidator(_text)]
+Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Box = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4), AfterValidator(_upright)]
+
+
+class _Open(BaseModel):
+    """Strict in what it knows ("0.9" is no number, nor is true), and keeps the fields that it does not know."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, JsonValue]
+
+
+class Attribute(_Open):
+    """One thing that a garment was found to be, and how sure that is (0 to 1)."""
+
+    label: Text
+    score: Score
+
+
+class Item(_Open):
+    """One garment that was found in a photo. Introduced in chapter 07.
+
+    crop_file : the picture of this garment alone, a path from the folder of the JSON.
+    det_label, det_score : what it is, and how sure that is (0 to 1).
+    box : [x1, y1, x2, y2] in pixels of the photo. A detector may look beyond its edges, so a box need not lie within.
+    color, pattern, season : None where nothing is known.
+
+    Every other field is kept as it is.
+    """
+
+    crop_file: Annotated[Text, AfterValidator(_inside)]
+    det_label: Text
+    det_score: Score
+    box: Box
+    color: Attribute | None = None
+    pattern: Attribute | None = None
+    season: Attribute | None = None
+
+
+class _File(_Open):
+    items: list[Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong: in which file, at which item (counted from 0; None: the whole file), in which field."""
+
+    file: str
+    item: int | None
+    field: str
+    reason: str
+
+    def __str__(self) -> str:
+        number = "" if self.item is None else f", item {self.item}"
+        return f"{self.file}{number}{self.field and ', '}{self.field}: {self.reason}."
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one file holds.
+
+    items : the good ones, by their number in the file.
+    extra : the fields beside `items`.
+    problems : one for each broken item, or one for the file.
+    """
+
+    items: dict[int, Item]
+    extra: dict[str, Any]
+    problems: list[Problem]
+
+
+def parse(data: bytes, where: str) -> Findings:
+    """The items of one file. Introduced in chapter 07.
+
+    The text is UTF-8, with or without a byte order mark. NaN, Infinity and numbers that are too large for a float are
+    refused; so is a field that stands twice, since one of the two would be lost. Unknown fields are kept.
+
+    Parameters
+    ----------
+    data : the content of the file.
+    where : how problems name the file.
+
+    Returns
+    -------
+    Findings : the good items, and one problem for each broken one. If the file as a whole cannot be read there are no
+        items and one problem, with `item` None.
+    """
+    try:
+        file = _File.model_validate(_load(data))
+    except ValidationError as error:
+        return Findings({}, {}, [Problem(where, None, *wrong(error))])
+    except ValueError as error:
+        return Findings({}, {}, [Problem(where, None, "", str(error))])
+    items, problems = {}, []
+    for number, raw in enumerate(file.items):
+        try:
+            items[number] = Item.model_validate(raw)
+        except ValidationError as error:
+            problems.append(Problem(where, number, *wrong(error)))
+    return Findings(items, file.model_extra, problems)
+
+
+def dump(items: Sequence[Item], extra: dict[str, Any]) -> str:
+    """The text of a file with these items, one a line, and `extra` fields beside them: what `parse` reads."""
+    listed = ",\n".join(f"  {json.dumps(_plain(item), allow_nan=False)}" for item in items)
+    beside = "".join(
+        f", {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in extra.items()
+    )
+    return f'{{"items": [\n{listed}\n]{beside}}}\n'
+
+
+def wrong(error: ValidationError) -> tuple[str, str]:
+    """The first field that is wrong, as in "color.score", and why."""
+    first, *more = error.errors(include_url=False)
+    place, value = first["loc"], first["input"]
+    if (
+        first["type"] == "invalid-json-value"
+    ):  # in a field that is kept as it is; pydantic adds words of its own
+        place = place[: next((i for i, part in enumerate(place) if part in ("dict", "list")), None)]
+    if isinstance(value, _Unfit):
+        reason = value.reason
+    elif first["type"] == "recursion_depth_exceeded":
+        place, reason = place[:1], "nested too deeply"
+    elif first["type"] == "model_type":
+        reason = f"an object {{…}} is wanted, got {value!r:.60}"
+    else:
+        got = "" if first["type"] == "missing" else f", got {value!r:.60}"
+        reason = first["msg"].removeprefix("Value error, ") + got
+    fields = {".".join(map(str, found["loc"][:2])) for found in more} - {".".join(map(str, place))}
+    rest = f" (and {len(fields)} more field(s): {', '.join(sorted(fields)[:3])})" if fields else ""
+    return ".".join(map(str, place)), reason + rest
+
+
+def _plain(model: Item | Attribute) -> dict[str, Any]:
+    """The fields that are known and not None in their order, then the others as they came (their null is kept)."""
+    known = {name: getattr(model, name) for name in type(model).model_fields}
+    known = {
+        name: _plain(value) if isinstance(value, Attribute) else value
+        for name, value in known.items()
+    }
+    return {name: value for name, value in known.items() if value is not None} | model.model_extra
+
+
+@dataclass(frozen=True)
+class _Unfit:
+    """Stands where the JSON has something that no field may be; pydantic refuses it and says where it is."""
+
+    reason: str
+
+
+def _load(data: bytes) -> Any:
+    """The JSON in these bytes. Raises ValueError with a reason."""
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"larger than {MOST_BYTES / 1e6:,.0f} MB, which no photo needs; split it")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    if not text.strip():
+        raise ValueError("the file is empty; it was perhaps not written to its end")
+    try:
+        return json.loads(
+            text, parse_float=_number, parse_constant=_constant, object_pairs_hook=_once
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"not JSON, or cut short ({error.msg} in line {error.lineno}, column {error.colno})"
+        ) from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise ValueError(f"not JSON that can be read ({error})") from error
+
+
+def _number(text: str) -> "float | _Unfit":
+    value = float(text)
+    return value if math.isfinite(value) else _Unfit(f"{text:.20} is too large a number")
+
+
+def _constant(text: str) -> _Unfit:
+    return _Unfit(f"{text} is no number in JSON; leave the field out where nothing is known")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = {}
+    for key, value in pairs:
+        found[key] = (
+            _Unfit("the field stands twice, and only one can be right") if key in found else value
+        )
+    return found
 
 
 def read(path: Path | str) -> Catalogue:
@@ -107,14 +354,23 @@ def salvage(path: Path | str) -> tuple[Catalogue, list[Problem]]:
                 reason = f"there is no picture {item.crop_file!r} beside the file"
                 problems.append(Problem(where, number, "crop_file", reason))
             elif row["id"] in rows:
-                reason = f"{item.crop_file!r} is the crop of an item before it; each item has its own"
+                reason = (
+                    f"{item.crop_file!r} is the crop of an item before it; each item has its own"
+                )
                 problems.append(Problem(where, number, "crop_file", reason))
             else:
                 rows[row["id"]] = row
                 if claimed.setdefault(row["image"], source) != source:
                     shared += 1
-                    _log.warning("%s and %s both claim the crop %s.", claimed[row["image"]], source, row["image"])
-    table = pd.DataFrame(list(rows.values()), columns=_COLUMNS).astype(dict.fromkeys([*_SCORES, *BOX], float))
+                    _log.warning(
+                        "%s and %s both claim the crop %s.",
+                        claimed[row["image"]],
+                        source,
+                        row["image"],
+                    )
+    table = pd.DataFrame(list(rows.values()), columns=_COLUMNS).astype(
+        dict.fromkeys([*_SCORES, *BOX], float)
+    )
     table.attrs.update(files=files, shared_crops=shared)
     return Catalogue(SOURCE, table, images, tuple(sorted(set(table["category"])))), problems
 
@@ -145,17 +401,23 @@ def write(catalogue: Catalogue, folder: Path | str) -> list[Path]:
         raise DataError(
             f"{catalogue.name}: to be written as detector files it lacks the column(s) {', '.join(missing)}."
         )
-    extras = {source: json.loads(extra or "{}") for source, extra in table.attrs.get("files", {}).items()}
+    extras = {
+        source: json.loads(extra or "{}") for source, extra in table.attrs.get("files", {}).items()
+    }
     files: dict[str, dict[str, tuple[Item, object]]] = {source: {} for source in extras}
     for row in table.to_dict("records"):
         item, source = _item(row, catalogue.name), row["source"]
         if item.crop_file in files.setdefault(source, {}):
-            raise DataError(f"{catalogue.name}: two items of {source!r} have the crop {item.crop_file!r}.")
+            raise DataError(
+                f"{catalogue.name}: two items of {source!r} have the crop {item.crop_file!r}."
+            )
         files[source][item.crop_file] = item, row["image"]
     for source in files:
         path = PurePosixPath(source)
         if path.suffix != ".json" or path.is_absolute() or ".." in path.parts or "\\" in source:
-            raise DataError(f'{catalogue.name}: the source {source!r} is not a relative path that ends in ".json".')
+            raise DataError(
+                f'{catalogue.name}: the source {source!r} is not a relative path that ends in ".json".'
+            )
     read_bytes = getattr(catalogue.images, "read", catalogue.images.image)
     for source, found in files.items():
         crops = ((crop_file, read_bytes(key)) for crop_file, (_, key) in found.items())
@@ -187,10 +449,14 @@ def write_file(
     wanted = {item.crop_file for item in items}
     for crop_file, picture in crops:
         if crop_file not in wanted:
-            raise DataError(f"{path}: there is a crop {crop_file!r}, but no item of it (or two such crops).")
+            raise DataError(
+                f"{path}: there is a crop {crop_file!r}, but no item of it (or two such crops)."
+            )
         wanted.remove(crop_file)
         with written_whole(path.parent / crop_file) as aside:
-            aside.write_bytes(picture if isinstance(picture, bytes) else _encoded(picture, crop_file))
+            aside.write_bytes(
+                picture if isinstance(picture, bytes) else _encoded(picture, crop_file)
+            )
     if wanted:
         raise DataError(f"{path}: {len(wanted)} item(s) have no crop, one is {min(wanted)!r}.")
     write_text(path, dump(items, dict(extra or {})))
@@ -263,9 +529,13 @@ def _item(row: Mapping[str, Any], where: str) -> Item:
         return Item.model_validate(values)
     except ValidationError as error:
         field, reason = wrong(error)
-        raise DataError(f"{where}, item {row['id']!r}, {field}: {reason}. Nothing was written.") from error
+        raise DataError(
+            f"{where}, item {row['id']!r}, {field}: {reason}. Nothing was written."
+        ) from error
     except (TypeError, json.JSONDecodeError) as error:
-        raise DataError(f"{where}, item {row['id']!r}: its columns break the format ({error}).") from error
+        raise DataError(
+            f"{where}, item {row['id']!r}: its columns break the format ({error})."
+        ) from error
 
 
 def _here(images: FolderImages | ZipImages, members: set[str] | None, name: str) -> bool:
@@ -282,7 +552,9 @@ def _json(extra: Mapping[str, Any]) -> str:
 def _encoded(picture: Image.Image, name: str) -> bytes:
     ending = PurePosixPath(name).suffix.lower()
     if ending not in _KINDS:
-        raise DataError(f"{name}: a crop is written as {', '.join(_KINDS)}; got the ending {ending!r}.")
+        raise DataError(
+            f"{name}: a crop is written as {', '.join(_KINDS)}; got the ending {ending!r}."
+        )
     kind, options = _KINDS[ending]
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)

@@ -1,7 +1,8 @@
 """Get one file from the network: several addresses, checked bytes, never half a file.
 
-Only `fashionnb.data.sources.fetch` needs this. The transfer and its progress bar are pooch's; here are the mirrors, the
-check of what came, and the words for what went wrong. A download that broke off leaves nothing behind and starts again.
+Only `fashionnb.data.registry.fetch` needs this. The transfer and its progress bar are pooch's; here are the mirrors,
+the check of what came, and the words for what went wrong. A download that broke off leaves nothing behind and starts
+again.
 """
 
 import gzip
@@ -33,7 +34,9 @@ def offline() -> bool:
     return os.environ.get("FASHIONNB_OFFLINE", "0") not in ("", "0")
 
 
-def download(urls: Sequence[str], target: Path, *, sha256: str | None = None, progress: bool = True) -> None:
+def download(
+    urls: Sequence[str], target: Path, *, sha256: str | None = None, progress: bool = True
+) -> None:
     """Write to `target` what the first good address of `urls` gives.
 
     Each address is asked once, and a second time if the transfer broke off midway. `target` appears only after its
@@ -54,7 +57,9 @@ def download(urls: Sequence[str], target: Path, *, sha256: str | None = None, pr
     WriteError : the folder cannot be written, or the disk is full.
     """
     if offline():
-        raise DataNotFound(f"{target.name}: FASHIONNB_OFFLINE is set, so no download was tried. Unset it to download.")
+        raise DataNotFound(
+            f"{target.name}: FASHIONNB_OFFLINE is set, so no download was tried. Unset it to download."
+        )
     failures: list[tuple[str, _Failed]] = []
     for url in urls:
         for _attempt in range(2):
@@ -90,7 +95,9 @@ class _Bar:
         from tqdm import tqdm
 
         if self.tqdm is None:
-            self.tqdm = tqdm(desc=self.name, total=self.total or None, unit="B", unit_scale=True, ncols=79)
+            self.tqdm = tqdm(
+                desc=self.name, total=self.total or None, unit="B", unit_scale=True, ncols=79
+            )
         # pooch counts whole chunks, and in the end everything once more.
         self.tqdm.update(min(n, self.total - self.tqdm.n) if self.total else n)
 
@@ -112,12 +119,16 @@ def _transfer(url: str, aside: Path, name: str, progress: bool) -> None:
         pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=TIMEOUT)(url, aside, None)
     except requests.HTTPError as error:
         answer = error.response
-        raise _Failed(f"the server answered {answer.status_code} {answer.reason}".strip()) from error
+        raise _Failed(
+            f"the server answered {answer.status_code} {answer.reason}".strip()
+        ) from error
     except requests.Timeout as error:
         raise _Failed("no answer in time") from error
     except requests.RequestException as error:
         # A server that falls silent midway is, in requests, a ConnectionError with this text.
-        if isinstance(error, requests.exceptions.ChunkedEncodingError) or "Read timed out" in str(error):
+        if isinstance(error, requests.exceptions.ChunkedEncodingError) or "Read timed out" in str(
+            error
+        ):
             raise _Failed("the transfer broke off midway", again=True) from error
         raise _Failed(f"no connection ({_root(error)})") from error
     finally:

@@ -2,7 +2,7 @@
 
 Reads the four IDX files as published, plain or gzipped. Xiao, Rasul & Vollgraf 2017, "Fashion-MNIST: a Novel Image
 Dataset for Benchmarking Machine Learning Algorithms", arXiv 1708.07747. Where the files come from is said in
-`fashionnb.data.sources`.
+`fashionnb.data.registry`.
 """
 
 import gzip
@@ -18,8 +18,8 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
+from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.images import ArrayImages
-from fashionnb.data.nouns import Catalogue
 from fashionnb.errors import DataError, DataNotFound
 
 SOURCE = "fashion-mnist"
@@ -47,7 +47,10 @@ MD5 = {
 
 _PREFIX = {"train": "train", "test": "t10k"}
 _AGAIN = "Delete the file and run `fashionnb data fetch fashion-mnist`."
-_IMAGES, _LABELS = 2051, 2049  # the magic numbers: 0x0803 is uint8 in 3 dimensions, 0x0801 uint8 in 1
+_IMAGES, _LABELS = (
+    2051,
+    2049,
+)  # the magic numbers: 0x0803 is uint8 in 3 dimensions, 0x0801 uint8 in 1
 _MOST_BYTES = 1 << 30  # twenty times the largest of the four files
 
 
@@ -77,7 +80,9 @@ def read(folder: Path | str, split: str | None = None) -> Catalogue:
         raise DataError(f"{SOURCE} has no split {split!r}; it has {', '.join(_PREFIX)}.")
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataNotFound(f"{folder}: there is no such folder. Run `fashionnb data fetch fashion-mnist`.")
+        raise DataNotFound(
+            f"{folder}: there is no such folder. Run `fashionnb data fetch fashion-mnist`."
+        )
     names = tuple(_PREFIX) if split is None else (split,)
     arrays = {name: _read_split(folder, name) for name in names}
     labels = np.concatenate([arrays[name][1] for name in names])
@@ -85,11 +90,15 @@ def read(folder: Path | str, split: str | None = None) -> Catalogue:
         {
             "id": [f"{name}-{row:05d}" for name in names for row in range(len(arrays[name][1]))],
             "category": np.asarray(CLASSES, dtype=object)[labels],
-            "split": np.repeat(np.asarray(names, dtype=object), [len(arrays[name][1]) for name in names]),
+            "split": np.repeat(
+                np.asarray(names, dtype=object), [len(arrays[name][1]) for name in names]
+            ),
             "image": np.arange(len(labels)),
         }
     )
-    return Catalogue(SOURCE, table, ArrayImages(np.concatenate([arrays[name][0] for name in names])), CLASSES)
+    return Catalogue(
+        SOURCE, table, ArrayImages(np.concatenate([arrays[name][0] for name in names])), CLASSES
+    )
 
 
 def read_idx(path: Path | str) -> np.ndarray:
@@ -116,7 +125,9 @@ def read_idx(path: Path | str) -> np.ndarray:
         dimensions = magic & 0xFF
         header = file.read(4 * dimensions)
         if len(header) < 4 * dimensions:
-            raise DataError(f"{path}: the file ends within its header. It looks cut short. {_AGAIN}")
+            raise DataError(
+                f"{path}: the file ends within its header. It looks cut short. {_AGAIN}"
+            )
         shape = struct.unpack(f">{dimensions}I", header)
         size = math.prod(shape)
         if size > _MOST_BYTES:
@@ -156,14 +167,18 @@ def check(folder: Path | str) -> list[str]:
     for name, published in MD5.items():
         path = _find(Path(folder), name)
         with _unpacked(path) as file:
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            found = hashlib.file_digest(
+                file, lambda: hashlib.md5(usedforsecurity=False)
+            ).hexdigest()
         if found != published:
             raise DataError(
                 f"{path}: this is not the published file: the MD5 of its unpacked content is {found}, "
                 f"expected {published}. {_AGAIN}"
             )
         kind, split = name.split("-")[1], "train" if name.startswith("train") else "test"
-        findings.append(f"{path.name}: {counts[split]:,} {kind}, MD5 of the unpacked content {found} as published")
+        findings.append(
+            f"{path.name}: {counts[split]:,} {kind}, MD5 of the unpacked content {found} as published"
+        )
     return findings
 
 
@@ -174,9 +189,13 @@ def _read_split(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     )
     images, labels = read_idx(image_path), read_idx(label_path)
     if images.shape[1:] != (28, 28):
-        raise DataError(f"{image_path}: expected pictures of 28 x 28, found shape {images.shape}. {_AGAIN}")
+        raise DataError(
+            f"{image_path}: expected pictures of 28 x 28, found shape {images.shape}. {_AGAIN}"
+        )
     if labels.ndim != 1:
-        raise DataError(f"{label_path}: expected a list of labels, found shape {labels.shape}. {_AGAIN}")
+        raise DataError(
+            f"{label_path}: expected a list of labels, found shape {labels.shape}. {_AGAIN}"
+        )
     if len(images) != len(labels):
         raise DataError(
             f"{image_path}: expected {len(labels):,} images for {len(labels):,} labels, found {len(images):,}. "
@@ -184,7 +203,9 @@ def _read_split(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         )
     if len(labels) and labels.max() >= len(CLASSES):
         row = int(labels.argmax())
-        raise DataError(f"{label_path}: label {labels[row]} in row {row}, expected 0 to {len(CLASSES) - 1}. {_AGAIN}")
+        raise DataError(
+            f"{label_path}: label {labels[row]} in row {row}, expected 0 to {len(CLASSES) - 1}. {_AGAIN}"
+        )
     return images, labels
 
 
@@ -207,7 +228,9 @@ def _unpacked(path: Path) -> Iterator[IO[bytes]]:
         with gzip.open(path) if zipped else path.open("rb") as file:
             yield file
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise DataError(f"{path}: the gzip data is damaged or cut short ({error}). {_AGAIN}") from error
+        raise DataError(
+            f"{path}: the gzip data is damaged or cut short ({error}). {_AGAIN}"
+        ) from error
     except DataError:
         raise
     except OSError as error:

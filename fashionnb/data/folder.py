@@ -1,7 +1,7 @@
 """A shop's own pictures: a folder for each category, `<category>/<name>.jpg`, or a zip file of such folders.
 
 Where the folders at the top are called train, validation and test, they are the splits, and the categories lie in them.
-Datasets of the book have readers of their own (`fashionnb.data.sources` lists them).
+Datasets of the book have readers of their own (`fashionnb.data.registry` lists them).
 """
 
 import logging
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.images import open_images
-from fashionnb.data.nouns import Catalogue
 from fashionnb.errors import DataError
 
 SPLITS = ("train", "validation", "test")

@@ -13,32 +13,45 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from fashionnb.data.catalogue import Catalogue, Images
 from fashionnb.data.images import letterbox
-from fashionnb.data.nouns import Catalogue, Images
 from fashionnb.errors import DataError
 
 WORKING_HEIGHT = 112
 """Masks are found at about this height: averaging pixels takes the noise away, and the time."""
 
 _CHUNK = 64  # pictures at a time, so that memory stays flat
-_NEAR, _LOOSE = 2.0, 8.0  # how far from the surface a pixel of the backdrop may lie, in Lab: at least, at most
+_NEAR, _LOOSE = (
+    2.0,
+    8.0,
+)  # how far from the surface a pixel of the backdrop may lie, in Lab: at least, at most
 _NEAR_PALE = 1.1  # the first of the two, where hardly anything stands out from the backdrop
 _ROUGH = 4.0  # a shadow is soft: it changes by less than this, in L, within 3 × 3 pixels
 _CONTRAST = 10.0  # an item that differs less than this from the backdrop is a pale one
-_PLANE = np.zeros((3, 3, 3), bool)  # neighbours within a picture: not across the pictures of a chunk
+_PLANE = np.zeros(
+    (3, 3, 3), bool
+)  # neighbours within a picture: not across the pictures of a chunk
 _PLANE[1] = True
 _CROSS = _PLANE & ndimage.generate_binary_structure(3, 1)
 
 # sRGB -> linear light -> XYZ over its white point -> the cube root of CIE Lab, as tables.
 _LINEAR = np.arange(256) / 255
-_LINEAR = np.where(_LINEAR <= 0.04045, _LINEAR / 12.92, ((_LINEAR + 0.055) / 1.055) ** 2.4).astype(np.float32)
+_LINEAR = np.where(_LINEAR <= 0.04045, _LINEAR / 12.92, ((_LINEAR + 0.055) / 1.055) ** 2.4).astype(
+    np.float32
+)
 _TO_XYZ = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
 )
 _TO_XYZ = (_TO_XYZ / _TO_XYZ.sum(1, keepdims=True)).astype(np.float32)
 _STEPS = 32_000  # so that int16 can count them
 _ROOT = np.arange(_STEPS + 2) / _STEPS
-_ROOT = np.where(_ROOT > (6 / 29) ** 3, np.cbrt(_ROOT), _ROOT / (3 * (6 / 29) ** 2) + 4 / 29).astype(np.float32)
+_ROOT = np.where(
+    _ROOT > (6 / 29) ** 3, np.cbrt(_ROOT), _ROOT / (3 * (6 / 29) ** 2) + 4 / 29
+).astype(np.float32)
 
 
 def foreground(images: np.ndarray) -> np.ndarray:
@@ -68,7 +81,9 @@ def foreground(images: np.ndarray) -> np.ndarray:
     for rows in _chunks(len(images)):
         factor = _factor(images)
         small = _garment(_lab(_shrunk(images[rows], factor)))
-        masks[rows] = small.repeat(factor, 1).repeat(factor, 2)[:, : images.shape[1], : images.shape[2]]
+        masks[rows] = small.repeat(factor, 1).repeat(factor, 2)[
+            :, : images.shape[1], : images.shape[2]
+        ]
     return masks
 
 
@@ -109,8 +124,14 @@ def backdrop_colours(images: np.ndarray) -> np.ndarray:
     """
     _check(images)
     tall, wide = (max(2, side // 16) for side in images.shape[1:3])
-    corners = [images[:, y, x] for y in (slice(tall), slice(-tall, None)) for x in (slice(wide), slice(-wide, None))]
-    return np.concatenate([np.median(_lab(corner), axis=(1, 2)) for corner in corners], axis=1).astype(np.float32)
+    corners = [
+        images[:, y, x]
+        for y in (slice(tall), slice(-tall, None))
+        for x in (slice(wide), slice(-wide, None))
+    ]
+    return np.concatenate(
+        [np.median(_lab(corner), axis=(1, 2)) for corner in corners], axis=1
+    ).astype(np.float32)
 
 
 def on_white(catalogue: Catalogue) -> Catalogue:
@@ -129,9 +150,13 @@ class _CutOut:
 
     def image(self, key: object) -> Image.Image:
         """One picture, RGB, the garment on white."""
-        return Image.fromarray(remove_background(np.asarray(self.images.image(key).convert("RGB"))[None])[0])
+        return Image.fromarray(
+            remove_background(np.asarray(self.images.image(key).convert("RGB"))[None])[0]
+        )
 
-    def pixels(self, keys: Sequence, size: int | tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:
+    def pixels(
+        self, keys: Sequence, size: int | tuple[int, int] | None = None, channels: int = 3
+    ) -> np.ndarray:
         """Many pictures of one size; see `fashionnb.data.images.FolderImages.pixels`."""
         if not len(keys):
             return self.images.pixels(keys, size, channels)
@@ -141,12 +166,27 @@ class _CutOut:
             pictures = [np.asarray(self.images.image(key).convert("RGB")) for key in keys[rows]]
             shapes = {picture.shape for picture in pictures}
             if size is None and shapes != {(*asked, 3)}:
-                raise DataError(f"The pictures differ in size: {sorted(shapes | {(*asked, 3)})[:2]}. Give a size.")
+                raise DataError(
+                    f"The pictures differ in size: {sorted(shapes | {(*asked, 3)})[:2]}. Give a size."
+                )
             cut = dict.fromkeys(range(len(pictures)))  # in this order, whatever their shapes
             for shape in shapes:
                 alike = [row for row, picture in enumerate(pictures) if picture.shape == shape]
-                cut.update(zip(alike, remove_background(np.stack([pictures[row] for row in alike])), strict=True))
-            parts.append(np.stack([letterbox(Image.fromarray(picture), asked, channels) for picture in cut.values()]))
+                cut.update(
+                    zip(
+                        alike,
+                        remove_background(np.stack([pictures[row] for row in alike])),
+                        strict=True,
+                    )
+                )
+            parts.append(
+                np.stack(
+                    [
+                        letterbox(Image.fromarray(picture), asked, channels)
+                        for picture in cut.values()
+                    ]
+                )
+            )
         return np.concatenate(parts)
 
 
@@ -154,7 +194,9 @@ def _garment(colours: np.ndarray) -> np.ndarray:
     """The mask of a chunk of small pictures in Lab, (n, h, w, 3) float32."""
     light, hue = _distance_from_backdrop(colours)
     distance = np.hypot(light, hue)
-    nearby = ndimage.maximum_filter(distance, (1, 9, 9))  # the strongest contrast within four pixels
+    nearby = ndimage.maximum_filter(
+        distance, (1, 9, 9)
+    )  # the strongest contrast within four pixels
     clear = (distance > _CONTRAST).mean((1, 2), keepdims=True) > 0.02
     near = np.clip(0.15 * nearby, np.where(clear, _NEAR, _NEAR_PALE), _LOOSE)
     rough = ndimage.maximum_filter(light, (1, 3, 3)) - ndimage.minimum_filter(light, (1, 3, 3))
@@ -188,23 +230,31 @@ def _distance_from_backdrop(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray
     some[::3, ::3] = True  # every ninth pixel is enough for fifteen coefficients
     rows = some.ravel()
     for near in (2.5, 2.0):
-        sure = ndimage.binary_erosion(_reached((off**2).sum(-1) < near**2), _PLANE, iterations=2, border_value=1)
+        sure = ndimage.binary_erosion(
+            _reached((off**2).sum(-1) < near**2), _PLANE, iterations=2, border_value=1
+        )
         surface = _fit(rich[rows], flat[:, rows], sure.reshape(n, -1)[:, rows])
         off = blurred - _surface(rich, surface).reshape(colours.shape)
     return off[..., 0], np.hypot(off[..., 1], off[..., 2])
 
 
-def _enclosed_backdrop(candidates: np.ndarray, distance: np.ndarray, rough: np.ndarray) -> np.ndarray:
+def _enclosed_backdrop(
+    candidates: np.ndarray, distance: np.ndarray, rough: np.ndarray
+) -> np.ndarray:
     """Smooth pieces that are like the backdrop, and surrounded by what is not: the wall seen through a hoop."""
     ids, count = ndimage.label(candidates, _CROSS)
     around = ndimage.maximum_filter(ids, (1, 3, 3)) * (ids == 0)
     inside, roughness = (_mean(values, ids, count) for values in (distance, rough))
     outside = _mean(ndimage.maximum_filter(distance, (1, 5, 5)), around, count)
-    hole = (outside > np.maximum(4 * inside, 0.7 * _CONTRAST)) & (roughness < np.maximum(1, 0.2 * outside))
+    hole = (outside > np.maximum(4 * inside, 0.7 * _CONTRAST)) & (
+        roughness < np.maximum(1, 0.2 * outside)
+    )
     return hole[ids] & candidates
 
 
-def _without_scraps(garment: np.ndarray, distance: np.ndarray, rough: np.ndarray, hue: np.ndarray) -> np.ndarray:
+def _without_scraps(
+    garment: np.ndarray, distance: np.ndarray, rough: np.ndarray, hue: np.ndarray
+) -> np.ndarray:
     """The mask without pieces that are tiny, and without soft ones that are faint or grey: those are shadows."""
     ids, count = ndimage.label(garment, _PLANE)
     strongest, reddest = (_most(values, ids, count) for values in (distance, hue))
@@ -214,7 +264,9 @@ def _without_scraps(garment: np.ndarray, distance: np.ndarray, rough: np.ndarray
     faint = strongest < np.minimum(0.25 * contrast, _CONTRAST)
     soft = _mean(rough, ids, count) < _ROUGH
     tiny = np.bincount(ids.ravel(), minlength=count + 1) < 4
-    grey = (reddest < 4) & (contrast > 3 * _CONTRAST)  # where all is pale, grey pieces may well be the garment
+    grey = (reddest < 4) & (
+        contrast > 3 * _CONTRAST
+    )  # where all is pale, grey pieces may well be the garment
     kept = (strongest >= 0.5 * contrast) | ~(tiny | (soft & (faint | grey)))
     return kept[ids] & garment
 
@@ -224,7 +276,9 @@ def _pale_ones_closed(garment: np.ndarray, distance: np.ndarray) -> np.ndarray:
     strong = (garment & (distance > _CONTRAST)).sum((1, 2))
     pale = strong < 0.25 * garment.sum((1, 2))
     if pale.any():
-        closed = ndimage.binary_closing(np.pad(garment[pale], ((0, 0), (4, 4), (4, 4))), _PLANE, iterations=4)
+        closed = ndimage.binary_closing(
+            np.pad(garment[pale], ((0, 0), (4, 4), (4, 4))), _PLANE, iterations=4
+        )
         filled = ~_reached(~closed[:, 4:-4, 4:-4])
         # A necklace encloses much more than it is.
         cloth = filled.sum((1, 2)) < 4 * garment[pale].sum((1, 2))
@@ -235,7 +289,9 @@ def _pale_ones_closed(garment: np.ndarray, distance: np.ndarray) -> np.ndarray:
 def _mean(values: np.ndarray, ids: np.ndarray, count: int) -> np.ndarray:
     """The mean of each piece, (count + 1,); piece 0 is all that belongs to none."""
     ids = ids.ravel()
-    return np.bincount(ids, values.ravel(), count + 1) / np.maximum(np.bincount(ids, minlength=count + 1), 1)
+    return np.bincount(ids, values.ravel(), count + 1) / np.maximum(
+        np.bincount(ids, minlength=count + 1), 1
+    )
 
 
 def _most(values: np.ndarray, ids: np.ndarray, count: int) -> np.ndarray:
@@ -290,7 +346,7 @@ def _factor(images: np.ndarray) -> int:
 
 
 def _lab(colours: np.ndarray) -> np.ndarray:
-    """`fashionnb.colour.to_lab` of uint8 by tables, to within 0.1 and ten times as fast; float32."""
+    """`fashionnb.data.colour.to_lab` of uint8 by tables, to within 0.1 and ten times as fast; float32."""
     r, g, b = (_LINEAR[colours[..., channel]] for channel in range(3))
     # Sums, not a matrix product: those round alike on every processor.
     xyz = ((red * r + green * g + blue * b) * _STEPS for red, green, blue in _TO_XYZ)
@@ -302,7 +358,11 @@ def _shrunk(images: np.ndarray, factor: int) -> np.ndarray:
     """Pictures smaller by a whole factor, each pixel the mean of a block; the last row and column fill up the rest."""
     missing = [-side % factor for side in images.shape[1:3]]
     images = np.pad(images, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)), "edge")
-    total = sum(images[:, y::factor, x::factor].astype(np.uint32) for y in range(factor) for x in range(factor))
+    total = sum(
+        images[:, y::factor, x::factor].astype(np.uint32)
+        for y in range(factor)
+        for x in range(factor)
+    )
     return ((total + factor**2 // 2) // factor**2).astype(np.uint8)
 
 
@@ -312,7 +372,12 @@ def _chunks(n: int) -> Iterator[slice]:
 
 
 def _check(images: np.ndarray) -> None:
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or min(images.shape[1:3]) < 48:
+    if (
+        images.dtype != np.uint8
+        or images.ndim != 4
+        or images.shape[3] != 3
+        or min(images.shape[1:3]) < 48
+    ):
         raise DataError(
             "Studio photos are uint8 (n, height, width, 3), 48 pixels or more a side; "
             f"got {images.dtype} {images.shape}."

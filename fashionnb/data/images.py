@@ -13,14 +13,17 @@ import threading
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from fashionnb.data.nouns import Images
+from fashionnb.data.catalogue import Images
 from fashionnb.errors import DataError, DataNotFound
+
+Picture = str | Path | bytes | Image.Image | np.ndarray
 
 MOST_PIXELS = 50_000_000
 """A picture that claims more pixels than this is refused before it is decoded."""
@@ -30,7 +33,9 @@ MOST_BYTES = 200_000_000
 
 # Only formats that garments come in. Above all not EPS, which Pillow would hand to Ghostscript.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-_BLOCK = 64  # pictures a thread decodes before it asks for more; small enough to share the work evenly
+_BLOCK = (
+    64  # pictures a thread decodes before it asks for more; small enough to share the work evenly
+)
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +49,9 @@ def open_images(path: Path | str) -> "FolderImages | ZipImages":
     """
     path = Path(path)
     if not path.exists():
-        raise DataNotFound(f"{path}: there is no such file or folder. Check the path, or `fashionnb data list`.")
+        raise DataNotFound(
+            f"{path}: there is no such file or folder. Check the path, or `fashionnb data list`."
+        )
     return FolderImages(path) if path.is_dir() else ZipImages(path)
 
 
@@ -83,7 +90,9 @@ def decode(data: bytes, where: str) -> Image.Image:
     try:
         return _plain(image)
     except ValueError as error:
-        raise DataError(f"{where}: pictures of mode {image.mode!r} cannot be turned into grey or RGB.") from error
+        raise DataError(
+            f"{where}: pictures of mode {image.mode!r} cannot be turned into grey or RGB."
+        ) from error
 
 
 def as_stored(images: Images, key: object) -> bytes:
@@ -146,7 +155,9 @@ class ArrayImages:
         picture = self.array[self._rows([key])[0]]
         return Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
 
-    def pixels(self, keys: Sequence[int], size: int | tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:
+    def pixels(
+        self, keys: Sequence[int], size: int | tuple[int, int] | None = None, channels: int = 3
+    ) -> np.ndarray:
         """The pictures in rows `keys`, uint8 (n, height, width, channels); `size` and errors as in `FolderImages`."""
         rows = self._rows(keys)
         _, height, width, here = self.array.shape
@@ -160,7 +171,9 @@ class ArrayImages:
 
     def _rows(self, keys: Sequence[int]) -> np.ndarray:
         rows = np.asarray(keys, dtype=np.int64) if len(keys) == 0 else np.asarray(keys)
-        if rows.dtype.kind not in "iu" or (len(rows) and not 0 <= rows.min() <= rows.max() < len(self.array)):
+        if rows.dtype.kind not in "iu" or (
+            len(rows) and not 0 <= rows.min() <= rows.max() < len(self.array)
+        ):
             raise DataError(
                 f"Keys of an array are its rows, integers from 0 to {len(self.array) - 1}; got {keys!r:.60}."
             )
@@ -193,17 +206,23 @@ class FolderImages:
     def read(self, key: str) -> bytes:
         """The bytes of one file. Raises `DataError` if it is not there, or outside of the folder."""
         if _leads_out(key):
-            raise DataError(f"{self.root}: the name {key!r} leads out of the folder; it is refused.")
+            raise DataError(
+                f"{self.root}: the name {key!r} leads out of the folder; it is refused."
+            )
         try:
             return (self.root / key).read_bytes()
         except OSError as error:
-            raise DataError(f"{self.where(key)}: cannot be read ({error.strerror or error}).") from error
+            raise DataError(
+                f"{self.where(key)}: cannot be read ({error.strerror or error})."
+            ) from error
 
     def image(self, key: str) -> Image.Image:
         """One picture, upright, grey ("L") or RGB. Raises `DataError` (see `decode`)."""
         return decode(self.read(key), self.where(key))
 
-    def pixels(self, keys: Sequence[str], size: int | tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:
+    def pixels(
+        self, keys: Sequence[str], size: int | tuple[int, int] | None = None, channels: int = 3
+    ) -> np.ndarray:
         """Many pictures of one size, decoded by a few threads.
 
         Parameters
@@ -248,7 +267,9 @@ class ZipImages:
                 f"{self.path}: the member {refused[0]!r} leads out of the archive (path traversal). "
                 "A dataset has no such member: do not trust this file, and get it from its source."
             )
-        self.names = tuple(sorted(name for name in members if not name.endswith("/") and not _hidden(name)))
+        self.names = tuple(
+            sorted(name for name in members if not name.endswith("/") and not _hidden(name))
+        )
         """Every file in the archive, sorted; hidden files and `__MACOSX` are left out."""
 
     def where(self, key: str) -> str:
@@ -262,9 +283,13 @@ class ZipImages:
         except KeyError as error:
             raise DataError(f"{self.path}: there is no member {key!r} in this zip.") from error
         if member.file_size > MOST_BYTES:
-            raise DataError(_bomb(self.where(key), f"{member.file_size / 1e6:,.0f} MB when unpacked"))
+            raise DataError(
+                _bomb(self.where(key), f"{member.file_size / 1e6:,.0f} MB when unpacked")
+            )
         try:
-            with self._lock:  # members share one file position; decoding, which takes the time, is outside
+            with (
+                self._lock
+            ):  # members share one file position; decoding, which takes the time, is outside
                 return self._zip.read(member)
         except Exception as error:  # zlib, lzma, struct and zipfile each have their own, and RuntimeError if encrypted
             raise DataError(
@@ -275,7 +300,9 @@ class ZipImages:
         """One picture, upright, grey ("L") or RGB. Raises `DataError` (see `decode`, `read`)."""
         return decode(self.read(key), self.where(key))
 
-    def pixels(self, keys: Sequence[str], size: int | tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:
+    def pixels(
+        self, keys: Sequence[str], size: int | tuple[int, int] | None = None, channels: int = 3
+    ) -> np.ndarray:
         """Many pictures of one size, decoded by a few threads; see `FolderImages.pixels`."""
         return _pixels(self.image, keys, size, channels, self.where)
 
@@ -305,13 +332,17 @@ def _pixels(
             out[row] = letterbox(picture, shape, channels)
 
     with ThreadPoolExecutor(_threads()) as pool:
-        for _ in pool.map(fill, range(0, len(keys), _BLOCK)):  # the first error ends it and cancels the rest
+        for _ in pool.map(
+            fill, range(0, len(keys), _BLOCK)
+        ):  # the first error ends it and cancels the rest
             pass
     return out
 
 
 def _threads() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return min(cores, 8)
 
 
@@ -334,7 +365,9 @@ def _plain(image: Image.Image) -> Image.Image:
 def _height_width(size: int | tuple[int, int]) -> tuple[int, int]:
     shape = (size, size) if isinstance(size, int | np.integer) else tuple(size)
     if len(shape) != 2 or min(shape) < 1:
-        raise DataError(f"A size is one positive number of pixels, or (height, width); got {size!r}.")
+        raise DataError(
+            f"A size is one positive number of pixels, or (height, width); got {size!r}."
+        )
     return int(shape[0]), int(shape[1])
 
 
@@ -347,7 +380,9 @@ def _mode(channels: int) -> str:
 def _leads_out(name: str) -> bool:
     """True for a name that is absolute or climbs with "..", by the rules of any operating system."""
     name = name.replace("\\", "/")
-    return name.startswith("/") or ".." in name.split("/") or re.match(r"[A-Za-z]:", name) is not None
+    return (
+        name.startswith("/") or ".." in name.split("/") or re.match(r"[A-Za-z]:", name) is not None
+    )
 
 
 def _hidden(name: str) -> bool:
@@ -360,3 +395,82 @@ def _bomb(where: str, size: str) -> str:
         f"At most {MOST_PIXELS / 1e6:.0f} megapixels and {MOST_BYTES / 1e6:.0f} MB are accepted; "
         "shrink it, or leave it out."
     )
+
+
+def prepared(picture: Picture, size: int | tuple[int, int], channels: int) -> np.ndarray:
+    """One picture as models take it: upright, in the middle of a white ground, never stretched.
+
+    Introduced in chapter 05.
+
+    Parameters
+    ----------
+    picture : a path; the bytes of a picture file; a PIL image; or an array (height, width) or (height, width, 1, 3 or
+        4), uint8 or floats in [0, 1]. Transparent parts become white. Of an animation the first frame counts; of a
+        PIL image the one that it shows.
+    size, channels : as `fashionnb.data.images.letterbox` has them.
+
+    Returns
+    -------
+    uint8 (height, width, channels)
+
+    Raises
+    ------
+    DataNotFound : there is no such file.
+    DataError : it is not a picture, damaged, empty, or has more than 50 megapixels.
+    """
+    if isinstance(picture, str | Path):
+        picture = decode(_bytes(picture), str(picture))
+    elif isinstance(picture, bytes | bytearray):
+        picture = decode(bytes(picture), "the bytes given")
+    elif isinstance(picture, np.ndarray):
+        picture = _from_array(picture)
+    elif not isinstance(picture, Image.Image):
+        raise DataError(
+            f"A picture is a path, the bytes of a file, a PIL image or an array; got {type(picture).__name__}."
+        )
+    if not 0 < picture.width * picture.height <= MOST_PIXELS:
+        raise DataError(
+            f"The picture has {picture.width} x {picture.height} pixels; expected 1 to {MOST_PIXELS:,} in all."
+        )
+    try:
+        picture.load()  # a PIL image that was opened from a file is decoded only now
+        with suppress(Exception):  # a damaged EXIF block is no reason to lose a picture
+            picture = ImageOps.exif_transpose(picture)
+        return letterbox(picture, size, channels)
+    except DataError:
+        raise
+    except Exception as error:  # hostile bytes make Pillow's plugins raise nearly anything
+        raise DataError(
+            f"The PIL image (mode {picture.mode!r}) cannot be made into pixels: {error}."
+        ) from error
+
+
+def _bytes(path: Path | str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise DataNotFound(f"{path}: there is no such picture. Check the path.") from error
+    except (OSError, ValueError) as error:  # a folder, no permission; a name that no file can have
+        raise DataError(f"{path}: cannot be read ({error}). Name one picture file.") from error
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    plain = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    if (
+        plain.ndim not in (2, 3)
+        or (plain.ndim == 3 and plain.shape[2] not in (3, 4))
+        or not plain.size
+    ):
+        raise DataError(
+            f"An array of one picture is (height, width) or (height, width, 1, 3 or 4), got {array.shape}."
+        )
+    if plain.dtype.kind == "f":
+        if not (plain.min() >= 0 and plain.max() <= 1):
+            raise DataError(
+                f"A picture of floats lies in [0, 1], this one goes from {plain.min():.3g} to {plain.max():.3g}. "
+                "Divide by 255, or pass uint8."
+            )
+        plain = (plain * 255).round().astype(np.uint8)
+    if plain.dtype != np.uint8:
+        raise DataError(f"A picture is uint8 (0 to 255) or floats (0 to 1), got {plain.dtype}.")
+    return Image.fromarray(np.ascontiguousarray(plain))

@@ -2,7 +2,7 @@
 
 Reads `datathon/dataset/product_data.csv`, `outfit_data.csv` and `datathon/images/*.jpg` from a folder or a zip, as
 published for the UPC Datathon 2023 (MANGO 2023, Fashion Compatibility Challenge). The set may be linked to but not
-passed on, so nothing here fetches it. What its photos give away is measured in `fashionnb.data.shortcuts`.
+passed on, so nothing here fetches it. What its photos give away is measured in `fashionnb.outfits.baselines`.
 """
 
 import csv
@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from fashionnb.data.catalogue import Catalogue, Outfits
 from fashionnb.data.images import FolderImages, ZipImages, open_images
-from fashionnb.data.nouns import Catalogue, Outfits
 from fashionnb.data.splits import by_hash, near_identical
 from fashionnb.errors import DataError
 
@@ -102,15 +102,23 @@ def read_outfits(path: Path | str) -> Outfits:
     table = _table(images.read(sheet), where, ["cod_outfit", "cod_modelo_color"])
     known = set(catalogue.table["id"])
     sets: dict[str, list[str]] = {}
-    for line, (outfit, item) in enumerate(zip(table["cod_outfit"], table["cod_modelo_color"], strict=True), start=2):
+    for line, (outfit, item) in enumerate(
+        zip(table["cod_outfit"], table["cod_modelo_color"], strict=True), start=2
+    ):
         if item not in known:
-            raise DataError(f"{where}, line {line}: there is no product {item!r} in product_data.csv. {_AGAIN}")
+            raise DataError(
+                f"{where}, line {line}: there is no product {item!r} in product_data.csv. {_AGAIN}"
+            )
         items = sets.setdefault(outfit, [])
         if item in items:
-            raise DataError(f"{where}, line {line}: outfit {outfit!r} has the product {item!r} twice. {_AGAIN}")
+            raise DataError(
+                f"{where}, line {line}: outfit {outfit!r} has the product {item!r} twice. {_AGAIN}"
+            )
         items.append(item)
     if alone := [outfit for outfit, items in sets.items() if len(items) < 2]:
-        raise DataError(f"{where}: outfit {alone[0]!r} has one product only, so nothing goes with it. {_AGAIN}")
+        raise DataError(
+            f"{where}: outfit {alone[0]!r} has one product only, so nothing goes with it. {_AGAIN}"
+        )
     groups = near_identical(list(sets.values()))
     first = {}  # of each group, the outfit that stands first: its hash decides for all
     for outfit, group in zip(sets, groups, strict=True):
@@ -203,7 +211,9 @@ def _catalogue(images: FolderImages | ZipImages, path: Path | str) -> Catalogue:
 def _year(name: str, where: str) -> str:
     found = re.match(r"(20\d\d)_", PurePosixPath(name).name)
     if not found:
-        raise DataError(f"{where}: the photo {name!r} does not begin with a year, as in 2019_41085800_02.jpg. {_AGAIN}")
+        raise DataError(
+            f"{where}: the photo {name!r} does not begin with a year, as in 2019_41085800_02.jpg. {_AGAIN}"
+        )
     return found[1]
 
 
@@ -230,6 +240,8 @@ def _table(data: bytes, where: str, columns: list[str]) -> pd.DataFrame:
         )
     for line, row in enumerate(rows, start=1):
         if len(row) != len(header):
-            raise DataError(f"{where}, line {line}: {len(row)} fields, expected {len(header)}. {_AGAIN}")
+            raise DataError(
+                f"{where}, line {line}: {len(row)} fields, expected {len(header)}. {_AGAIN}"
+            )
     table = pd.DataFrame(rows[1:], columns=header, dtype=str)
     return table[columns].apply(lambda column: column.str.strip())

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from fashionnb.data.catalogue import Blank, Catalogue, Judged, Outfits
 from fashionnb.data.images import FolderImages, ZipImages, open_images
-from fashionnb.data.nouns import Catalogue, Outfits
-from fashionnb.data.questions import Blank, Judged, parse_blanks, parse_judged
+from fashionnb.data.question_files import parse_blanks, parse_judged
 from fashionnb.errors import DataError
 
 SOURCE = "maryland-polyvore"
@@ -27,7 +27,9 @@ COUNTS = {"train": 17_316, "validation": 1_497, "test": 3_076}
 """Outfits of the published files."""
 
 _SHEET = "train_no_dup.json"
-_THING = re.compile(r"\btid=(\d+)")  # of the address of a photo: the website's own number of the product
+_THING = re.compile(
+    r"\btid=(\d+)"
+)  # of the address of a photo: the website's own number of the product
 _AGAIN = "Get the authors' files again."
 
 
@@ -86,7 +88,17 @@ def read_outfits(path: Path | str) -> Outfits:
                     photos[place],
                 )
             )
-    columns = ["id", "category", "category_id", "name", "product", "price", "likes", "split", "image"]
+    columns = [
+        "id",
+        "category",
+        "category_id",
+        "name",
+        "product",
+        "price",
+        "likes",
+        "split",
+        "image",
+    ]
     table = pd.DataFrame(rows, columns=columns)
     catalogue = Catalogue(SOURCE, table, images, tuple(sorted(set(table["category"]))))
     split = {outfit.name: outfit.split for outfit in sets.values()}
@@ -98,7 +110,7 @@ def read_blanks(path: Path | str, seed: int = 0) -> list[Blank]:
 
     Raises
     ------
-    DataNotFound, DataError : as `read_outfits`, and as `fashionnb.data.questions.read_blanks`.
+    DataNotFound, DataError : as `read_outfits`, and as `fashionnb.data.question_files.read_blanks`.
     """
     images, root = _open(path)
     data, where = _file(images, f"{root}fill_in_the_blank_test.json")
@@ -110,7 +122,7 @@ def read_judged(path: Path | str) -> list[Judged]:
 
     Raises
     ------
-    DataNotFound, DataError : as `read_outfits`, and as `fashionnb.data.questions.read_judged`.
+    DataNotFound, DataError : as `read_outfits`, and as `fashionnb.data.question_files.read_judged`.
     """
     images, root = _open(path)
     data, where = _file(images, f"{root}fashion-compatibility-prediction.txt")
@@ -127,8 +139,13 @@ def dangling(path: Path | str) -> list[str]:
     images, root = _open(path)
     sets = _sets(images, root)
     names, photos = _categories(images, root), _photos(images)
-    lines = [f"item {item} has no photo {item.replace('_', '/')}.jpg" for item in _without_photo(sets, photos)]
-    numbers = Counter(str(item.get("categoryid", "")) for outfit in sets.values() for item in outfit.items)
+    lines = [
+        f"item {item} has no photo {item.replace('_', '/')}.jpg"
+        for item in _without_photo(sets, photos)
+    ]
+    numbers = Counter(
+        str(item.get("categoryid", "")) for outfit in sets.values() for item in outfit.items
+    )
     lines += [
         f"category {number!r} of {count:,} item(s) is not in category_id.txt"
         for number, count in numbers.items()
@@ -193,7 +210,10 @@ def _sets(images: FolderImages | ZipImages, root: str) -> dict[str, _Set]:
     for published, split in SPLITS.items():
         data, where = _file(images, f"{root}{published}_no_dup.json")
         try:
-            rows = [(row["set_id"], sorted(row["items"], key=lambda item: item["index"])) for row in json.loads(data)]
+            rows = [
+                (row["set_id"], sorted(row["items"], key=lambda item: item["index"]))
+                for row in json.loads(data)
+            ]
             if not all(type(item["index"]) is int for _, items in rows for item in items):
                 raise TypeError("an index is not a whole number")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -203,9 +223,13 @@ def _sets(images: FolderImages | ZipImages, root: str) -> dict[str, _Set]:
             ) from error
         for outfit, items in rows:
             if not isinstance(outfit, str) or outfit in sets:
-                raise DataError(f"{where}: outfit {outfit!r} stands twice, or its set_id is no text. {_AGAIN}")
+                raise DataError(
+                    f"{where}: outfit {outfit!r} stands twice, or its set_id is no text. {_AGAIN}"
+                )
             if len(items) < 2:
-                raise DataError(f"{where}: outfit {outfit!r} has {len(items)} item(s), so nothing goes with it.")
+                raise DataError(
+                    f"{where}: outfit {outfit!r} has {len(items)} item(s), so nothing goes with it."
+                )
             index = [item["index"] for item in items]
             if len(set(index)) < len(index):
                 raise DataError(f"{where}: outfit {outfit!r} has an index twice: {index}. {_AGAIN}")
@@ -227,7 +251,9 @@ def _categories(images: FolderImages | ZipImages, root: str) -> dict[str, str]:
             continue
         number, _, name = text.strip().partition(" ")
         if not number.isdigit() or not name.strip():
-            raise DataError(f"{where}, line {line}: expected a number and a name, got {text[:60]!r}. {_AGAIN}")
+            raise DataError(
+                f"{where}, line {line}: expected a number and a name, got {text[:60]!r}. {_AGAIN}"
+            )
         found[number] = name.strip()
     return found
 

@@ -41,7 +41,9 @@ def parse_plain(data: bytes, where: str) -> list | tuple | str:
     except DataError:
         raise
     except Exception as error:  # hostile bytes make pickletools raise nearly anything
-        raise DataError(f"{where}: not a pickle, or one that is cut short ({error!r:.120}). Get it again.") from error
+        raise DataError(
+            f"{where}: not a pickle, or one that is cut short ({error!r:.120}). Get it again."
+        ) from error
     raise DataError(f"{where}: the pickle is cut short. Get it again.")
 
 

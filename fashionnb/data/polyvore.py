@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from fashionnb.data.catalogue import Blank, Catalogue, Judged, Outfits
 from fashionnb.data.images import FolderImages, ZipImages, open_images
-from fashionnb.data.nouns import Catalogue, Outfits
 from fashionnb.data.plain_pickle import parse_plain
-from fashionnb.data.questions import Blank, Judged, parse_blanks, parse_judged
+from fashionnb.data.question_files import parse_blanks, parse_judged
 from fashionnb.errors import DataError
 
 SOURCE = "polyvore-outfits"
@@ -70,15 +70,21 @@ def read_outfits(path: Path | str, edition: str = "disjoint") -> Outfits:
     table = _table(images, root, [item for outfit in sets.values() for item in outfit.items])
     outfits = {name: outfit.items for name, outfit in sets.items()}
     classes = tuple(sorted(set(table["category"])))
-    return Outfits(Catalogue(SOURCE, table, images, classes), outfits, {n: outfit.split for n, outfit in sets.items()})
+    return Outfits(
+        Catalogue(SOURCE, table, images, classes),
+        outfits,
+        {n: outfit.split for n, outfit in sets.items()},
+    )
 
 
-def read_blanks(path: Path | str, edition: str = "disjoint", split: str = "test", seed: int = 0) -> list[Blank]:
+def read_blanks(
+    path: Path | str, edition: str = "disjoint", split: str = "test", seed: int = 0
+) -> list[Blank]:
     """The published fill-in-the-blank questions of a split. Introduced in chapter 08.
 
     Raises
     ------
-    DataNotFound, DataError : as `read_outfits`, and as `fashionnb.data.questions.read_blanks`.
+    DataNotFound, DataError : as `read_outfits`, and as `fashionnb.data.question_files.read_blanks`.
     """
     images, root = _open(path, edition)
     data, where = _file(images, f"{root}{edition}/fill_in_blank_{_published(split)}.json")
@@ -90,7 +96,7 @@ def read_judged(path: Path | str, edition: str = "disjoint", split: str = "test"
 
     Raises
     ------
-    DataNotFound, DataError : as `read_outfits`, and as `fashionnb.data.questions.read_judged`.
+    DataNotFound, DataError : as `read_outfits`, and as `fashionnb.data.question_files.read_judged`.
     """
     images, root = _open(path, edition)
     data, where = _file(images, f"{root}{edition}/compatibility_{_published(split)}.txt")
@@ -112,11 +118,15 @@ def read_typespaces(path: Path | str, edition: str = "disjoint") -> dict[frozens
     data, where = _file(images, beside if _has(images, beside) else f"{root}typespaces.p")
     pairs = parse_plain(data, where)
     good = isinstance(pairs, list) and all(
-        isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(kind, str) for kind in pair)
+        isinstance(pair, tuple | list)
+        and len(pair) == 2
+        and all(isinstance(kind, str) for kind in pair)
         for pair in pairs
     )
     if not good or not pairs:
-        raise DataError(f"{where}: expected a list of pairs of categories, got something else. {_AGAIN}")
+        raise DataError(
+            f"{where}: expected a list of pairs of categories, got something else. {_AGAIN}"
+        )
     spaces: dict[frozenset[str], int] = {}
     for pair in pairs:
         spaces.setdefault(frozenset(pair), len(spaces))
@@ -150,7 +160,9 @@ def dangling(path: Path | str, edition: str = "disjoint") -> list[str]:
     ):
         if _has(images, f"{root}{edition}/{file}"):
             asked = dict.fromkeys(_asked(*_file(images, f"{root}{edition}/{file}")))
-            lines += [f"{file}: {name} is no item of an outfit" for name in asked if name not in names]
+            lines += [
+                f"{file}: {name} is no item of an outfit" for name in asked if name not in names
+            ]
     return lines
 
 
@@ -167,17 +179,28 @@ def check(path: Path | str) -> list[str]:
     """
     images, root = _open(path, EDITIONS[0])
     if (items := len(_metadata(images, root))) != ITEMS:
-        raise DataError(f"{path}: expected {ITEMS:,} items in the metadata, found {items:,}. {_AGAIN}")
+        raise DataError(
+            f"{path}: expected {ITEMS:,} items in the metadata, found {items:,}. {_AGAIN}"
+        )
     lines = [f"{items:,} items in the metadata"]
     for edition in EDITIONS:
         if loose := dangling(path, edition):
-            raise DataError(f"{path}, {edition}: {len(loose):,} ids dangle. {_AGAIN}\n" + "\n".join(loose))
+            raise DataError(
+                f"{path}, {edition}: {len(loose):,} ids dangle. {_AGAIN}\n" + "\n".join(loose)
+            )
         sets = _sets(images, root, edition)
         found = Counter(outfit.split for outfit in sets.values())
         if found != COUNTS[edition]:
-            raise DataError(f"{path}: expected {edition} outfits {COUNTS[edition]}, found {dict(found)}. {_AGAIN}")
-        used = {split: {i for o in sets.values() if o.split == split for i in o.items} for split in found}
-        lines.append(f"{edition}: {', '.join(f'{n:,} {split}' for split, n in found.items())} outfits")
+            raise DataError(
+                f"{path}: expected {edition} outfits {COUNTS[edition]}, found {dict(found)}. {_AGAIN}"
+            )
+        used = {
+            split: {i for o in sets.values() if o.split == split for i in o.items}
+            for split in found
+        }
+        lines.append(
+            f"{edition}: {', '.join(f'{n:,} {split}' for split, n in found.items())} outfits"
+        )
         shared = len(used["train"] & used["test"])
         lines.append(f"{edition}: {shared:,} items are in training and in the test; no id dangles")
     return lines
@@ -195,7 +218,9 @@ class _Set:
 def _open(path: Path | str, edition: str) -> tuple[FolderImages | ZipImages, str]:
     """The files, and the folder in them where the metadata lies: "" or one that ends with "/"."""
     if edition not in EDITIONS:
-        raise DataError(f"There is no edition {edition!r} of Polyvore Outfits; use one of {', '.join(EDITIONS)}.")
+        raise DataError(
+            f"There is no edition {edition!r} of Polyvore Outfits; use one of {', '.join(EDITIONS)}."
+        )
     images = open_images(path)
     sheet = "polyvore_item_metadata.json"
     found = [name for name in images.names if f"/{name}".endswith(f"/{sheet}")]
@@ -214,7 +239,9 @@ def _sets(images: FolderImages | ZipImages, root: str, edition: str) -> dict[str
                 (row["set_id"], sorted((item["index"], item["item_id"]) for item in row["items"]))
                 for row in json.loads(data)
             ]
-            if not all(type(i) is int and isinstance(item, str) for _, items in rows for i, item in items):
+            if not all(
+                type(i) is int and isinstance(item, str) for _, items in rows for i, item in items
+            ):
                 raise TypeError("an index is not a whole number, or an item_id no text")
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise DataError(
@@ -222,12 +249,22 @@ def _sets(images: FolderImages | ZipImages, root: str, edition: str) -> dict[str
             ) from error
         for outfit, items in rows:
             index, ids = tuple(i for i, _ in items), tuple(item for _, item in items)
-            if not isinstance(outfit, str) or outfit in sets:  # one name, two outfits: no question could name its items
-                raise DataError(f"{where}: outfit {outfit!r} stands twice, or its set_id is no text. {_AGAIN}")
+            if (
+                not isinstance(outfit, str) or outfit in sets
+            ):  # one name, two outfits: no question could name its items
+                raise DataError(
+                    f"{where}: outfit {outfit!r} stands twice, or its set_id is no text. {_AGAIN}"
+                )
             if len(items) < 2:
-                raise DataError(f"{where}: outfit {outfit!r} has {len(items)} item(s), so nothing goes with it.")
+                raise DataError(
+                    f"{where}: outfit {outfit!r} has {len(items)} item(s), so nothing goes with it."
+                )
             if len(set(index)) < len(index) or len(set(ids)) < len(ids):
-                twice = next(item for item in ids if ids.count(item) > 1) if len(set(ids)) < len(ids) else "an index"
+                twice = (
+                    next(item for item in ids if ids.count(item) > 1)
+                    if len(set(ids)) < len(ids)
+                    else "an index"
+                )
                 raise DataError(f"{where}: outfit {outfit!r} has {twice} twice. {_AGAIN}")
             sets[outfit] = _Set(split, ids, index)
     return sets
@@ -236,7 +273,9 @@ def _sets(images: FolderImages | ZipImages, root: str, edition: str) -> dict[str
 def _names(sets: Mapping[str, _Set]) -> dict[str, str]:
     """What the question files call an item -> its id."""
     return {
-        f"{name}_{i}": item for name, outfit in sets.items() for i, item in zip(outfit.index, outfit.items, strict=True)
+        f"{name}_{i}": item
+        for name, outfit in sets.items()
+        for i, item in zip(outfit.index, outfit.items, strict=True)
     }
 
 
@@ -253,7 +292,9 @@ def _asked(data: bytes, where: str) -> Iterator[str]:
         for row in json.loads(data):
             yield from (str(name) for name in (*row["question"], *row["answers"]))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise DataError(f"{where}: not a fill-in-the-blank file ({error!r:.120}). {_AGAIN}") from error
+        raise DataError(
+            f"{where}: not a fill-in-the-blank file ({error!r:.120}). {_AGAIN}"
+        ) from error
 
 
 def _metadata(images: FolderImages | ZipImages, root: str) -> dict[str, tuple]:
@@ -272,7 +313,9 @@ def _metadata(images: FolderImages | ZipImages, root: str) -> dict[str, tuple]:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not JSON, or cut short ({error!r:.120}). {_AGAIN}") from error
     if not isinstance(known, dict):
-        raise DataError(f"{where}: expected a dictionary of items, each with {', '.join(_FIELDS)}. {_AGAIN}")
+        raise DataError(
+            f"{where}: expected a dictionary of items, each with {', '.join(_FIELDS)}. {_AGAIN}"
+        )
     return known
 
 
@@ -290,10 +333,14 @@ def _table(images: FolderImages | ZipImages, root: str, items: list[str]) -> pd.
         )
     rows = []
     for item in items:
-        number, semantic, title, url_name, description = (str(value or "").strip() for value in known[item])
+        number, semantic, title, url_name, description = (
+            str(value or "").strip() for value in known[item]
+        )
         semantic = semantic or fine.get(number, ("", ""))[1]
         if not semantic:
-            raise DataError(f"{where}: item {item!r} has no semantic_category, and categories.csv knows none. {_AGAIN}")
+            raise DataError(
+                f"{where}: item {item!r} has no semantic_category, and categories.csv knows none. {_AGAIN}"
+            )
         row = (item, semantic, fine.get(number, ("",))[0], number, title or url_name, description)
         rows.append((*row, f"{root}images/{item}.jpg"))
     columns = ["id", "category", "fine", "category_id", "name", "description", "image"]

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.images import FolderImages, ZipImages, open_images
-from fashionnb.data.nouns import Catalogue
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.files import written_whole
 
@@ -36,7 +36,16 @@ COLUMNS = {
 }
 """The columns of `styles.csv` and what they are called in the catalogue."""
 
-PATTERNS = ("Colour-blocked", "Striped", "Checked", "Dotted", "Floral", "Embroidered", "Printed", "Solid")
+PATTERNS = (
+    "Colour-blocked",
+    "Striped",
+    "Checked",
+    "Dotted",
+    "Floral",
+    "Embroidered",
+    "Printed",
+    "Solid",
+)
 """What `pattern_from_name` may answer, in the order in which it looks; "" when the name says nothing."""
 
 # A name may say two things ("Floral Print"); the more telling one stands first. "3 Stripes" is a maker's mark, not a
@@ -51,8 +60,12 @@ _SAID = {
     "Printed": r"(?:(?:multi|geo)?print(?:s|ed)?|graphics?|paisley|batik|bandhani|camo(?:uflage)?)",
     "Solid": r"(?:solids?|plain)",
 }
-_RULES = tuple((pattern, re.compile(rf"\b{_SAID[pattern]}\b", re.IGNORECASE)) for pattern in PATTERNS)
-_ANY = re.compile(rf"\b(?:{'|'.join(_SAID.values())})\b", re.IGNORECASE)  # most names say none of it
+_RULES = tuple(
+    (pattern, re.compile(rf"\b{_SAID[pattern]}\b", re.IGNORECASE)) for pattern in PATTERNS
+)
+_ANY = re.compile(
+    rf"\b(?:{'|'.join(_SAID.values())})\b", re.IGNORECASE
+)  # most names say none of it
 _FIRST = ["id", "category", "colour", "pattern", "season"]  # what one wants to see first of a table
 _WORN = ("Apparel", "Accessories", "Footwear")  # a lipstick called "Floral" has no pattern
 
@@ -88,20 +101,33 @@ def read(path: Path | str) -> Catalogue:
     where = images.where(sheet)
     table = _parse(_text(images.read(sheet), where), where)
     folder = sheet.removesuffix("styles.csv") + "images/"
-    inside = (name for name in images.names if name.startswith(folder) and "/" not in name[len(folder) :])
+    inside = (
+        name for name in images.names if name.startswith(folder) and "/" not in name[len(folder) :]
+    )
     pictures = {name[len(folder) :].rpartition(".")[0]: name for name in inside}
     table["image"] = [pictures.get(item, "") for item in table["id"]]
     bare = table["image"] == ""
     unnamed = len(pictures.keys() - set(table["id"]))
     if bare.all():
-        raise DataError(f"{path}: no product has a picture. Expected them as {folder}<id>.jpg. {_AGAIN}")
+        raise DataError(
+            f"{path}: no product has a picture. Expected them as {folder}<id>.jpg. {_AGAIN}"
+        )
     if bare.any() or unnamed:
-        _log.info("%s: %d products have no picture, %d pictures have no product.", path, bare.sum(), unnamed)
+        _log.info(
+            "%s: %d products have no picture, %d pictures have no product.",
+            path,
+            bare.sum(),
+            unnamed,
+        )
     worn = table["master_category"].isin(_WORN)
-    table["pattern"] = [pattern_from_name(name) if on else "" for name, on in zip(table["name"], worn, strict=True)]
+    table["pattern"] = [
+        pattern_from_name(name) if on else "" for name, on in zip(table["name"], worn, strict=True)
+    ]
     table["split"] = table["id"].map(_split)
     table = table.loc[~bare, [*_FIRST, *table.columns.drop(_FIRST)]].reset_index(drop=True)
-    classes = tuple(sorted(set(table["category"])))  # of what is left: a class without items would confuse every chart
+    classes = tuple(
+        sorted(set(table["category"]))
+    )  # of what is left: a class without items would confuse every chart
     table.attrs.update(without_image=int(bare.sum()), without_row=unnamed)
     return Catalogue(SOURCE, table, images, classes)
 
@@ -112,7 +138,11 @@ def pattern_from_name(name: str) -> str:
     Introduced in chapter 01. "Highlander Men Check Blue Shirt" is "Checked". Most names say nothing, so "" means
     unknown, not plain. The name is all it looks at; a shirt may be striped without saying so.
     """
-    return next((pattern for pattern, said in _RULES if said.search(name)), "") if _ANY.search(name) else ""
+    return (
+        next((pattern for pattern, said in _RULES if said.search(name)), "")
+        if _ANY.search(name)
+        else ""
+    )
 
 
 def check(path: Path | str) -> list[str]:
@@ -132,7 +162,10 @@ def check(path: Path | str) -> list[str]:
     without = catalogue.table.attrs["without_image"]
     found = (len(catalogue) + without, len(catalogue))
     if found not in (_COUNTS, _COUNTS_COPY):
-        wanted = " or ".join(f"{rows:,} rows with {pictures:,} pictures" for rows, pictures in (_COUNTS, _COUNTS_COPY))
+        wanted = " or ".join(
+            f"{rows:,} rows with {pictures:,} pictures"
+            for rows, pictures in (_COUNTS, _COUNTS_COPY)
+        )
         raise DataError(
             f"{path}: expected {wanted}, found {found[0]:,} with {found[1]:,}. It is not complete. {_AGAIN}"
         )
@@ -172,14 +205,18 @@ def convert_parquet(parquet_files: Sequence[Path | str], out_zip: Path | str) ->
             for row in _parquet_rows(Path(part)):
                 item = str(row["id"])
                 if not item.isalnum() or item in seen:
-                    raise DataError(f"{part}: the id {item!r} stands twice, or is not a number. {_AGAIN}")
+                    raise DataError(
+                        f"{part}: the id {item!r} stands twice, or is not a number. {_AGAIN}"
+                    )
                 seen.add(item)
                 rows.writerow([_field(row[column]) for column in COLUMNS])
                 picture = (row["image"] or {}).get("bytes")
                 if picture:
                     suffix = "png" if picture.startswith(b"\x89PNG") else "jpg"
                     archive.writestr(_member(f"images/{item}.{suffix}"), picture)
-        archive.writestr(_member("styles.csv"), sheet.getvalue(), compress_type=zipfile.ZIP_DEFLATED)
+        archive.writestr(
+            _member("styles.csv"), sheet.getvalue(), compress_type=zipfile.ZIP_DEFLATED
+        )
     return Path(out_zip)
 
 
@@ -194,13 +231,17 @@ def _parquet_rows(part: Path) -> Iterator[dict]:
         with pq.ParquetFile(part) as file:
             wanted = [*COLUMNS, "image"]
             if missing := [column for column in wanted if column not in file.schema_arrow.names]:
-                raise DataError(f"{part}: the table lacks the column(s) {', '.join(missing)}. {_AGAIN}")
+                raise DataError(
+                    f"{part}: the table lacks the column(s) {', '.join(missing)}. {_AGAIN}"
+                )
             if not pa.types.is_struct(file.schema_arrow.field("image").type):
                 raise DataError(f"{part}: the column image has no bytes in it. {_AGAIN}")
             for batch in file.iter_batches(1000, columns=wanted):
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{part}: not a Parquet file, or one that is cut short ({error}). {_AGAIN}") from error
+        raise DataError(
+            f"{part}: not a Parquet file, or one that is cut short ({error}). {_AGAIN}"
+        ) from error
 
 
 def _field(value: object) -> str:
@@ -250,7 +291,9 @@ def _parse(text: str, where: str) -> pd.DataFrame:
             if not row:
                 continue
             if len(row) <= last:
-                raise DataError(f"{where}, line {rows.line_num}: {len(row)} fields, expected {len(header)}. {_AGAIN}")
+                raise DataError(
+                    f"{where}, line {rows.line_num}: {len(row)} fields, expected {len(header)}. {_AGAIN}"
+                )
             lines.append([*row[:last], ",".join(row[last:])])
             if "\n" in lines[-1][last]:
                 raise DataError(

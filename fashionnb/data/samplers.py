@@ -37,7 +37,9 @@ def shuffled(n: int, batch_size: int, generator: torch.Generator) -> Iterator[Te
     yield from torch.randperm(n, generator=generator).split(batch_size)
 
 
-def balanced(labels: Tensor, classes: int, per_class: int, generator: torch.Generator) -> Iterator[Tensor]:
+def balanced(
+    labels: Tensor, classes: int, per_class: int, generator: torch.Generator
+) -> Iterator[Tensor]:
     """P × K: for ever batches of P classes with K items of each, so that every item meets others of its class.
 
     Introduced in chapter 03. Hermans, Beyer & Leibe 2017, "In Defense of the Triplet Loss", section 2.
@@ -64,7 +66,9 @@ def balanced(labels: Tensor, classes: int, per_class: int, generator: torch.Gene
     _check_counts(classes=classes, per_class=per_class)
     decks = _decks(labels, generator)
     if classes > len(decks):
-        raise DataError(f"A batch of {classes} classes was asked for, but there are {len(decks)}: ask for fewer.")
+        raise DataError(
+            f"A batch of {classes} classes was asked for, but there are {len(decks)}: ask for fewer."
+        )
     turns = _Deck(np.arange(len(decks)), generator)
     while True:
         hands = [decks[c].deal(per_class) for c in turns.deal(classes)]
@@ -101,15 +105,21 @@ def weighted(
     decks = _decks(labels, generator)
     weights = _numbers(weights, "weights")
     if not (weights > 0).all():
-        raise DataError(f"Weights must be positive, or a class is never seen; got {weights.tolist()}.")
+        raise DataError(
+            f"Weights must be positive, or a class is never seen; got {weights.tolist()}."
+        )
     if labels.unique().tolist() != list(range(len(weights))):
         raise DataError(
             f"{len(weights)} weights are for the labels 0 to {len(weights) - 1}, each with an item or more; "
             f"the labels are {_some(labels.unique().tolist())}."
         )
-    edges = (weights / weights.sum() * batch_size).cumsum().round(6)  # rounded, so that the last is batch_size itself
+    edges = (
+        (weights / weights.sum() * batch_size).cumsum().round(6)
+    )  # rounded, so that the last is batch_size itself
     while True:
-        counts = np.diff(np.floor(edges + torch.rand(1, generator=generator).item()), prepend=0).astype(int)
+        counts = np.diff(
+            np.floor(edges + torch.rand(1, generator=generator).item()), prepend=0
+        ).astype(int)
         rows = np.concatenate([deck.deal(count) for deck, count in zip(decks, counts, strict=True)])
         places = np.concatenate([(np.arange(count) + 0.5) / count for count in counts])
         yield torch.from_numpy(rows[places.argsort(kind="stable")])
@@ -138,9 +148,13 @@ def difficulty(scores: Tensor | Sequence[float], floor: float = 0.5, power: floa
     """
     scores = _numbers(scores, "scores")
     if scores.max() > 1:
-        raise DataError(f"Scores are at most 1, as silhouette and accuracy are; got {scores.max():g}. Percent?")
+        raise DataError(
+            f"Scores are at most 1, as silhouette and accuracy are; got {scores.max():g}. Percent?"
+        )
     if not 0 <= floor <= 1 or not 0 <= power < float("inf"):
-        raise DataError(f"floor lies between 0 and 1 and power is 0 or more; got floor={floor}, power={power}.")
+        raise DataError(
+            f"floor lies between 0 and 1 and power is 0 or more; got floor={floor}, power={power}."
+        )
     lack = 1 - scores
     lack = (lack / lack.max()) ** power if lack.any() else np.ones_like(lack)
     return torch.from_numpy(floor + (1 - floor) * lack / lack.mean())
@@ -168,9 +182,13 @@ def difficulty_from_confusion(
     """
     matrix = np.asarray(matrix, dtype=float)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not len(matrix):
-        raise DataError(f"A confusion matrix is square, a row and a column for each class; got {matrix.shape}.")
+        raise DataError(
+            f"A confusion matrix is square, a row and a column for each class; got {matrix.shape}."
+        )
     if not np.isfinite(matrix).all() or (matrix < 0).any():
-        raise DataError("A confusion matrix holds counts, 0 or more; this one has NaN, infinity or a negative number.")
+        raise DataError(
+            "A confusion matrix holds counts, 0 or more; this one has NaN, infinity or a negative number."
+        )
     true, taken = matrix.sum(1), matrix.sum(0)
     if (true == 0).any():
         raise DataError(
@@ -201,15 +219,21 @@ class _Deck:
 def _decks(labels: Tensor, generator: torch.Generator) -> list[_Deck]:
     """A deck of rows for each class, in sorted order of the labels."""
     if labels.dim() != 1 or not len(labels) or labels.is_floating_point():
-        raise DataError(f"Labels are integers of shape (n,), n at least 1; got {labels.dtype} {tuple(labels.shape)}.")
+        raise DataError(
+            f"Labels are integers of shape (n,), n at least 1; got {labels.dtype} {tuple(labels.shape)}."
+        )
     sizes = labels.unique(return_counts=True)[1].tolist()
-    return [_Deck(rows.cpu().numpy(), generator) for rows in labels.argsort(stable=True).split(sizes)]
+    return [
+        _Deck(rows.cpu().numpy(), generator) for rows in labels.argsort(stable=True).split(sizes)
+    ]
 
 
 def _numbers(values: Tensor | Sequence[float], name: str) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
-        raise DataError(f"{name} must be finite numbers, one for each class; got {_some(values.tolist())}.")
+        raise DataError(
+            f"{name} must be finite numbers, one for each class; got {_some(values.tolist())}."
+        )
     return values
 
 

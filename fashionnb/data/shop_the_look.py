@@ -2,8 +2,8 @@
 
 Reads `fashion.json` (one pair a line) and `fashion-cat.json` as published for Kang et al. 2019, "Complete the Look:
 Scene-based Complementary Product Recommendation", and the pictures that `fashionnb collect` fetched for `links`. Its
-links rot, so pairs without a picture are left out and counted. `fashionnb.data.lookbook` writes scenes as the same
-files.
+links rot, so pairs without a picture are left out and counted. `fashionnb.synthetic.composed_outfits` writes scenes as
+the same files.
 """
 
 import csv
@@ -17,9 +17,8 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from fashionnb.data.catalogue import BOX, Catalogue, Scenes
 from fashionnb.data.images import FolderImages, ZipImages, open_images
-from fashionnb.data.nouns import Catalogue, Scenes
-from fashionnb.data.scenes import BOX
 from fashionnb.data.splits import SHARES
 from fashionnb.errors import DataError
 from fashionnb.files import write_text, written_whole
@@ -106,13 +105,20 @@ def salvage(path: Path | str) -> tuple[Scenes, list[Problem]]:
         "repeats": int(table[["scene", "product", *BOX]].duplicated().sum()),
     }
     if counts["pairs_without_image"]:
-        _log.info("%s: %d of %d pairs lack a picture.", path, counts["pairs_without_image"], len(table))
+        _log.info(
+            "%s: %d of %d pairs lack a picture.", path, counts["pairs_without_image"], len(table)
+        )
     kept = table[here].assign(scene=scene[here]).reset_index(drop=True)
     kept.attrs.update(counts)
     ids = kept["product"].drop_duplicates()
     paths = ids.map(categories)
     products = pd.DataFrame(
-        {"id": ids, "category": paths.str.rpartition("|")[2], "path": paths, "image": ids.map(files)}
+        {
+            "id": ids,
+            "category": paths.str.rpartition("|")[2],
+            "path": paths,
+            "image": ids.map(files),
+        }
     ).reset_index(drop=True)
     catalogue = Catalogue(SOURCE, products, images, tuple(sorted(set(products["category"]))))
     return Scenes(catalogue, images, kept), problems
@@ -151,7 +157,10 @@ def check(path: Path | str) -> list[str]:
     DataNotFound, DataError : as `salvage`, but pictures may be missing; or the categories are not the published ones.
     """
     images, table, categories, problems = _lists(path)
-    found = {"products": len(categories), "leaves": len({text.rpartition("|")[2] for text in categories.values()})}
+    found = {
+        "products": len(categories),
+        "leaves": len({text.rpartition("|")[2] for text in categories.values()}),
+    }
     for what, expected in COUNTS.items():
         if found[what] != expected:
             raise DataError(
@@ -165,7 +174,9 @@ def check(path: Path | str) -> list[str]:
     ]
     for column in ("scene", "product"):
         ids = table[column].drop_duplicates()
-        lines.append(f"{ids.isin(files.keys()).sum():,} of {len(ids):,} pictures of {column}s are here")
+        lines.append(
+            f"{ids.isin(files.keys()).sum():,} of {len(ids):,} pictures of {column}s are here"
+        )
     return lines
 
 
@@ -184,7 +195,8 @@ def write(scenes: Scenes, folder: Path | str) -> None:
     stems = {key: PurePosixPath(str(key)).stem for key in table["scene"].unique()}
     wanted = [(stems[key], scenes.images, key) for key in stems]
     wanted += [
-        (item, scenes.catalogue.images, key) for item, key in zip(products["id"], products["image"], strict=True)
+        (item, scenes.catalogue.images, key)
+        for item, key in zip(products["id"], products["image"], strict=True)
     ]
     if strange := [name for name, _, _ in wanted if not _NAME.fullmatch(name)]:
         raise DataError(f"{strange[0]!r} cannot be the name of a picture's file.")
@@ -209,20 +221,26 @@ def write_lists(folder: Path | str, table: pd.DataFrame, categories: Mapping[str
     """
     columns = ["product", "scene", *BOX] + (["split"] if "split" in table else [])
     lines = []
-    for product, scene, left, top, right, bottom, *split in table[columns].itertuples(index=False, name=None):
+    for product, scene, left, top, right, bottom, *split in table[columns].itertuples(
+        index=False, name=None
+    ):
         row = {"product": product, "scene": scene, "bbox": [left, top, right, bottom]}
         lines.append(json.dumps(row | ({"split": split[0]} if split else {})))
     write_text(Path(folder) / CATEGORIES, json.dumps(dict(categories)))
     write_text(Path(folder) / PAIRS, "\n".join(lines) + "\n")
 
 
-def _lists(path: Path | str) -> tuple[FolderImages | ZipImages, pd.DataFrame, dict[str, str], list[Problem]]:
+def _lists(
+    path: Path | str,
+) -> tuple[FolderImages | ZipImages, pd.DataFrame, dict[str, str], list[Problem]]:
     """The files, the pairs, product -> category, and what is wrong with the other lines."""
     images = open_images(path)
     found = [name for name in images.names if f"/{name}".endswith(f"/{PAIRS}")]
     if not found:
         here = ", ".join(images.names[:3]) or "none"
-        raise DataError(f"{path}: there is no {PAIRS}; the files here are {here}. Get it from the authors' page.")
+        raise DataError(
+            f"{path}: there is no {PAIRS}; the files here are {here}. Get it from the authors' page."
+        )
     root = min(found, key=lambda name: (name.count("/"), name)).removesuffix(PAIRS)
     categories = _categories(images, root + CATEGORIES)
     where = images.where(root + PAIRS)
@@ -238,9 +256,16 @@ def _lists(path: Path | str) -> tuple[FolderImages | ZipImages, pd.DataFrame, di
         else:
             rows.append(row)
     if not rows:
-        raise DataError(f"{where}: there is no good pair in it, and {len(problems)} malformed line(s). Get it again.")
+        raise DataError(
+            f"{where}: there is no good pair in it, and {len(problems)} malformed line(s). Get it again."
+        )
     table = pd.DataFrame(rows, columns=["scene", "product", *BOX, "split"])
-    return images, table if (table["split"] != "").all() else table.drop(columns="split"), categories, problems
+    return (
+        images,
+        table if (table["split"] != "").all() else table.drop(columns="split"),
+        categories,
+        problems,
+    )
 
 
 def _pair(text: str, categories: Mapping[str, str]) -> "tuple | str":
@@ -255,7 +280,11 @@ def _pair(text: str, categories: Mapping[str, str]) -> "tuple | str":
     for what, name in (("scene", scene), ("product", product)):
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             return f"{what} is no signature: {name!r:.60}"
-    if not isinstance(box, list) or len(box) != 4 or not all(type(side) in (int, float) for side in box):
+    if (
+        not isinstance(box, list)
+        or len(box) != 4
+        or not all(type(side) in (int, float) for side in box)
+    ):
         return f"bbox is no list of four numbers: {box!r:.60}"
     left, top, right, bottom = box
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
@@ -275,9 +304,15 @@ def _categories(images: FolderImages | ZipImages, name: str) -> dict[str, str]:
     try:
         found = json.loads(images.read(name))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not JSON, or cut short ({error!s:.80}). Get it again.") from error
-    if not isinstance(found, dict) or not all(isinstance(text, str) and text.strip("| ") for text in found.values()):
-        raise DataError(f"{where}: expected a dictionary, product -> category as text. Get it again.")
+        raise DataError(
+            f"{where}: not JSON, or cut short ({error!s:.80}). Get it again."
+        ) from error
+    if not isinstance(found, dict) or not all(
+        isinstance(text, str) and text.strip("| ") for text in found.values()
+    ):
+        raise DataError(
+            f"{where}: expected a dictionary, product -> category as text. Get it again."
+        )
     return found
 
 
@@ -289,7 +324,13 @@ def _files(images: FolderImages | ZipImages) -> dict[str, str]:
     for name in images.names:
         if f"/{name}".endswith("/manifest.csv"):
             root = name.removesuffix("manifest.csv")
-            rows = csv.DictReader(io.StringIO(images.read(name).decode("utf-8-sig", errors="replace"), newline=""))
+            rows = csv.DictReader(
+                io.StringIO(images.read(name).decode("utf-8-sig", errors="replace"), newline="")
+            )
             known = set(files.values())
-            files |= {row["id"]: root + row["file"] for row in rows if root + (row.get("file") or "") in known}
+            files |= {
+                row["id"]: root + row["file"]
+                for row in rows
+                if root + (row.get("file") or "") in known
+            }
     return files

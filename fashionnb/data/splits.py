@@ -26,7 +26,9 @@ def near_identical(sets: Sequence[Collection[str]]) -> np.ndarray:
     -------
     (n,) int64: the same number for sets that belong together, from 0 in the order of first appearance.
     """
-    from scipy.sparse import coo_array  # here, since whoever opens a catalogue imports this module, too
+    from scipy.sparse import (
+        coo_array,
+    )  # here, since whoever opens a catalogue imports this module, too
     from scipy.sparse.csgraph import connected_components
 
     # A set is tied to each of its subsets without one item. Exchanging an item keeps one of them, adding an item makes
@@ -39,7 +41,9 @@ def near_identical(sets: Sequence[Collection[str]]) -> np.ndarray:
         for item in items:
             sources.append(here)
             targets.append(nodes.setdefault(items - {item}, len(nodes)))
-    graph = coo_array((np.ones(len(sources), bool), (sources, targets)), shape=(len(nodes), len(nodes)))
+    graph = coo_array(
+        (np.ones(len(sources), bool), (sources, targets)), shape=(len(nodes), len(nodes))
+    )
     _, component = connected_components(graph, directed=False)
     _, first, groups = np.unique(component[own], return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[groups].astype(np.int64)
@@ -60,7 +64,10 @@ def by_hash(keys: Sequence[str], salt: str, shares: Mapping[str, float] = SHARES
     -------
     (n,) array of split names.
     """
-    place = {key: int(hashlib.sha256(f"{salt}:{key}".encode()).hexdigest()[:8], 16) / 16**8 for key in set(keys)}
+    place = {
+        key: int(hashlib.sha256(f"{salt}:{key}".encode()).hexdigest()[:8], 16) / 16**8
+        for key in set(keys)
+    }
     edges = np.cumsum(list(shares.values()))[:-1]
     names = np.array(list(shares), dtype=object)
     return names[np.searchsorted(edges, [place[key] for key in keys], side="right")]

@@ -1,7 +1,8 @@
 """Does a classifier say the right class, and does it know when it does not? Accuracy, F1, the first k, calibration.
 
-Labels are whole numbers that count in `classes`, as `fashionnb.data.nouns.Catalogue.labels` gives them. For intervals
-hand these functions to `fashionnb.evaluation.intervals`; `fashionnb.evaluate` does so for a whole model.
+Labels are whole numbers that count in `classes`, as `fashionnb.data.catalogue.Catalogue.labels` gives them. For
+intervals hand these functions to `fashionnb.evaluation.intervals`; `fashionnb.evaluation.report` does so for a whole
+model.
 """
 
 from collections.abc import Sequence
@@ -51,7 +52,9 @@ def confusion(true: Array, said: Array, classes: Sequence) -> np.ndarray:
     """
     true, said = _labels(true, "true", classes), _labels(said, "said", classes)
     if len(true) != len(said):
-        raise DataError(f"There are {len(true)} true labels, but {len(said)} were said: give one of each per item.")
+        raise DataError(
+            f"There are {len(true)} true labels, but {len(said)} were said: give one of each per item."
+        )
     c = len(classes)
     return np.bincount(true * c + said, minlength=c * c).reshape(c, c)
 
@@ -82,7 +85,11 @@ def classification(true: Array, said: Array, classes: Sequence) -> Classificatio
     there = support > 0
     precision = _share(right, spoken)
     precision[there & (spoken == 0)] = 0.0
-    scores = {"precision": precision, "recall": _share(right, support), "f1": _share(2 * right, support + spoken)}
+    scores = {
+        "precision": precision,
+        "recall": _share(right, support),
+        "f1": _share(2 * right, support + spoken),
+    }
     overall = {"accuracy": float(right.sum() / support.sum())}
     overall |= {f"macro_{name}": float(values[there].mean()) for name, values in scores.items()}
     return Classification(overall, {**scores, "support": support}, matrix)
@@ -112,7 +119,10 @@ def top_k_hits(scores: Array, true: Array, k: int) -> np.ndarray:
     if k < 1:
         raise DataError(f"The first {k} classes mean nothing: k must be 1 or more.")
     mine = scores[np.arange(len(true)), true][:, None]
-    above, tied = (scores > mine).sum(1), (scores == mine).sum(1)  # a class is tied with itself: tied is 1 or more
+    above, tied = (
+        (scores > mine).sum(1),
+        (scores == mine).sum(1),
+    )  # a class is tied with itself: tied is 1 or more
     return np.clip((k - above) / tied, 0.0, 1.0)
 
 
@@ -210,8 +220,12 @@ def _scores_and_labels(scores: Array, true: Array) -> tuple[np.ndarray, np.ndarr
     scores = scores.detach().cpu().numpy() if isinstance(scores, Tensor) else scores
     scores = np.asarray(scores, dtype=np.float64)
     if scores.ndim != 2 or 0 in scores.shape:
-        raise DataError(f"Expected scores (n, c) with n and c at least 1, got the shape {scores.shape}.")
+        raise DataError(
+            f"Expected scores (n, c) with n and c at least 1, got the shape {scores.shape}."
+        )
     if not np.isfinite(scores).all():
         row = int(np.flatnonzero(~np.isfinite(scores).all(1))[0])
-        raise DataError(f"The scores of item {row} hold NaN or infinity. Look at the model, or at the picture.")
+        raise DataError(
+            f"The scores of item {row} hold NaN or infinity. Look at the model, or at the picture."
+        )
     return scores, _labels(one_per_row(true, len(scores), "true"), "true", range(scores.shape[1]))

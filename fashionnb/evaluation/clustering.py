@@ -36,7 +36,9 @@ def silhouette(embeddings: Array, labels: Array, *, chunk_bytes: int = CHUNK_BYT
     x = vectors(embeddings, "embeddings")
     classes, number, size = _classes(labels, len(x))
     if len(classes) == len(x):
-        raise DataError(f"Each of the {len(x)} items is a class of its own: a silhouette needs a class of two or more.")
+        raise DataError(
+            f"Each of the {len(x)} items is a class of its own: a silhouette needs a class of two or more."
+        )
     # In the order of the classes, each class is one run of columns, and reduceat adds up the runs.
     order = np.argsort(number, kind="stable")
     x, number, begin = x[order], number[order], np.cumsum(size) - size
@@ -49,7 +51,9 @@ def silhouette(embeddings: Array, labels: Array, *, chunk_bytes: int = CHUNK_BYT
         to_class[own] = np.inf
         nearest = to_class.min(1)
         larger = np.maximum(within, nearest)
-        values[order[rows]] = np.divide(nearest - within, larger, out=np.zeros(len(total)), where=larger > 0)
+        values[order[rows]] = np.divide(
+            nearest - within, larger, out=np.zeros(len(total)), where=larger > 0
+        )
     values[order[size[number] == 1]] = 0.0
     return values
 
@@ -90,11 +94,16 @@ def davies_bouldin(embeddings: Array, labels: Array) -> float:
     members = [x[number == c] for c in range(len(classes))]
     centres = np.stack([items.mean(0) for items in members])
     width = np.array(
-        [np.linalg.norm(items - centre, axis=1).mean() for items, centre in zip(members, centres, strict=True)]
+        [
+            np.linalg.norm(items - centre, axis=1).mean()
+            for items, centre in zip(members, centres, strict=True)
+        ]
     )
     apart = np.stack([np.linalg.norm(centres - centre, axis=1) for centre in centres])
     # Two centres on one spot overlap infinitely, even where both classes have no width (0 / 0).
-    overlap = np.divide(width[:, None] + width, apart, out=np.full_like(apart, np.inf), where=apart > 0)
+    overlap = np.divide(
+        width[:, None] + width, apart, out=np.full_like(apart, np.inf), where=apart > 0
+    )
     np.fill_diagonal(overlap, 0)
     return float(overlap.max(1).mean())
 
@@ -119,17 +128,23 @@ def calinski_harabasz(embeddings: Array, labels: Array) -> float:
     classes, number, size = _classes(labels, len(x))
     n, c = len(x), len(classes)
     if n == c:
-        raise DataError(f"Each of the {n} items is a class of its own: there is no scatter inside a class to measure.")
+        raise DataError(
+            f"Each of the {n} items is a class of its own: there is no scatter inside a class to measure."
+        )
     members = [x[number == label] for label in range(c)]
     centres = np.stack([_centre(items) for items in members])
     between = size @ np.square(centres - _centre(x)).sum(1)
-    within = sum(np.square(items - centre).sum() for items, centre in zip(members, centres, strict=True))
+    within = sum(
+        np.square(items - centre).sum() for items, centre in zip(members, centres, strict=True)
+    )
     if not between:
         return 0.0
     return float(between / (c - 1) / (within / (n - c))) if within else np.inf
 
 
-def cluster_agreement(embeddings: Array, labels: Array, seed: int = 0, clusters: int | None = None) -> dict[str, float]:
+def cluster_agreement(
+    embeddings: Array, labels: Array, seed: int = 0, clusters: int | None = None
+) -> dict[str, float]:
     """Let k-means, which sees no label, find clusters, and compare them with the classes.
 
     Introduced in chapter 04. The best of ten starts of k-means (Lloyd 1982), then the mutual information of clusters
@@ -157,7 +172,9 @@ def cluster_agreement(embeddings: Array, labels: Array, seed: int = 0, clusters:
     classes, number, _ = _classes(labels, len(x))
     clusters = len(classes) if clusters is None else clusters
     if clusters < 1:
-        raise DataError(f"k-means was asked for {clusters} clusters: ask for 1 or more, or for None.")
+        raise DataError(
+            f"k-means was asked for {clusters} clusters: ask for 1 or more, or for None."
+        )
     clusters = min(clusters, len(np.unique(x, axis=0)))
     found = KMeans(clusters, n_init=10, random_state=seed).fit_predict(x)
     return {
@@ -175,5 +192,7 @@ def _classes(labels: Array, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     """The distinct labels, each item's class as a number, and the size of each class. At least two classes."""
     found = np.unique(one_per_row(labels, n, "labels"), return_inverse=True, return_counts=True)
     if len(found[0]) < 2:
-        raise DataError(f"All {n} items are of one class ({found[0][0]}): whether classes lie apart needs two or more.")
+        raise DataError(
+            f"All {n} items are of one class ({found[0][0]}): whether classes lie apart needs two or more."
+        )
     return found

@@ -38,7 +38,9 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> float:
     positives = int(labels.sum())
     negatives = len(labels) - positives
     if not positives or not negatives:
-        raise DataError(f"AUC compares two kinds; here are {positives} compatible and {negatives} incompatible ones.")
+        raise DataError(
+            f"AUC compares two kinds; here are {positives} compatible and {negatives} incompatible ones."
+        )
     # Twice the ranks are whole numbers, so that equal scores give .5 to the last digit.
     twice = int((2 * rankdata(scores)[labels]).sum())
     return (twice - positives * (positives + 1)) / (2 * positives * negatives)
@@ -135,10 +137,14 @@ def outfit_pairs(outfits: Sequence[Sequence[Hashable]]) -> tuple[np.ndarray, np.
     """
     for number, items in enumerate(outfits):
         if len(items) < 2:
-            raise DataError(f"Outfit {number} has {len(items)} item(s); nothing goes with it. Two or more are needed.")
+            raise DataError(
+                f"Outfit {number} has {len(items)} item(s); nothing goes with it. Two or more are needed."
+            )
     pairs = [pair for items in outfits for pair in combinations(items, 2)]
     sizes = np.array([len(items) for items in outfits], dtype=np.int64)
-    return np.array(pairs).reshape(-1, 2), np.repeat(np.arange(len(outfits)), sizes * (sizes - 1) // 2)
+    return np.array(pairs).reshape(-1, 2), np.repeat(
+        np.arange(len(outfits)), sizes * (sizes - 1) // 2
+    )
 
 
 def question_pairs(
@@ -165,7 +171,12 @@ def question_pairs(
         raise DataError("Questions need one list of answers each, all of the same length.")
     if empty := [number for number, items in enumerate(asked) if not len(items)]:
         raise DataError(f"Question {empty[0]} shows no item at all.")
-    pairs = [(item, one) for items, choice in zip(asked, answers, strict=True) for one in choice for item in items]
+    pairs = [
+        (item, one)
+        for items, choice in zip(asked, answers, strict=True)
+        for one in choice
+        for item in items
+    ]
     sizes = np.repeat([len(items) for items in asked], len(answers[0]))
     return np.array(pairs), np.repeat(np.arange(len(sizes)), sizes)
 
@@ -192,7 +203,9 @@ def mean_by(values: np.ndarray, owner: np.ndarray, n: int) -> np.ndarray:
         raise DataError(f"Expected one owner for each of {len(values)} values, got {owner.shape}.")
     count = np.bincount(owner, minlength=n)
     if len(count) > n or not count.all():
-        raise DataError(f"Every one of {n} owners needs a value; number {int(count[:n].argmin())} has none.")
+        raise DataError(
+            f"Every one of {n} owners needs a value; number {int(count[:n].argmin())} has none."
+        )
     # Equal values give exactly themselves: the sum of what differs from the first is then exactly 0.
     first = np.empty(n)
     first[owner[::-1]] = values[::-1]
@@ -264,22 +277,32 @@ def by_part(values: np.ndarray, parts: Sequence[str], *, seed: int = 0) -> list[
     if parts.shape != values.shape:
         raise DataError(f"Expected one part for each of {len(values)} values, got {parts.shape}.")
     names, counts = np.unique(parts, return_counts=True)
-    rows = [(str(name), values[parts == name]) for name in names[np.argsort(-counts, kind="stable")]]
+    rows = [
+        (str(name), values[parts == name]) for name in names[np.argsort(-counts, kind="stable")]
+    ]
     return [
-        Part(name, len(some), float(some.mean()), bootstrap(some, seed=seed, of="questions")) for name, some in rows
+        Part(name, len(some), float(some.mean()), bootstrap(some, seed=seed, of="questions"))
+        for name, some in rows
     ]
 
 
 def _against_truth(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How many score better than the right one, and how many the same, itself included: two (q,) ints."""
     scores, truth = np.asarray(scores, dtype=float), np.asarray(truth)
-    if scores.ndim != 2 or not scores.size or truth.shape != scores.shape[:1] or truth.dtype.kind not in "iu":
+    if (
+        scores.ndim != 2
+        or not scores.size
+        or truth.shape != scores.shape[:1]
+        or truth.dtype.kind not in "iu"
+    ):
         raise DataError(
             f"Expected scores (questions, answers) and the right answer of each (questions,) as integers; "
             f"got {scores.shape} and {truth.dtype} {truth.shape}."
         )
     if np.isnan(scores).any():
-        raise DataError(f"Question {int(np.isnan(scores).any(1).argmax())} has a score that is NaN.")
+        raise DataError(
+            f"Question {int(np.isnan(scores).any(1).argmax())} has a score that is NaN."
+        )
     if not ((truth >= 0) & (truth < scores.shape[1])).all():
         raise DataError(
             f"The right answer is a number from 0 to {scores.shape[1] - 1}; got {truth.min()} to {truth.max()}."
@@ -295,7 +318,9 @@ def _against_truth(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, n
 def _scores(scores: np.ndarray) -> np.ndarray:
     scores = np.asarray(scores, dtype=float)
     if scores.ndim != 1 or not len(scores):
-        raise DataError(f"Expected one score each, (n,) with n at least 1; got the shape {scores.shape}.")
+        raise DataError(
+            f"Expected one score each, (n,) with n at least 1; got the shape {scores.shape}."
+        )
     if np.isnan(scores).any():
         raise DataError(f"Score {int(np.isnan(scores).argmax())} is NaN.")
     return scores

@@ -19,7 +19,9 @@ CHUNK_BYTES = 24 * 2**20
 SAME = 1e-6
 
 
-def strips(queries: Tensor, gallery: Tensor, chunk_bytes: int = CHUNK_BYTES) -> Iterator[tuple[slice, Tensor]]:
+def strips(
+    queries: Tensor, gallery: Tensor, chunk_bytes: int = CHUNK_BYTES
+) -> Iterator[tuple[slice, Tensor]]:
     """Go through the Euclidean distances from all queries to all of the gallery, some rows at a time.
 
     Introduced in chapter 02. Uses ‖q - g‖² = ‖q‖² + ‖g‖² - 2 q·g, which is one matrix product; in float64 and around
@@ -69,16 +71,22 @@ def vectors(values: np.ndarray | Tensor, name: str, metric: str = "euclidean") -
         values = values.detach().cpu().numpy()
     x = torch.from_numpy(np.array(values, dtype=np.float64))
     if x.ndim != 2 or 0 in x.shape:
-        raise DataError(f"{name}: expected embeddings (n, d) with n and d at least 1, got the shape {tuple(x.shape)}.")
+        raise DataError(
+            f"{name}: expected embeddings (n, d) with n and d at least 1, got the shape {tuple(x.shape)}."
+        )
     length = x.norm(dim=1, keepdim=True)
     if not length.isfinite().all():
         row = int((~length.isfinite()).nonzero()[0, 0])
-        raise DataError(f"{name}: row {row} holds NaN or infinity. Look at the model, or at the picture, that made it.")
+        raise DataError(
+            f"{name}: row {row} holds NaN or infinity. Look at the model, or at the picture, that made it."
+        )
     if metric == "euclidean":
         return x
     if not length.all():
         row = int((length == 0).nonzero()[0, 0])
-        raise DataError(f"{name}: row {row} has length 0, and so no cosine. Leave it out, or use metric='euclidean'.")
+        raise DataError(
+            f"{name}: row {row} has length 0, and so no cosine. Leave it out, or use metric='euclidean'."
+        )
     return x / length
 
 
@@ -86,7 +94,11 @@ def one_per_row(labels: np.ndarray | Tensor, n: int, name: str) -> np.ndarray:
     """Check labels (any values that can be compared for equality) and make them an array (n,). Raises `DataError`."""
     labels = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
     if labels.shape != (n,):
-        raise DataError(f"{name}: expected one label for each of {n} embeddings, got the shape {labels.shape}.")
+        raise DataError(
+            f"{name}: expected one label for each of {n} embeddings, got the shape {labels.shape}."
+        )
     if labels.dtype.kind == "f" and np.isnan(labels).any():
-        raise DataError(f"{name}: label {int(np.flatnonzero(np.isnan(labels))[0])} is NaN. Every item needs a class.")
+        raise DataError(
+            f"{name}: label {int(np.flatnonzero(np.isnan(labels))[0])} is NaN. Every item needs a class."
+        )
     return labels

@@ -57,7 +57,12 @@ def bootstrap(
     """
     values = _numbers(values)
     return bootstrap_statistic(
-        lambda rows: values[rows].mean(), len(values), n_resamples=n_resamples, level=level, seed=seed, of=of
+        lambda rows: values[rows].mean(),
+        len(values),
+        n_resamples=n_resamples,
+        level=level,
+        seed=seed,
+        of=of,
     )
 
 
@@ -85,7 +90,9 @@ def bootstrap_statistic(
     DataError : as `bootstrap`, or the statistic gave NaN or infinity.
     """
     if n < 1 or n_resamples < 2:
-        raise DataError(f"A bootstrap needs 1 item and 2 resamples or more, got {n} and {n_resamples}.")
+        raise DataError(
+            f"A bootstrap needs 1 item and 2 resamples or more, got {n} and {n_resamples}."
+        )
     tail = _tail(level)
     rng = np.random.default_rng(seed)
     drawn = np.array([statistic(rng.integers(n, size=n)) for _ in range(n_resamples)], dtype=float)
@@ -95,7 +102,9 @@ def bootstrap_statistic(
             f"Resample {where} gave {drawn[where]}: there is no interval for a number that can be infinite."
         )
     low, high = np.quantile(drawn, [tail, 1 - tail])
-    return Interval(float(low), float(high), f"bootstrap over {n:,} {of}, {n_resamples:,} resamples", level)
+    return Interval(
+        float(low), float(high), f"bootstrap over {n:,} {of}, {n_resamples:,} resamples", level
+    )
 
 
 def bootstrap_groups(
@@ -136,9 +145,13 @@ def bootstrap_groups(
     if not np.isfinite(values).all():
         raise DataError("Some values are NaN or infinite. Leave such rows out.")
     tail, rng = _tail(level), np.random.default_rng(seed)
-    totals = np.stack([np.bincount(number, column) for column in (np.ones(len(values)), *values.T)], 1)
+    totals = np.stack(
+        [np.bincount(number, column) for column in (np.ones(len(values)), *values.T)], 1
+    )
     g = len(totals)
-    sums = np.stack([np.bincount(rng.integers(g, size=g), minlength=g) @ totals for _ in range(n_resamples)])
+    sums = np.stack(
+        [np.bincount(rng.integers(g, size=g), minlength=g) @ totals for _ in range(n_resamples)]
+    )
     ends = np.quantile(sums[:, 1:] / sums[:, :1], [tail, 1 - tail], axis=0)
     how = f"bootstrap over {g:,} {of}, {n_resamples:,} resamples"
     return [Interval(float(low), float(high), how, level) for low, high in ends.T]
@@ -161,15 +174,24 @@ def over_seeds(values: Sequence[float] | np.ndarray, *, level: float = 0.95) -> 
     values = _numbers(values)
     n = len(values)
     if n < 2:
-        raise DataError("One seed shows no spread: run two or more, or give a bootstrap interval over the test items.")
+        raise DataError(
+            "One seed shows no spread: run two or more, or give a bootstrap interval over the test items."
+        )
     reach = stdtrit(n - 1, 1 - _tail(level)) * values.std(ddof=1) / np.sqrt(n)
-    return Interval(float(values.mean() - reach), float(values.mean() + reach), f"Student's t over {n} seeds", level)
+    return Interval(
+        float(values.mean() - reach),
+        float(values.mean() + reach),
+        f"Student's t over {n} seeds",
+        level,
+    )
 
 
 def _numbers(values: Sequence[float] | np.ndarray) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or not len(values):
-        raise DataError(f"Expected one value for each item, (n,) with n at least 1, got the shape {values.shape}.")
+        raise DataError(
+            f"Expected one value for each item, (n,) with n at least 1, got the shape {values.shape}."
+        )
     if not np.isfinite(values).all():
         raise DataError(
             f"Value {int(np.flatnonzero(~np.isfinite(values))[0])} is NaN or infinite. Leave such items out."

@@ -27,9 +27,17 @@ def keep_umap_compiled() -> None:
     same with it and without. Where nothing can be kept (a disk that cannot be written to, another version of
     umap-learn), nothing is.
     """
-    from umap import layouts, umap_, utils  # only here: it takes seconds, and judging maps needs none of it
+    from umap import (
+        layouts,
+        umap_,
+        utils,
+    )  # only here: it takes seconds, and judging maps needs none of it
 
-    compiled = [(utils, "fast_knn_indices"), (umap_, "smooth_knn_dist"), (umap_, "compute_membership_strengths")]
+    compiled = [
+        (utils, "fast_knn_indices"),
+        (umap_, "smooth_knn_dist"),
+        (umap_, "compute_membership_strengths"),
+    ]
     for module, name in [*compiled, (layouts, "_nb_optimize_layout_euclidean_single_epoch")]:
         try:
             getattr(module, name).enable_caching()
@@ -37,7 +45,9 @@ def keep_umap_compiled() -> None:
             log.info("%s is compiled in every process: %s", name, error)
 
 
-def trustworthiness(high: Array, low: Array, k: int = 12, *, chunk_bytes: int = CHUNK_BYTES) -> np.ndarray:
+def trustworthiness(
+    high: Array, low: Array, k: int = 12, *, chunk_bytes: int = CHUNK_BYTES
+) -> np.ndarray:
     """How far away, in the space, are an item's neighbours on the map? 1: all of them are neighbours there too.
 
     Introduced in chapter 04. Venna & Kaski 2001, "Neighborhood Preservation in Nonlinear Projection Methods". An item j
@@ -63,7 +73,9 @@ def trustworthiness(high: Array, low: Array, k: int = 12, *, chunk_bytes: int = 
     space, on_map = _both(high, low)
     n = len(space)
     if not 1 <= k < n / 2:
-        raise DataError(f"k = {k} neighbours of {n} items: trustworthiness needs 1 or more, and fewer than n / 2.")
+        raise DataError(
+            f"k = {k} neighbours of {n} items: trustworthiness needs 1 or more, and fewer than n / 2."
+        )
     near_on_map = torch.from_numpy(neighbours(on_map, k=k, chunk_bytes=chunk_bytes)[0])
     cost = torch.zeros(n, dtype=torch.int64)
     for rows, distances in strips(space, space, chunk_bytes):
@@ -74,7 +86,9 @@ def trustworthiness(high: Array, low: Array, k: int = 12, *, chunk_bytes: int = 
     return 1 - cost.numpy() * (2 / (k * (2 * n - 3 * k - 1)))
 
 
-def knn_preservation(high: Array, low: Array, k: int = 12, *, chunk_bytes: int = CHUNK_BYTES) -> np.ndarray:
+def knn_preservation(
+    high: Array, low: Array, k: int = 12, *, chunk_bytes: int = CHUNK_BYTES
+) -> np.ndarray:
     """Which share of an item's k nearest in the space is also among its k nearest on the map?
 
     Introduced in chapter 04. Harsher than `trustworthiness`: a neighbour that slips to place k + 1 is lost. A map that
@@ -94,7 +108,9 @@ def knn_preservation(high: Array, low: Array, k: int = 12, *, chunk_bytes: int =
     ------
     DataError : not the same items on both sides, k not in 1 to n - 1, or NaN.
     """
-    in_space, on_map = (neighbours(side, k=k, chunk_bytes=chunk_bytes)[0] for side in _both(high, low))
+    in_space, on_map = (
+        neighbours(side, k=k, chunk_bytes=chunk_bytes)[0] for side in _both(high, low)
+    )
     return (in_space[:, :, None] == on_map[:, None, :]).any(2).mean(1)
 
 

@@ -79,7 +79,9 @@ def retrieval(
     DataError : shapes disagree, nothing there, NaN, a k below 1, or no query with a positive.
     """
     if (gallery is None) != (gallery_labels is None):
-        raise DataError("A gallery comes with its labels: give both gallery and gallery_labels, or neither.")
+        raise DataError(
+            "A gallery comes with its labels: give both gallery and gallery_labels, or neither."
+        )
     if bad := [k for k in ks if k < 1]:
         raise DataError(f"recall@{bad[0]} means nothing: every k in ks must be 1 or more.")
     leave_one_out = gallery is None
@@ -92,9 +94,14 @@ def retrieval(
     positives = class_size[query_class] - int(leave_one_out)
     kept = (positives > 0).nonzero()[:, 0]
     if not len(kept):
-        raise DataError(f"None of the {len(q)} queries has an item of its class in the gallery: nothing to measure.")
+        raise DataError(
+            f"None of the {len(q)} queries has an item of its class in the gallery: nothing to measure."
+        )
 
-    rank, at_r = torch.empty(len(kept), dtype=torch.int64), torch.empty(len(kept), dtype=torch.float64)
+    rank, at_r = (
+        torch.empty(len(kept), dtype=torch.int64),
+        torch.empty(len(kept), dtype=torch.float64),
+    )
     # The query itself, last in its own ranking, is in no list of the first k.
     reaches = {k: min(k, len(g) - int(leave_one_out)) for k in ks}
     at_k = {k: torch.empty(len(kept), dtype=torch.float64) for k in ks}
@@ -104,7 +111,9 @@ def retrieval(
         mine = query_class[kept[rows], None]
         rank[rows] = _rank_of_first_positive(order, gallery_class == mine)
         r = positives[kept[rows]]
-        precision = _precision_at_hits(order, gallery_class, mine, max(int(r.max()), *reaches.values(), 1))
+        precision = _precision_at_hits(
+            order, gallery_class, mine, max(int(r.max()), *reaches.values(), 1)
+        )
         at_r[rows] = (precision * (torch.arange(precision.shape[1]) < r[:, None])).sum(1) / r
         for k, reach in reaches.items():
             hits = (precision[:, :reach] > 0).sum(1)
@@ -144,16 +153,22 @@ def neighbours(
     q, g = _both_sides(queries, gallery, metric)
     available = len(g) - int(gallery is None)
     if not 1 <= k <= available:
-        raise DataError(f"k = {k} neighbours were asked for, but each query has {available} to choose from.")
+        raise DataError(
+            f"k = {k} neighbours were asked for, but each query has {available} to choose from."
+        )
     nearest = torch.empty(len(q), k, dtype=torch.int64)
     for rows, distances in strips(q, g, chunk_bytes):
         itself = torch.arange(rows.start, rows.stop) if gallery is None else None
         nearest[rows] = order_keys(distances, itself).topk(k, largest=False).values
     distances = _distance(nearest)
-    return _index(nearest).numpy(), (distances if metric == "euclidean" else distances.square() / 2).numpy()
+    return _index(nearest).numpy(), (
+        distances if metric == "euclidean" else distances.square() / 2
+    ).numpy()
 
 
-def knn_predict(train: Array, train_labels: Array, queries: Array, k: int = 5, metric: str = "euclidean") -> np.ndarray:
+def knn_predict(
+    train: Array, train_labels: Array, queries: Array, k: int = 5, metric: str = "euclidean"
+) -> np.ndarray:
     """Give each query the label of most of its k nearest training items. Introduced in chapter 01.
 
     Where several labels have the most votes, the one whose item is nearest wins.
@@ -168,8 +183,12 @@ def knn_predict(train: Array, train_labels: Array, queries: Array, k: int = 5, m
     """
     labels = one_per_row(train_labels, len(train), "train_labels")
     near = labels[neighbours(queries, train, k, metric)[0]]
-    votes = sum((near == near[:, [i]]).astype(int) for i in range(k))  # (q, k): how many neighbours agree with each
-    return near[np.arange(len(near)), votes.argmax(1)]  # argmax takes the first of equals, and that is the nearest
+    votes = sum(
+        (near == near[:, [i]]).astype(int) for i in range(k)
+    )  # (q, k): how many neighbours agree with each
+    return near[
+        np.arange(len(near)), votes.argmax(1)
+    ]  # argmax takes the first of equals, and that is the nearest
 
 
 def order_keys(distances: Tensor, itself: Tensor | None) -> Tensor:

@@ -24,7 +24,7 @@ ARCHITECTURES: dict[str, str | type[nn.Module]] = {
     "compatibility": "fashionnb.models.compatibility:CompatibilityMLP",
     "polania": "fashionnb.models.compatibility:PolaniaNet",
     "type-aware": "fashionnb.models.compatibility:TypeAware",
-    "outfit-transformer": "fashionnb.models.outfit:OutfitTransformer",
+    "outfit-transformer": "fashionnb.models.outfit_transformer:OutfitTransformer",
     "complete-the-look": "fashionnb.models.complete_the_look:CompleteTheLook",
     "look-around": "fashionnb.models.complete_the_look:LookAround",
 }
@@ -70,4 +70,6 @@ def as_input(images: Tensor) -> Tensor:
         return images.float() / 255
     if images.dtype == torch.float32:
         return images
-    raise DataError(f"Images are uint8 (0 to 255) or float32 (0 to 1), got {images.dtype}: convert them first.")
+    raise DataError(
+        f"Images are uint8 (0 to 255) or float32 (0 to 1), got {images.dtype}: convert them first."
+    )

@@ -1,9 +1,9 @@
 """Do two items go together? Three networks that compare pairs, from the plainest to the one that knows types.
 
-Each takes two `fashionnb.models.items.Items` of the same length, row i of both being a pair, and gives one number for
-each pair, higher for what goes together better. Comparing has two steps, so that an item in many pairs is looked at
-once: `encode` looks at each item by itself, `compare` at the pairs. An outfit's score is the mean over its pairs
-(`fashionnb.evaluation.compatibility.mean_by`); whole sets are looked at in `fashionnb.models.outfit`.
+Each takes two `fashionnb.models.outfit_inputs.Items` of the same length, row i of both being a pair, and gives one
+number for each pair, higher for what goes together better. Comparing has two steps, so that an item in many pairs is
+looked at once: `encode` looks at each item by itself, `compare` at the pairs. An outfit's score is the mean over its
+pairs (`fashionnb.evaluation.compatibility.mean_by`); whole sets are looked at in `fashionnb.models.outfit_transformer`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +16,8 @@ from torch.nn.functional import normalize
 
 from fashionnb.errors import DataError, ModelMismatch
 from fashionnb.models import as_input
-from fashionnb.models.items import Items, check_colours, check_features, check_types
 from fashionnb.models.mobilenet import PhotoFeatures
+from fashionnb.models.outfit_inputs import Items, check_colours, check_features, check_types
 from fashionnb.models.pretrained import VGG16, state_dict_of
 
 COLOURS = 24
@@ -50,13 +50,22 @@ class CompatibilityMLP(nn.Module):
 
     pairwise = True
 
-    def __init__(self, width: int = 2048, hidden: int = 512, dropout: float = 0.0, symmetric: bool = True) -> None:
+    def __init__(
+        self, width: int = 2048, hidden: int = 512, dropout: float = 0.0, symmetric: bool = True
+    ) -> None:
         super().__init__()
         if min(width, hidden) < 1:
             raise DataError(f"Sizes are 1 or more; got {width=}, {hidden=}.")
-        self.arguments = {"width": width, "hidden": hidden, "dropout": dropout, "symmetric": symmetric}
+        self.arguments = {
+            "width": width,
+            "hidden": hidden,
+            "dropout": dropout,
+            "symmetric": symmetric,
+        }
         self.width, self.symmetric = width, symmetric
-        self.layers = nn.Sequential(nn.Linear(2 * width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, 1))
+        self.layers = nn.Sequential(
+            nn.Linear(2 * width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, 1)
+        )
 
     def forward(self, a: Items, b: Items) -> Tensor:
         """Logits (n,) float32, one for each pair; their sigmoid is a probability.
@@ -76,7 +85,9 @@ class CompatibilityMLP(nn.Module):
         """Logits (n,) of encoded items."""
         logits = self.layers(torch.cat([a.features, b.features], 1))[:, 0].float()
         if self.symmetric:
-            logits = (logits + self.layers(torch.cat([b.features, a.features], 1))[:, 0].float()) / 2
+            logits = (
+                logits + self.layers(torch.cat([b.features, a.features], 1))[:, 0].float()
+            ) / 2
         return logits
 
     def probability(self, a: Items, b: Items) -> Tensor:
@@ -84,7 +95,9 @@ class CompatibilityMLP(nn.Module):
         return self(a, b).sigmoid()
 
 
-def compatibility_from(weights: Path | str | Mapping[str, Tensor], symmetric: bool = False) -> CompatibilityMLP:
+def compatibility_from(
+    weights: Path | str | Mapping[str, Tensor], symmetric: bool = False
+) -> CompatibilityMLP:
     """The `CompatibilityMLP` that somebody else trained, whatever its layers are called. Introduced in chapter 08.
 
     Parameters
@@ -104,14 +117,21 @@ def compatibility_from(weights: Path | str | Mapping[str, Tensor], symmetric: bo
     """
     found = weights if isinstance(weights, Mapping) else state_dict_of(weights)
     # The last layer has one row, and so one bias; in files the tensors may stand in any order.
-    matrices = sorted((tensor for tensor in found.values() if tensor.ndim == 2), key=lambda m: m.shape[0] == 1)
-    biases = sorted((tensor for tensor in found.values() if tensor.ndim == 1), key=lambda b: len(b) == 1)
+    matrices = sorted(
+        (tensor for tensor in found.values() if tensor.ndim == 2), key=lambda m: m.shape[0] == 1
+    )
+    biases = sorted(
+        (tensor for tensor in found.values() if tensor.ndim == 1), key=lambda b: len(b) == 1
+    )
     got = [tuple(tensor.shape) for tensor in (*matrices, *biases)]
     hidden, inputs = got[0] if matrices else (0, 0)
     if len(found) != 4 or got != [(hidden, inputs), (1, hidden), (hidden,), (1,)] or inputs % 2:
         there = [f"{name} {tuple(tensor.shape)}" for name, tensor in found.items()]
         wanted = ["(hidden, 2 × width)", "(hidden,)", "(1, hidden)", "(1,)"]
-        lines = [f"  {left:<44} {right}" for left, right in zip_longest(there[:12], wanted, fillvalue="nothing")]
+        lines = [
+            f"  {left:<44} {right}"
+            for left, right in zip_longest(there[:12], wanted, fillvalue="nothing")
+        ]
         where = "The state dict" if isinstance(weights, Mapping) else weights
         raise ModelMismatch(
             f"{where} is not that of a CompatibilityMLP. Its tensors, and those that are wanted (for instance with "
@@ -120,7 +140,9 @@ def compatibility_from(weights: Path | str | Mapping[str, Tensor], symmetric: bo
     model = CompatibilityMLP(inputs // 2, hidden, symmetric=symmetric)
     first, last = model.layers[0], model.layers[-1]
     with torch.no_grad():
-        for mine, theirs in zip((first.weight, last.weight, first.bias, last.bias), matrices + biases, strict=True):
+        for mine, theirs in zip(
+            (first.weight, last.weight, first.bias, last.bias), matrices + biases, strict=True
+        ):
             mine.copy_(theirs)
     return model.eval()
 
@@ -134,7 +156,7 @@ class PolaniaNet(nn.Module):
     product does not know which item came first, so the answer is the same either way.
 
     The judge has 154,625 parameters, 148,481 without colours. VGG-16 makes it 14,869,313, the small encoder 607,897.
-    Train it with `fashionnb.priors.MAPLoss`, whose priors take `filters` and `judges`.
+    Train it with `fashionnb.weight_priors.MAPLoss`, whose priors take `filters` and `judges`.
 
     Parameters
     ----------
@@ -167,11 +189,22 @@ class PolaniaNet(nn.Module):
         self.project = None
         if self.encoder is None and width != FEATURES:
             self.project = nn.Sequential(nn.Linear(width, FEATURES), nn.ReLU())
-        known = None if self.encoder is None else {"name": _name(self.encoder), **self.encoder.arguments}
+        known = (
+            None
+            if self.encoder is None
+            else {"name": _name(self.encoder), **self.encoder.arguments}
+        )
         self.arguments = {"encoder": known, "width": width, "colours": colours, "dropout": dropout}
         self.judge, inputs = nn.Sequential(), FEATURES + COLOURS * colours
         for outputs in (256, 64):
-            self.judge.extend([nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(dropout)])
+            self.judge.extend(
+                [
+                    nn.Linear(inputs, outputs),
+                    nn.BatchNorm1d(outputs),
+                    nn.ReLU(),
+                    nn.Dropout(dropout),
+                ]
+            )
             inputs = outputs
         self.judge.append(nn.Linear(inputs, 1))
 
@@ -218,7 +251,12 @@ class PolaniaNet(nn.Module):
     def filters(self) -> list[Tensor]:
         """The weights of the shared part, for its prior: convolutions and linear layers, not biases or norms."""
         shared = [part for part in (self.encoder, self.project) if part is not None]
-        return [m.weight for part in shared for m in part.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+        return [
+            m.weight
+            for part in shared
+            for m in part.modules()
+            if isinstance(m, nn.Conv2d | nn.Linear)
+        ]
 
     def judges(self) -> list[Tensor]:
         """The weights of the three layers that judge, for their priors: (outputs, inputs) each."""
@@ -248,20 +286,33 @@ class TypeAware(nn.Module):
     pairwise = True
 
     def __init__(
-        self, width: int = 512, dimensions: int = 64, types: int = 2, pairs: Iterable[Sequence[int]] = ((1, 1),)
+        self,
+        width: int = 512,
+        dimensions: int = 64,
+        types: int = 2,
+        pairs: Iterable[Sequence[int]] = ((1, 1),),
     ) -> None:
         super().__init__()
-        known = sorted({(min(pair), max(pair)) for pair in (tuple(map(int, pair)) for pair in pairs)})
+        known = sorted(
+            {(min(pair), max(pair)) for pair in (tuple(map(int, pair)) for pair in pairs)}
+        )
         if min(width, dimensions, types) < 1 or any(not 1 <= u <= v < types for u, v in known):
             raise DataError(
                 f"Sizes are 1 or more, and pairs are of types from 1 to {types - 1}; got {width=}, {dimensions=}, "
                 f"pairs {known[:4]} to {known[-1:]}."
             )
-        self.arguments = {"width": width, "dimensions": dimensions, "types": types, "pairs": [list(p) for p in known]}
+        self.arguments = {
+            "width": width,
+            "dimensions": dimensions,
+            "types": types,
+            "pairs": [list(p) for p in known],
+        }
         self.width, self.types = width, types
         self.general = nn.Linear(width, dimensions)
         self.masks = nn.Parameter(torch.ones(len(known), dimensions))
-        space = torch.zeros(types, types, dtype=torch.int64)  # 0 is the general embedding, i + 1 the mask i
+        space = torch.zeros(
+            types, types, dtype=torch.int64
+        )  # 0 is the general embedding, i + 1 the mask i
         for number, (u, v) in enumerate(known, start=1):
             space[u, v] = space[v, u] = number
         self.register_buffer("space", space)
@@ -283,10 +334,14 @@ class TypeAware(nn.Module):
     def compare(self, a: Items, b: Items) -> Tensor:
         """Minus the distances (n,) of encoded items."""
         # 1e-12 under the root, where the slope at 0 would be infinite
-        apart = self._masked(a.features, a.types, b.types) - self._masked(b.features, a.types, b.types)
+        apart = self._masked(a.features, a.types, b.types) - self._masked(
+            b.features, a.types, b.types
+        )
         return -(apart.square().sum(1) + 1e-12).sqrt()
 
-    def triplet(self, anchor: Items, positive: Items, negative: Items) -> tuple[Tensor, Tensor, Tensor]:
+    def triplet(
+        self, anchor: Items, positive: Items, negative: Items
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """The three in the space of the types of anchor and positive, for `fashionnb.losses.triplet_margin`.
 
         Returns
@@ -315,7 +370,9 @@ class TypeAware(nn.Module):
         return self.masks.abs().sum() / max(self.masks.numel(), 1)
 
     def _embedded(self, items: Items) -> Tensor:
-        return normalize(self.general(check_features(items, self.width, "TypeAware")).float(), dim=-1)
+        return normalize(
+            self.general(check_features(items, self.width, "TypeAware")).float(), dim=-1
+        )
 
     def _masked(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
         masks = torch.cat([torch.ones_like(z[:1]), self.masks.to(z.dtype)])
@@ -342,12 +399,16 @@ def _encoder(encoder: nn.Module | Mapping | str | None) -> nn.Module | None:
         arguments = dict(encoder)
         name = arguments.pop("name", "")
         if name not in ENCODERS:
-            raise DataError(f"There is no encoder {name!r}; there is {', '.join(ENCODERS)}, or None for vectors.")
+            raise DataError(
+                f"There is no encoder {name!r}; there is {', '.join(ENCODERS)}, or None for vectors."
+            )
         encoder = ENCODERS[name](**arguments)
     _name(encoder)
     makes = encoder.arguments.get("dimensions", FEATURES)
     if makes != FEATURES:
-        raise DataError(f"PolaniaNet's encoder makes {FEATURES} numbers of an item, this one {makes}.")
+        raise DataError(
+            f"PolaniaNet's encoder makes {FEATURES} numbers of an item, this one {makes}."
+        )
     return encoder
 
 
@@ -356,4 +417,6 @@ def _name(encoder: nn.Module) -> str:
         if type(encoder) is kind:
             return name
     kinds = " or ".join(kind.__name__ for kind in ENCODERS.values())
-    raise DataError(f"PolaniaNet's encoder is a {kinds}, got a {type(encoder).__name__}. Give its vectors instead.")
+    raise DataError(
+        f"PolaniaNet's encoder is a {kinds}, got a {type(encoder).__name__}. Give its vectors instead."
+    )

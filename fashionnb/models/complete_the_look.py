@@ -3,7 +3,7 @@
 `CompleteTheLook` has two encoders of vectors that were computed before, such as those of fashion SigLIP (768 numbers);
 its arguments lead from the plain baseline ("v1") to the towers that others published ("v2"). `LookAround` is this
 book's own: it looks at the other pieces of a scene with the wanted kind of product in mind. How they are trained is in
-`fashionnb.completing`.
+`fashionnb.scenes.training`.
 """
 
 import math
@@ -31,7 +31,9 @@ class Residual(nn.Module):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.change = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout))
+        self.change = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width) -> (n, width)."""
@@ -44,7 +46,9 @@ class SceneEncoder(nn.Module):
     Linear, LayerNorm, GELU, dropout, some `Residual`, Linear. With `hidden` 0 a single Linear.
     """
 
-    def __init__(self, width: int, dimensions: int, hidden: int, blocks: int, dropout: float) -> None:
+    def __init__(
+        self, width: int, dimensions: int, hidden: int, blocks: int, dropout: float
+    ) -> None:
         super().__init__()
         self.width = width
         self.layers = _tower(width, dimensions, hidden, blocks, dropout)
@@ -77,7 +81,9 @@ class ProductEncoder(nn.Module):
         self.width, self.kinds = width, kinds
         self.kind = nn.Embedding(kinds, kind_width) if kind_width else None
         self.labels = nn.ModuleList(nn.Embedding(count, _LABEL, padding_idx=0) for count in labels)
-        self.layers = _tower(width + kind_width + _LABEL * len(labels), dimensions, hidden, blocks, dropout)
+        self.layers = _tower(
+            width + kind_width + _LABEL * len(labels), dimensions, hidden, blocks, dropout
+        )
 
     def forward(self, features: Tensor, kinds: Tensor, labels: Tensor | None = None) -> Tensor:
         """Points (n, dimensions) float32 of length 1.
@@ -96,7 +102,11 @@ class ProductEncoder(nn.Module):
         known = [features] if self.kind is None else [features, self.kind(kinds)]
         if self.labels:
             most = torch.tensor([table.num_embeddings for table in self.labels])
-            if labels is None or labels.shape != (len(features), len(most)) or (labels.cpu() >= most).any():
+            if (
+                labels is None
+                or labels.shape != (len(features), len(most))
+                or (labels.cpu() >= most).any()
+            ):
                 raise DataError(
                     f"The model takes {len(most)} labels of each product, below {most.tolist()}; got "
                     f"{None if labels is None else tuple(labels.shape)}. Give the labels it was trained with."
@@ -144,7 +154,9 @@ class CompleteTheLook(nn.Module):
             "kind_width": kind_width, "dropout": dropout, "temperature": temperature, "labels": list(labels),
         }  # fmt: skip
         self.scene = SceneEncoder(width, dimensions, hidden, blocks, dropout)
-        self.product = ProductEncoder(width, kinds, kind_width, dimensions, hidden, blocks, dropout, labels)
+        self.product = ProductEncoder(
+            width, kinds, kind_width, dimensions, hidden, blocks, dropout, labels
+        )
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
 
     def look(self, scene: Scene) -> Tensor:
@@ -252,15 +264,21 @@ class LookAround(nn.Module):
         """Where products should lie, of what the question of their kind found: (n, hidden) -> (n, dimensions)."""
         return normalize(self.answer(found).float())
 
-    def similarities(self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor) -> Tensor:
+    def similarities(
+        self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor
+    ) -> Tensor:
         """Cosines (n, m) of products with the scene's answer for the kind of each."""
         cosines = products.new_empty(len(looked[0]), len(products))
-        for kind in kinds.unique().tolist():  # one at a time: a point for each scene and product would fill the memory
+        for kind in (
+            kinds.unique().tolist()
+        ):  # one at a time: a point for each scene and product would fill the memory
             columns = (kinds == kind).nonzero(as_tuple=True)[0]
             cosines[:, columns] = self.towards(looked[0][:, kind]) @ products[columns].T
         return cosines
 
-    def logits_of_a_kind(self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor) -> Tensor:
+    def logits_of_a_kind(
+        self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor
+    ) -> Tensor:
         """Cosines of m products with the answer for one kind in each scene, `kinds` (n,), over the temperature."""
         wanted = looked[0][torch.arange(len(kinds), device=kinds.device), kinds]
         return self.towards(wanted) @ products.T / _temperature(self.log_temperature)
@@ -282,14 +300,18 @@ class LookAround(nn.Module):
 
 
 def _entry(width: int, hidden: int, dropout: float) -> nn.Module:
-    return nn.Sequential(nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout))
+    return nn.Sequential(
+        nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
+    )
 
 
 def _tower(width: int, dimensions: int, hidden: int, blocks: int, dropout: float) -> nn.Module:
     if not hidden:
         return nn.Linear(width, dimensions)
     first = [nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)]
-    return nn.Sequential(*first, *(Residual(hidden, dropout) for _ in range(blocks)), nn.Linear(hidden, dimensions))
+    return nn.Sequential(
+        *first, *(Residual(hidden, dropout) for _ in range(blocks)), nn.Linear(hidden, dimensions)
+    )
 
 
 def _temperature(log_temperature: Tensor) -> Tensor:

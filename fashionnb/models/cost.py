@@ -55,7 +55,11 @@ def macs(model: nn.Module, shape: Sequence[int]) -> int:
         # Each number of the output is one dot product with a row of weights: all of them but the first dimension.
         total += output.numel() * layer.weight[0].numel()
 
-    handles = [layer.register_forward_hook(count) for layer in model.modules() if isinstance(layer, _COUNTED)]
+    handles = [
+        layer.register_forward_hook(count)
+        for layer in model.modules()
+        if isinstance(layer, _COUNTED)
+    ]
     modes = {module: module.training for module in model.modules()}
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     try:
@@ -72,7 +76,9 @@ def macs(model: nn.Module, shape: Sequence[int]) -> int:
 def _refuse_other_matrices(model: nn.Module) -> None:
     for name, module in model.named_modules():
         shapes = [tuple(parameter.shape) for parameter in module.parameters(recurse=False)]
-        matrices = [shape for shape in shapes if sum(side > 1 for side in shape) > 1]  # a vector only scales or shifts
+        matrices = [
+            shape for shape in shapes if sum(side > 1 for side in shape) > 1
+        ]  # a vector only scales or shifts
         if matrices and not isinstance(module, (*_COUNTED, nn.LayerNorm)):
             raise ModelMismatch(
                 f"{type(module).__name__} ({name or 'the model itself'}) has weights {matrices[0]}, whose "

@@ -2,7 +2,7 @@
 
 Either half may be missing. `AttributeHeads` looks at a picture and names its attributes; `Fusion` makes one point of
 picture and attributes, of a picture alone, or of attributes alone, so that a query with gaps finds what has none.
-Attributes come as whole numbers, 0 for "unknown" (see `fashionnb.data.attributes`).
+Attributes come as whole numbers, 0 for "unknown" (see `fashionnb.data.attribute_encoder`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,16 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from fashionnb.errors import DataError
-from fashionnb.models.eyes import Eyes
+from fashionnb.models.encoder import MultiStageEncoder
 from fashionnb.models.style2vec import Style2Vec
 
-PHOTO = {"channels": 3, "stem": 16, "stages": [[32, 2], [64, 2], [128, 2]], "mean": 0.85, "std": 0.25}
+PHOTO = {
+    "channels": 3,
+    "stem": 16,
+    "stages": [[32, 2], [64, 2], [128, 2]],
+    "mean": 0.85,
+    "std": 0.25,
+}
 """The arguments of an image encoder that is small enough for a CPU; mean and deviation are those of product photos."""
 
 
@@ -29,7 +35,7 @@ class AttributeHeads(nn.Module):
     ----------
     sizes : how many numbers each attribute has, the unknown included, as `AttributeEncoder.sizes`.
     encoder : images in, embeddings of length 1 out; or the arguments to build a `Style2Vec` with, or, where they name
-        a backbone, an `fashionnb.models.eyes.Eyes`; None is `PHOTO`.
+        a backbone, an `fashionnb.models.encoder.MultiStageEncoder`; None is `PHOTO`.
     scale : the embeddings are multiplied by it, since numbers of length 1 make a softmax that is never sure.
 
     Raises
@@ -38,7 +44,10 @@ class AttributeHeads(nn.Module):
     """
 
     def __init__(
-        self, sizes: Sequence[int] = (3,), encoder: nn.Module | Mapping | None = None, scale: float = 16.0
+        self,
+        sizes: Sequence[int] = (3,),
+        encoder: nn.Module | Mapping | None = None,
+        scale: float = 16.0,
     ) -> None:
         super().__init__()
         sizes = _checked_sizes(sizes)
@@ -49,7 +58,9 @@ class AttributeHeads(nn.Module):
         self.encoder = _encoder(encoder)
         self.arguments = {"sizes": sizes, "encoder": self.encoder.arguments, "scale": scale}
         self.sizes, self.scale = sizes, scale
-        self.heads = nn.ModuleList(nn.Linear(self.encoder.arguments["dimensions"], size - 1) for size in sizes)
+        self.heads = nn.ModuleList(
+            nn.Linear(self.encoder.arguments["dimensions"], size - 1) for size in sizes
+        )
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """The logits of each attribute, (n, size - 1): column i speaks for number i + 1."""
@@ -65,7 +76,9 @@ class AttributeHeads(nn.Module):
         numbers, probabilities : (n, attributes) int64, from 1 on, and float32.
         """
         best = [logits.float().softmax(1).max(1) for logits in self(images)]
-        return torch.stack([b.indices + 1 for b in best], 1), torch.stack([b.values for b in best], 1)
+        return torch.stack([b.indices + 1 for b in best], 1), torch.stack(
+            [b.values for b in best], 1
+        )
 
 
 class Fuse(nn.Module):
@@ -85,7 +98,12 @@ class Fuse(nn.Module):
     """
 
     def __init__(
-        self, pictures: int, sizes: Sequence[int], dimensions: int = 128, width: int = 16, hidden: int = 256
+        self,
+        pictures: int,
+        sizes: Sequence[int],
+        dimensions: int = 128,
+        width: int = 16,
+        hidden: int = 256,
     ) -> None:
         super().__init__()
         sizes = _checked_sizes(sizes)
@@ -95,10 +113,15 @@ class Fuse(nn.Module):
         self.pictures, self.sizes = pictures, sizes
         self.tables = nn.ModuleList(nn.Embedding(size, width, padding_idx=0) for size in sizes)
         inputs = pictures + width * len(sizes) + 1 + len(sizes)
-        self.mix = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, dimensions))
+        self.mix = nn.Sequential(
+            nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, dimensions)
+        )
 
     def forward(
-        self, pictures: Tensor | None = None, attributes: Tensor | None = None, seen: Tensor | None = None
+        self,
+        pictures: Tensor | None = None,
+        attributes: Tensor | None = None,
+        seen: Tensor | None = None,
     ) -> Tensor:
         """Embeddings (n, dimensions) float32, each of length 1.
 
@@ -124,18 +147,29 @@ class Fuse(nn.Module):
         """The three, with what is missing filled in as missing."""
         there = next((part for part in (pictures, attributes) if part is not None), None)
         if there is None:
-            raise DataError("Give pictures, or attributes, or both: of nothing there is no embedding.")
+            raise DataError(
+                "Give pictures, or attributes, or both: of nothing there is no embedding."
+            )
         n, device = len(there), there.device
         if pictures is None:
-            pictures, seen = torch.zeros(n, self.pictures, device=device), torch.zeros(n, dtype=bool, device=device)
+            pictures, seen = (
+                torch.zeros(n, self.pictures, device=device),
+                torch.zeros(n, dtype=bool, device=device),
+            )
         if attributes is None:
             attributes = torch.zeros(n, len(self.sizes), dtype=torch.int64, device=device)
         if seen is None:
             seen = torch.ones(n, dtype=bool, device=device)
         wanted = {"pictures": (n, self.pictures), "attributes": (n, len(self.sizes)), "seen": (n,)}
-        got = {"pictures": tuple(pictures.shape), "attributes": tuple(attributes.shape), "seen": tuple(seen.shape)}
+        got = {
+            "pictures": tuple(pictures.shape),
+            "attributes": tuple(attributes.shape),
+            "seen": tuple(seen.shape),
+        }
         if wanted != got:
-            raise DataError(f"Expected the shapes {wanted}, got {got}. Is the encoder of attributes the model's own?")
+            raise DataError(
+                f"Expected the shapes {wanted}, got {got}. Is the encoder of attributes the model's own?"
+            )
         sizes = torch.tensor(self.sizes, device=device)
         if attributes.is_floating_point() or not ((attributes >= 0) & (attributes < sizes)).all():
             raise DataError(
@@ -173,7 +207,10 @@ class Fusion(nn.Module):
         self.arguments = {"sizes": self.fuse.sizes, "encoder": self.encoder.arguments, **more}
 
     def forward(
-        self, images: Tensor | None = None, attributes: Tensor | None = None, seen: Tensor | None = None
+        self,
+        images: Tensor | None = None,
+        attributes: Tensor | None = None,
+        seen: Tensor | None = None,
     ) -> Tensor:
         """Embeddings (n, dimensions) float32, each of length 1.
 
@@ -183,7 +220,11 @@ class Fusion(nn.Module):
 
 
 def forget(
-    attributes: Tensor, generator: torch.Generator, each: float = 0.3, every: float = 0.1, picture: float = 0.1
+    attributes: Tensor,
+    generator: torch.Generator,
+    each: float = 0.3,
+    every: float = 0.1,
+    picture: float = 0.1,
 ) -> tuple[Tensor, Tensor]:
     """Hide attributes and pictures at random, so that a network learns to do without. Introduced in chapter 07.
 
@@ -206,7 +247,9 @@ def forget(
     DataError : a chance outside 0 to 1, or `every` and `picture` above 1 together.
     """
     if not (0 <= each <= 1 and every >= 0 and picture >= 0 and every + picture <= 1):
-        raise DataError(f"Chances lie in 0 to 1, every + picture too; got {each=}, {every=}, {picture=}.")
+        raise DataError(
+            f"Chances lie in 0 to 1, every + picture too; got {each=}, {every=}, {picture=}."
+        )
     fate, chance = (
         torch.rand(len(attributes), 1, generator=generator),
         torch.rand(attributes.shape, generator=generator),
@@ -221,11 +264,13 @@ def _encoder(encoder: nn.Module | Mapping | None) -> nn.Module:
     if isinstance(encoder, nn.Module):
         return encoder
     encoder = PHOTO if encoder is None else encoder
-    return Eyes(**encoder) if "backbone" in encoder else Style2Vec(**encoder)
+    return MultiStageEncoder(**encoder) if "backbone" in encoder else Style2Vec(**encoder)
 
 
 def _checked_sizes(sizes: Sequence[int]) -> list[int]:
     sizes = [int(size) for size in sizes]
     if sizes and min(sizes) < 1:
-        raise DataError(f"An attribute has 1 number or more (0, the unknown, is one of them); got sizes {sizes}.")
+        raise DataError(
+            f"An attribute has 1 number or more (0, the unknown, is one of them); got sizes {sizes}."
+        )
     return sizes

@@ -7,7 +7,7 @@ from torch.nn.functional import normalize
 from fashionnb.errors import DataError
 
 
-class Classified(nn.Module):
+class WithClassifier(nn.Module):
     """An encoder with a classifier on its embeddings, to train on a metric loss and on the classes at once.
 
     Introduced in chapter 03. Each class is a direction that is learned, and a logit is the cosine to it, scaled: Wang,
@@ -30,9 +30,13 @@ class Classified(nn.Module):
         super().__init__()
         arguments = getattr(encoder, "arguments", {})
         if "dimensions" not in arguments:
-            raise DataError(f"{type(encoder).__name__} needs `.arguments['dimensions']`, the length of its embeddings.")
+            raise DataError(
+                f"{type(encoder).__name__} needs `.arguments['dimensions']`, the length of its embeddings."
+            )
         if classes < 2 or not scale > 0:
-            raise DataError(f"A classifier needs 2 classes or more and a scale above 0, got {classes} and {scale}.")
+            raise DataError(
+                f"A classifier needs 2 classes or more and a scale above 0, got {classes} and {scale}."
+            )
         self.arguments = {"encoder": arguments, "classes": classes, "scale": scale}
         self.encoder, self.scale = encoder, scale
         self.directions = nn.Parameter(torch.randn(classes, arguments["dimensions"]))
@@ -40,6 +44,8 @@ class Classified(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The embeddings (n, d) as the encoder gives them, and the logits (n, classes), float32."""
         embeddings = self.encoder(images)
-        with torch.autocast(embeddings.device.type, enabled=False):  # a cosine in bfloat16 has but two digits
+        with torch.autocast(
+            embeddings.device.type, enabled=False
+        ):  # a cosine in bfloat16 has but two digits
             cosines = normalize(embeddings.float()) @ normalize(self.directions).T
         return embeddings, self.scale * cosines

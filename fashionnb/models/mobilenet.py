@@ -49,7 +49,18 @@ class MobileNetBackbone(nn.Sequential):
     427,784 parameters. It takes normalised photos of any size that 16 divides; the map is a sixteenth of it.
     """
 
-    STAGES = ((32, 2), (40, 2), (40, 1), (40, 1), (64, 2), (64, 1), (64, 1), (80, 1), (80, 1), (OUTPUTS, 1))
+    STAGES = (
+        (32, 2),
+        (40, 2),
+        (40, 1),
+        (40, 1),
+        (64, 2),
+        (64, 1),
+        (64, 1),
+        (80, 1),
+        (80, 1),
+        (OUTPUTS, 1),
+    )
     """(channels, stride) of each block."""
 
     def __init__(self, stem: int = 24) -> None:
@@ -87,11 +98,18 @@ class _Photos(nn.Module):
 
     channels, smallest = 3, 32
 
-    def __init__(self, backbone: str, mirror: bool, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self, backbone: str, mirror: bool, mean: Sequence[float], std: Sequence[float]
+    ) -> None:
         super().__init__()
         if backbone not in BACKBONES:
             raise DataError(f"There is no backbone {backbone!r}; there are {', '.join(BACKBONES)}.")
-        self.arguments = {"backbone": backbone, "mirror": mirror, "mean": list(mean), "std": list(std)}
+        self.arguments = {
+            "backbone": backbone,
+            "mirror": mirror,
+            "mean": list(mean),
+            "std": list(std),
+        }
         self.mirror = mirror
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
@@ -203,7 +221,9 @@ class SiameseEncoder(_Photos):
         return z
 
     def _embedded(self, images: Tensor) -> Tensor:
-        return normalize(self.head(self.features(images)).float())  # bfloat16 keeps a length of 1 to two digits only
+        return normalize(
+            self.head(self.features(images)).float()
+        )  # bfloat16 keeps a length of 1 to two digits only
 
 
 class PhotoFeatures(_Photos):
@@ -231,7 +251,12 @@ class PhotoFeatures(_Photos):
         super().__init__(backbone, False, mean, std)
         if dimensions < 1:
             raise DataError(f"There is 1 feature or more, got {dimensions}.")
-        self.arguments = {"dimensions": dimensions, "backbone": backbone, "mean": list(mean), "std": list(std)}
+        self.arguments = {
+            "dimensions": dimensions,
+            "backbone": backbone,
+            "mean": list(mean),
+            "std": list(std),
+        }
         self.head = nn.Linear(OUTPUTS, dimensions)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -23,7 +23,10 @@ from fashionnb.files import sha256
 SMALLEST = 32
 """Pixels that a picture has at least, in height and in width."""
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pictures, red, green, blue
+_MEAN, _STD = (
+    (0.485, 0.456, 0.406),
+    (0.229, 0.224, 0.225),
+)  # of ImageNet's pictures, red, green, blue
 _PATIENCE = 20  # seconds without a byte after which a download is given up
 
 
@@ -100,7 +103,9 @@ class VGG16(nn.Module):
 
         self.network = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["D"])
         for module in self.network:
-            if isinstance(module, nn.Conv2d):  # as torchvision's VGG starts; there are no batch norms to mend the scale
+            if isinstance(
+                module, nn.Conv2d
+            ):  # as torchvision's VGG starts; there are no batch norms to mend the scale
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(module.bias)
         _set_up(self, size, self.LAYERS["block5"])
@@ -144,14 +149,22 @@ class SigLIP(nn.Module):
             import open_clip
             from open_clip.timm_model import TimmModel
         except ImportError as error:
-            raise DataNotFound('Fashion SigLIP needs open_clip: `pip install "fashionnb[siglip]"`.') from error
+            raise DataNotFound(
+                'Fashion SigLIP needs open_clip: `pip install "fashionnb[siglip]"`.'
+            ) from error
         config = open_clip.get_model_config(kind)
         sees = config["vision_cfg"]
         if size != sees["image_size"]:
-            raise DataError(f"{kind} looks at pictures of {sees['image_size']} pixels and no others, got size={size}.")
+            raise DataError(
+                f"{kind} looks at pictures of {sees['image_size']} pixels and no others, got size={size}."
+            )
         # `open_clip.create_model` would make the other half, too: as many weights again.
         self.network = TimmModel(
-            sees["timm_model_name"], config["embed_dim"], size, pool=sees["timm_pool"], proj=sees["timm_proj"]
+            sees["timm_model_name"],
+            config["embed_dim"],
+            size,
+            pool=sees["timm_pool"],
+            proj=sees["timm_proj"],
         )
         _set_up(self, size, config["embed_dim"], (0.5,) * 3, (0.5,) * 3)
         self.arguments["kind"] = kind
@@ -160,7 +173,10 @@ class SigLIP(nn.Module):
         """One vector of each picture, (n, dimensions) float32. Takes and refuses what `ResNet50.layers` does."""
         size = self.arguments["size"]
         images = _checked(self, images)
-        if images.shape[2:] != (size, size):  # stretched, as in its training; bicubic waves may leave [0, 1]
+        if images.shape[2:] != (
+            size,
+            size,
+        ):  # stretched, as in its training; bicubic waves may leave [0, 1]
             images = interpolate(images, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
         return self.network((images - self.mean) / self.std).float()
 
@@ -183,18 +199,29 @@ _TORCHVISION = "https://download.pytorch.org/models/"
 _MARQO, _IN_IT = "Marqo/marqo-fashionSigLIP", "open_clip_model.safetensors"
 _KNOWN = {
     "resnet50": _Published(
-        ResNet50, "ImageNet's", f"{_TORCHVISION}resnet50-0676ba61.pth", "resnet50-0676ba61.pth", "0676ba61"
+        ResNet50,
+        "ImageNet's",
+        f"{_TORCHVISION}resnet50-0676ba61.pth",
+        "resnet50-0676ba61.pth",
+        "0676ba61",
     ),
-    "vgg16": _Published(VGG16, "ImageNet's", f"{_TORCHVISION}vgg16-397923af.pth", "vgg16-397923af.pth", "397923af"),
+    "vgg16": _Published(
+        VGG16, "ImageNet's", f"{_TORCHVISION}vgg16-397923af.pth", "vgg16-397923af.pth", "397923af"
+    ),
     "siglip": _Published(
-        SigLIP, "Marqo's", f"https://huggingface.co/{_MARQO}/resolve/main/{_IN_IT}", "marqo-fashionSigLIP.safetensors"
+        SigLIP,
+        "Marqo's",
+        f"https://huggingface.co/{_MARQO}/resolve/main/{_IN_IT}",
+        "marqo-fashionSigLIP.safetensors",
     ),
 }
 NAMES = tuple(_KNOWN)
 """What `pretrained` can build."""
 
 
-def pretrained(name: str, weights: Path | str = "auto", *, size: int = 224, seed: int = 0) -> nn.Module:
+def pretrained(
+    name: str, weights: Path | str = "auto", *, size: int = 224, seed: int = 0
+) -> nn.Module:
     """A large encoder in eval mode, on the CPU. Introduced in chapter 06.
 
     Parameters
@@ -220,7 +247,9 @@ def pretrained(name: str, weights: Path | str = "auto", *, size: int = 224, seed
     DataError : a size that the network cannot take.
     """
     if name not in _KNOWN:
-        raise ModelMismatch(f"There is no pretrained {name!r}; there is {', '.join(NAMES[:-1])} and {NAMES[-1]}.")
+        raise ModelMismatch(
+            f"There is no pretrained {name!r}; there is {', '.join(NAMES[:-1])} and {NAMES[-1]}."
+        )
     known = _KNOWN[name]
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
@@ -248,7 +277,9 @@ def best_available(name: str, otherwise: nn.Module, *, size: int = 224) -> tuple
     ModelMismatch : as `pretrained`. Nothing stands in for a damaged file.
     """
     try:
-        return pretrained(name, size=size), f"The encoder is {name} with {_KNOWN[name].owner} published weights."
+        return pretrained(
+            name, size=size
+        ), f"The encoder is {name} with {_KNOWN[name].owner} published weights."
     except DataNotFound as error:
         return otherwise.eval(), f"{type(otherwise).__name__} stands in for {name}. {error}"
 
@@ -276,14 +307,18 @@ def state_dict_of(file: Path | str) -> dict[str, Tensor]:
             f"{file}: not a file of weights that can be read safely ({type(error).__name__}). It is damaged, or holds "
             "more than tensors; get it from its source."
         ) from error
-    if not isinstance(found, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()):
+    if not isinstance(found, dict) or not all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()
+    ):
         raise ModelMismatch(
             f"{file}: expected a state dict, names and tensors; got a {type(found).__name__} of other things."
         )
     return found
 
 
-def _set_up(model: nn.Module, size: int, dimensions: int, mean: tuple = _MEAN, std: tuple = _STD) -> None:
+def _set_up(
+    model: nn.Module, size: int, dimensions: int, mean: tuple = _MEAN, std: tuple = _STD
+) -> None:
     """What all have in common."""
     if size < SMALLEST:
         raise DataError(f"Pictures are scaled to {SMALLEST} pixels or more, got size={size}.")
@@ -350,9 +385,15 @@ def _file_of(name: str, known: _Published) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         socket.setdefaulttimeout(_PATIENCE)  # torch.hub would wait for ever
         torch.hub.download_url_to_file(known.url, str(file), hash_prefix=known.begins or None)
-    except (OSError, HTTPException, RuntimeError) as error:  # no network, no room, other bytes than expected
+    except (
+        OSError,
+        HTTPException,
+        RuntimeError,
+    ) as error:  # no network, no room, other bytes than expected
         reason = getattr(error, "reason", None) or error
-        raise DataNotFound(f"{known.owner} weights of {name} cannot be had ({reason}). {remedy}") from error
+        raise DataNotFound(
+            f"{known.owner} weights of {name} cannot be had ({reason}). {remedy}"
+        ) from error
     finally:
         socket.setdefaulttimeout(before)
     return file

@@ -49,14 +49,25 @@ class Style2Vec(nn.Module):
     ) -> None:
         super().__init__()
         stages = _pairs(stages)
-        sizes = {"dimensions": dimensions, "channels": channels, "stem": stem, "stem_stride": stem_stride}
+        sizes = {
+            "dimensions": dimensions,
+            "channels": channels,
+            "stem": stem,
+            "stem_stride": stem_stride,
+        }
         self.arguments = {**sizes, "stages": stages, "mirror": mirror, "mean": mean, "std": std}
         self.channels, self.mirror = channels, mirror
         # The last stage has 2 x 2 pixels to look at.
         self.smallest = 2 * stem_stride * prod(stride for _, stride in stages)
-        self.register_buffer("mean", torch.as_tensor(mean).float().expand(channels).reshape(1, -1, 1, 1).clone())
-        self.register_buffer("std", torch.as_tensor(std).float().expand(channels).reshape(1, -1, 1, 1).clone())
-        self.stem = nn.Sequential(convolution(channels, stem, size=5, stride=stem_stride), nn.ReLU())
+        self.register_buffer(
+            "mean", torch.as_tensor(mean).float().expand(channels).reshape(1, -1, 1, 1).clone()
+        )
+        self.register_buffer(
+            "std", torch.as_tensor(std).float().expand(channels).reshape(1, -1, 1, 1).clone()
+        )
+        self.stem = nn.Sequential(
+            convolution(channels, stem, size=5, stride=stem_stride), nn.ReLU()
+        )
         self.stages, inputs = nn.Sequential(), stem
         for outputs, stride in stages:
             self.stages.append(Residual(inputs, outputs, stride))
@@ -94,14 +105,20 @@ class Style2Vec(nn.Module):
         return nn.functional.normalize(z.float())  # bfloat16 keeps a length of 1 to two digits only
 
     def _check(self, images: Tensor) -> None:
-        if images.ndim != 4 or images.shape[1] != self.channels or min(images.shape[2:]) < self.smallest:
+        if (
+            images.ndim != 4
+            or images.shape[1] != self.channels
+            or min(images.shape[2:]) < self.smallest
+        ):
             raise DataError(
                 f"Style2Vec takes images (n, {self.channels}, height, width) of at least {self.smallest} x "
                 f"{self.smallest} pixels, got {tuple(images.shape)}. "
                 f"Use `catalogue.tensor(size, channels={self.channels})`."
             )
         if not images.is_floating_point():
-            raise DataError(f"Style2Vec takes float32 in [0, 1], got {images.dtype}. Use `fashionnb.models.as_input`.")
+            raise DataError(
+                f"Style2Vec takes float32 in [0, 1], got {images.dtype}. Use `fashionnb.models.as_input`."
+            )
 
 
 class Residual(nn.Module):
@@ -129,7 +146,9 @@ class Residual(nn.Module):
         return torch.relu(self.shortcut(skipped) + self.residual(x))
 
 
-def convolution(inputs: int, outputs: int, size: int = 3, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
+def convolution(
+    inputs: int, outputs: int, size: int = 3, *, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
     """A convolution, without a bias, since the batch normalisation after it has its own. Nothing is bent yet."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, groups=groups, bias=False),
@@ -145,5 +164,7 @@ def _pairs(stages: Sequence[Sequence[int]]) -> list[list[int]]:
     except (TypeError, ValueError):  # no pairs, or none at all
         sensible = False
     if not sensible:
-        raise DataError(f"`stages` are (channels, stride) pairs of 1 or more, as ((64, 2), (128, 1)); got {stages!r}.")
+        raise DataError(
+            f"`stages` are (channels, stride) pairs of 1 or more, as ((64, 2), (128, 1)); got {stages!r}."
+        )
     return pairs

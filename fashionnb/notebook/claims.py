@@ -37,15 +37,23 @@ class Claim:
     @property
     def finding(self) -> str:
         """What was measured and what was expected: "measured 0.721, expected at least 0.75"."""
-        measured = "nothing could be measured" if math.isnan(self.measured) else f"measured {self.measured:.3g}"
+        measured = (
+            "nothing could be measured"
+            if math.isnan(self.measured)
+            else f"measured {self.measured:.3g}"
+        )
         return f"{measured}, expected {_range(self.at_least, self.at_most)}"
 
     @property
     def in_short(self) -> str:
         """The beginning of the sentence, without Markdown, on one line: for a list on a terminal."""
-        return textwrap.shorten(re.sub(r"\[([^]]*)\]\([^)]*\)|[*`$|]", r"\1", self.sentence), 150, placeholder=" …")
+        return textwrap.shorten(
+            re.sub(r"\[([^]]*)\]\([^)]*\)|[*`$|]", r"\1", self.sentence), 150, placeholder=" …"
+        )
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> tuple[dict[str, str], dict[str, Any]]:
         shown = [self.sentence]
         if not self.holds:
             small = " in the quick profile, which is for tests and whose numbers mean nothing"
@@ -57,11 +65,14 @@ class Claim:
     def as_json(self) -> dict[str, Any]:
         """Its fields for a JSON file; None stands for NaN and for a limit that is not there."""
         return {
-            name: value if name == "sentence" or math.isfinite(value) else None for name, value in vars(self).items()
+            name: value if name == "sentence" or math.isfinite(value) else None
+            for name, value in vars(self).items()
         }
 
 
-def claim(sentence: str, measured: float, at_least: float = -math.inf, at_most: float = math.inf) -> None:
+def claim(
+    sentence: str, measured: float, at_least: float = -math.inf, at_most: float = math.inf
+) -> None:
     """Show a sentence; if `measured` is not within the limits, say so below it.
 
     A claim shows itself, so it may stand anywhere in a cell. Put the numbers of the run into the sentence with an
@@ -77,9 +88,13 @@ def claim(sentence: str, measured: float, at_least: float = -math.inf, at_most: 
     try:
         number = float(measured)
     except (TypeError, ValueError) as error:
-        raise ResultError(f"A claim measures one number; got {measured!r} for {sentence[:60]!r}.") from error
+        raise ResultError(
+            f"A claim measures one number; got {measured!r} for {sentence[:60]!r}."
+        ) from error
     if at_least == -math.inf and at_most == math.inf:
-        raise ResultError(f"Give at_least or at_most: without them {sentence[:60]!r} holds whatever was measured.")
+        raise ResultError(
+            f"Give at_least or at_most: without them {sentence[:60]!r} holds whatever was measured."
+        )
     display(Claim(sentence, number, float(at_least), float(at_most)))
 
 
@@ -96,7 +111,11 @@ def from_json(made: Mapping[str, Any]) -> Claim:
     """The claim that `Claim.as_json` wrote."""
     measured, at_least, at_most = (
         default if made[name] is None else made[name]
-        for name, default in (("measured", math.nan), ("at_least", -math.inf), ("at_most", math.inf))
+        for name, default in (
+            ("measured", math.nan),
+            ("at_least", -math.inf),
+            ("at_most", math.inf),
+        )
     )
     return Claim(made["sentence"], measured, at_least, at_most)
 

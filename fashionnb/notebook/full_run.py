@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fashionnb
-from fashionnb.results import Recorder, load, rows_by_method
-from fashionnb.rows import Results, Row
+from fashionnb.notebook.results import Recorder, load, rows_by_method
+from fashionnb.notebook.results_format import Results, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,9 @@ def not_converged(full: Results | None, profile: str, here: str, there: str) -> 
     )
 
 
-def decisive(record: Recorder, full: Results | None, needed: Sequence[str] = ()) -> tuple[Sequence[Row], str]:
+def decisive(
+    record: Recorder, full: Results | None, needed: Sequence[str] = ()
+) -> tuple[Sequence[Row], str]:
     """The rows that a page draws its conclusions from, and which they are: "in the full run" or "in this run".
 
     Parameters
@@ -80,7 +82,10 @@ def decisive(record: Recorder, full: Results | None, needed: Sequence[str] = ())
 
 
 def side_by_side(
-    record: Recorder, full: Results | None, metrics: Sequence[str], methods: Sequence[str] | None = None
+    record: Recorder,
+    full: Results | None,
+    metrics: Sequence[str],
+    methods: Sequence[str] | None = None,
 ) -> "pd.DataFrame":
     """Method × metric, for each metric what this run measured and what the full run did; "" where one did not.
 
@@ -90,6 +95,10 @@ def side_by_side(
     import pandas as pd
 
     runs = {"this run": record.results().results, **({"full run": full.results} if full else {})}
-    columns = {f"{metric}, {name}": rows_by_method(rows, metric) for metric in metrics for name, rows in runs.items()}
+    columns = {
+        f"{metric}, {name}": rows_by_method(rows, metric)
+        for metric in metrics
+        for name, rows in runs.items()
+    }
     frame = pd.DataFrame(columns, dtype=object).rename_axis("method").fillna("")
     return frame if methods is None else frame.reindex(methods, fill_value="")

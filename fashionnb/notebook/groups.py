@@ -37,7 +37,9 @@ def present(things: Sized, otherwise: str) -> bool:
     return False
 
 
-def table_of(lines: Sequence[Mapping[str, Any]], index: str, otherwise: str) -> "pd.DataFrame | Markdown":
+def table_of(
+    lines: Sequence[Mapping[str, Any]], index: str, otherwise: str
+) -> "pd.DataFrame | Markdown":
     """A table with one line for each group, or the sentence `otherwise` if there is no group. Introduced in chapter 09.
 
     Parameters

@@ -19,7 +19,10 @@ KS = (2, 3, 4, 6, 8, 12, 16, 24)
 """Numbers of groups that "auto" tries."""
 
 SAMPLE = 2000  # items whose silhouette decides between them: the silhouette compares all with all
-COMMON, LIFTED = 0.3, 1.3  # a value stands out if so large a share of the group has it, and so many times the usual
+COMMON, LIFTED = (
+    0.3,
+    1.3,
+)  # a value stands out if so large a share of the group has it, and so many times the usual
 _BATCH = 4096
 
 
@@ -43,9 +46,13 @@ def group(vectors: np.ndarray, k: int | str = "auto", seed: int = 0) -> np.ndarr
     if k == "auto":
         sample = vectors[np.sort(np.random.default_rng(seed).permutation(n)[:SAMPLE])]
         tried = [count for count in KS if count < _distinct(sample)] or [1]
-        k = tried[int(np.argmax([_silhouette(sample, _means(sample, count, seed)) for count in tried]))]
+        k = tried[
+            int(np.argmax([_silhouette(sample, _means(sample, count, seed)) for count in tried]))
+        ]
     if not isinstance(k, int | np.integer) or not 1 <= k <= n:
-        raise DataError(f"The number of groups is 'auto', or a whole number from 1 to {n} (the items); got {k!r}.")
+        raise DataError(
+            f"The number of groups is 'auto', or a whole number from 1 to {n} (the items); got {k!r}."
+        )
     return _ordered(_means(vectors, min(int(k), _distinct(vectors)), seed))
 
 
@@ -65,7 +72,9 @@ class Trait:
         return f"{self.column} {self.value} ({self.share:.0%}, {self.lift:.1f} times the usual)"
 
 
-def traits(labels: np.ndarray, table: pd.DataFrame, columns: Sequence[str], most: int = 3) -> list[tuple[Trait, ...]]:
+def traits(
+    labels: np.ndarray, table: pd.DataFrame, columns: Sequence[str], most: int = 3
+) -> list[tuple[Trait, ...]]:
     """What stands out in each group, at most one value of a column. Introduced in chapter 07.
 
     Values are ordered by share · log(lift), what each adds to the difference between the group and the whole. Unknown
@@ -94,17 +103,23 @@ def traits(labels: np.ndarray, table: pd.DataFrame, columns: Sequence[str], most
                 lift = float(share[number, value] / usual[value])
                 trait = Trait(column, str(counts.columns[value]), float(share[number, value]), lift)
                 found[number].append((telling[number, value], trait))
-    return [tuple(trait for _, trait in sorted(each, key=lambda one: -one[0])[:most]) for each in found]
+    return [
+        tuple(trait for _, trait in sorted(each, key=lambda one: -one[0])[:most]) for each in found
+    ]
 
 
 def names(stands_out: Sequence[tuple[Trait, ...]]) -> list[str]:
     """Name each group by its traits' values, "mixed" without any; a second of one name gets a number. Chapter 07."""
-    plain = [" · ".join(trait.value for trait in group_traits) or "mixed" for group_traits in stands_out]
+    plain = [
+        " · ".join(trait.value for trait in group_traits) or "mixed" for group_traits in stands_out
+    ]
     seen = [plain[: i + 1].count(name) for i, name in enumerate(plain)]
     return [f"{name} ({nth})" if nth > 1 else name for name, nth in zip(plain, seen, strict=True)]
 
 
-def described(labels: np.ndarray, vectors: np.ndarray, table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def described(
+    labels: np.ndarray, vectors: np.ndarray, table: pd.DataFrame, columns: Sequence[str]
+) -> pd.DataFrame:
     """The groups as a table, see `fashionnb.search.recommend.Recommender.clusters`. Introduced in chapter 07."""
     found, ids, items = traits(labels, table, columns), table["id"].to_numpy(), []
     for number in range(len(found)):
@@ -116,7 +131,9 @@ def described(labels: np.ndarray, vectors: np.ndarray, table: pd.DataFrame, colu
             "cluster": np.arange(len(items)),
             "name": names(found),
             "size": [len(each) for each in items],
-            "stands_out": ["; ".join(map(str, each)) or "nothing: like the whole" for each in found],
+            "stands_out": [
+                "; ".join(map(str, each)) or "nothing: like the whole" for each in found
+            ],
             "items": items,
         }
     )
@@ -132,7 +149,9 @@ def _distinct(vectors: np.ndarray) -> int:
 
 def _ordered(labels: np.ndarray) -> np.ndarray:
     """The labels renumbered, the largest group first; empty groups go."""
-    _, first, inverse, size = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
+    _, first, inverse, size = np.unique(
+        labels, return_index=True, return_inverse=True, return_counts=True
+    )
     order = np.lexsort((first, -size))
     return np.argsort(order)[inverse].astype(np.int64)
 

@@ -107,10 +107,14 @@ def threshold_from(
     """
     x, y = vectors(embeddings, "embeddings", metric), vectors(copies, "copies", metric)
     if len(x) != len(y) or len(x) < 2:
-        raise DataError(f"Expected a copy of each item and two items or more, got {len(x)} items and {len(y)} copies.")
+        raise DataError(
+            f"Expected a copy of each item and two items or more, got {len(x)} items and {len(y)} copies."
+        )
     apart = (x - y).norm(dim=1)
     copy = _in_metric(apart.masked_fill(apart <= SAME * y.norm(dim=1), 0.0), metric)
-    other = np.concatenate([distances.min(1) for _, distances in _to_others(x, metric, chunk_bytes)])
+    other = np.concatenate(
+        [distances.min(1) for _, distances in _to_others(x, metric, chunk_bytes)]
+    )
     seen = np.unique(np.concatenate([copy, other]))
     # Between two distances that follow each other all thresholds are alike.
     tried = np.concatenate([[seen[0] / 2], (seen[:-1] + seen[1:]) / 2, seen[-1:]])
@@ -140,7 +144,9 @@ def _in_metric(distances: Tensor, metric: str) -> np.ndarray:
 
 def _joined(group: np.ndarray, near: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """Join the groups of these pairs. A group (n,) is known by its first item; each item is linked to it once more."""
-    rows, columns = (np.concatenate(side) for side in zip(*near, (np.arange(len(group)), group), strict=True))
+    rows, columns = (
+        np.concatenate(side) for side in zip(*near, (np.arange(len(group)), group), strict=True)
+    )
     links = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(group), len(group)))
     number = connected_components(links, directed=False)[1]
     return np.unique(number, return_index=True)[1][number]

@@ -1,7 +1,7 @@
 """Visual search: give it pictures to find, then a picture to find them by.
 
 `VisualSearchEngine` ties the parts together: a trained model (`fashionnb.checkpoints`), pictures from anywhere
-(`fashionnb.search.gallery`), their vectors (`fashionnb.search.stream`) and the neighbours among them
+(`fashionnb.search.gallery`), their vectors (`fashionnb.features.streaming`) and the neighbours among them
 (`fashionnb.search.index`). `fashionnb index build` and `fashionnb search` do the same from the command line.
 """
 
@@ -18,14 +18,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
 
 from fashionnb import checkpoints, profiles
-from fashionnb.data.nouns import Catalogue
-from fashionnb.embed import embed
+from fashionnb.data.catalogue import Catalogue
+from fashionnb.data.images import Picture, prepared
 from fashionnb.errors import DataError, DataNotFound, ModelMismatch
+from fashionnb.features.embedding import embed
+from fashionnb.features.streaming import BATCH, VectorCache, collect, stream
 from fashionnb.models import pretrained
-from fashionnb.search.gallery import Gallery, Picture, open_gallery, prepared
+from fashionnb.search.gallery import Gallery, open_gallery
 from fashionnb.search.index import Index
-from fashionnb.search.page import LARGEST, Entry, page
-from fashionnb.search.stream import BATCH, VectorCache, collect, stream
+from fashionnb.search.results_page import LARGEST, Entry, page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,14 +90,20 @@ class VisualSearchEngine:
     ProfileError : the device is not in this machine.
     """
 
-    def __init__(self, checkpoint: Path | str, *, size: Size | None = None, device: str | None = None) -> None:
-        self.checkpoint = str(Path(checkpoint).absolute()) if Path(checkpoint).is_dir() else str(checkpoint)
+    def __init__(
+        self, checkpoint: Path | str, *, size: Size | None = None, device: str | None = None
+    ) -> None:
+        self.checkpoint = (
+            str(Path(checkpoint).absolute()) if Path(checkpoint).is_dir() else str(checkpoint)
+        )
         """Where the model is: its name, or the path of its folder."""
         model, trained_at = _model(self.checkpoint)
         self.fingerprint = checkpoints.fingerprint(model)
         self.channels = getattr(model, "channels", None)
         if self.channels is None:
-            raise ModelMismatch(f"{checkpoint}: {type(model).__name__} is no model of pictures (it has no `channels`).")
+            raise ModelMismatch(
+                f"{checkpoint}: {type(model).__name__} is no model of pictures (it has no `channels`)."
+            )
         self.size = trained_at if size is None else size
         if self.size is None:
             raise ModelMismatch(
@@ -115,7 +122,7 @@ class VisualSearchEngine:
 
         Raises
         ------
-        DataNotFound, DataError : as `fashionnb.search.gallery.prepared`.
+        DataNotFound, DataError : as `fashionnb.data.images.prepared`.
         """
         return self._encode(prepared(image, self.size, self.channels)[None])[0]
 
@@ -165,7 +172,9 @@ class VisualSearchEngine:
                 "Or leave out all that cannot be read, with unreadable='skip' (--skip-unreadable)."
             )
         if failed:
-            logger.warning("%d of %d pictures cannot be read and are left out.", len(failed), len(gallery))
+            logger.warning(
+                "%d of %d pictures cannot be read and are left out.", len(failed), len(gallery)
+            )
         names = gallery.items["id"].iloc[[row for row, _ in failed]].tolist()
         left_out = pd.DataFrame({"id": names, "why": [why for _, why in failed]}, dtype=object)
         return Embedded(vectors, gallery.take(rows), left_out)
@@ -183,7 +192,9 @@ class VisualSearchEngine:
         Index : `search` uses it from now on.
         """
         embedded = source if isinstance(source, Embedded) else self.embed_dataset(source, **options)
-        index = Index.build(embedded.vectors, embedded.ids, kind=kind, metric="cosine", model=self.fingerprint)
+        index = Index.build(
+            embedded.vectors, embedded.ids, kind=kind, metric="cosine", model=self.fingerprint
+        )
         self._index, self.gallery = index, embedded.gallery
         return index
 
@@ -217,7 +228,9 @@ class VisualSearchEngine:
                 raise DataError(
                     f"No picture is in category {category!r}; the categories: {', '.join(known[:20]) or 'none'}{more}."
                 )
-        ids, scores = index.search(self.embed_image(image)[None], k, model=self.fingerprint, among=among)
+        ids, scores = index.search(
+            self.embed_image(image)[None], k, model=self.fingerprint, among=among
+        )
         rows = pd.Index(gallery.items["id"]).get_indexer(list(ids[0]))
         found = gallery.items[["id", "category"]].iloc[rows].reset_index(drop=True)
         found.insert(0, "rank", np.arange(1, len(rows) + 1))
@@ -230,7 +243,7 @@ class VisualSearchEngine:
         ------
         DataNotFound, DataError : the gallery's pictures are not where they were; the query cannot be read.
         """
-        from fashionnb import plots  # only here, so that a search without a figure begins seconds earlier
+        from fashionnb.notebook import plots
 
         pictures, titles = [], []
         if query is not None:
@@ -238,9 +251,13 @@ class VisualSearchEngine:
             titles.append("query")
         for row, picture in zip(results.itertuples(), self.pictures(results), strict=True):
             pictures.append(
-                np.full((SHOWN, SHOWN, 3), 225, np.uint8) if picture is None else prepared(picture, SHOWN, 3)
+                np.full((SHOWN, SHOWN, 3), 225, np.uint8)
+                if picture is None
+                else prepared(picture, SHOWN, 3)
             )
-            titles.append(f"{row.rank} · {row.score:.2f}\n{row.category if picture is not None else 'not readable'}")
+            titles.append(
+                f"{row.rank} · {row.score:.2f}\n{row.category if picture is not None else 'not readable'}"
+            )
         return plots.garments(np.stack(pictures), titles, columns=min(len(pictures), 8))
 
     def pictures(self, results: pd.DataFrame) -> list[Image.Image | None]:
@@ -296,7 +313,9 @@ class VisualSearchEngine:
         try:
             about = _About.model_validate(index.extra)
             names = np.array(about.categories, dtype=object)[about.category]
-            items = pd.DataFrame({"id": index.ids, "category": names, "image": about.images or index.ids})
+            items = pd.DataFrame(
+                {"id": index.ids, "category": names, "image": about.images or index.ids}
+            )
         except (ValidationError, ValueError, IndexError) as error:
             raise DataError(
                 f"{path}: an index, but no search engine wrote it, or it is damaged ({str(error).splitlines()[0]}). "
@@ -328,7 +347,9 @@ class VisualSearchEngine:
 
     def _searched(self) -> tuple[Index, Gallery]:
         if self._index is None or self.gallery is None:
-            raise DataError("There is nothing to search yet. Call `index` with pictures first, or load an engine.")
+            raise DataError(
+                "There is nothing to search yet. Call `index` with pictures first, or load an engine."
+            )
         return self._index, self.gallery
 
     def _cache(self, folder: Path) -> VectorCache:
@@ -353,7 +374,9 @@ def _model(checkpoint: str) -> tuple[nn.Module, Size | None]:
     if name in pretrained.NAMES and not Path(checkpoint).is_dir():
         try:
             model = pretrained.pretrained(name, file or "auto")
-        except DataNotFound as error:  # another model only by request: its vectors mean something else
+        except (
+            DataNotFound
+        ) as error:  # another model only by request: its vectors mean something else
             raise DataNotFound(f"{error} {TRAINED_HERE}") from error
         return model, model.arguments["size"]
     folder = Path(checkpoint) if Path(checkpoint).is_dir() else checkpoints.published(checkpoint)

@@ -87,7 +87,9 @@ def diverse(relevance: np.ndarray, vectors: np.ndarray, k: int, diversity: float
 
 def fuse_scores(signals: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
     """The weighted mean of several scores (n,) in [0, 1]; an item's score depends on that item alone. Chapter 07."""
-    return sum(weights[name] * signals[name].astype(np.float64) for name in weights) / sum(weights.values())
+    return sum(weights[name] * signals[name].astype(np.float64) for name in weights) / sum(
+        weights.values()
+    )
 
 
 def fuse_ranks(signals: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
@@ -121,7 +123,12 @@ class Learnt:
 
 
 def learn_weights(
-    signals: np.ndarray, relevant: np.ndarray, queries: np.ndarray, names: Sequence[str], folds: int = 5, seed: int = 0
+    signals: np.ndarray,
+    relevant: np.ndarray,
+    queries: np.ndarray,
+    names: Sequence[str],
+    folds: int = 5,
+    seed: int = 0,
 ) -> Learnt:
     """Learn from judgements how much each signal counts. Introduced in chapter 07.
 
@@ -143,7 +150,11 @@ def learn_weights(
     ------
     DataError : shapes disagree, NaN, or fewer than two queries that have both a relevant item and another.
     """
-    signals, relevant, queries = np.asarray(signals, np.float64), np.asarray(relevant, bool), np.asarray(queries)
+    signals, relevant, queries = (
+        np.asarray(signals, np.float64),
+        np.asarray(relevant, bool),
+        np.asarray(queries),
+    )
     if signals.shape != (len(relevant), len(names)) or queries.shape != relevant.shape:
         raise DataError(
             f"Expected signals (j, {len(names)}), relevant (j,) and queries (j,), got {signals.shape}, "
@@ -173,7 +184,9 @@ def _fit(signals: np.ndarray, relevant: np.ndarray, groups: Sequence[np.ndarray]
     """Weights (m,), 0 or more, 1 in all."""
     x = np.concatenate([signals[rows] - signals[rows].mean(0) for rows in groups])
     sign = np.concatenate([np.where(relevant[rows], 1.0, -1.0) for rows in groups])
-    share = np.concatenate([0.5 / np.where(relevant[rows], *_counts(relevant[rows])) for rows in groups]) / len(groups)
+    share = np.concatenate(
+        [0.5 / np.where(relevant[rows], *_counts(relevant[rows])) for rows in groups]
+    ) / len(groups)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         margin = sign * (x @ weights)
@@ -182,7 +195,9 @@ def _fit(signals: np.ndarray, relevant: np.ndarray, groups: Sequence[np.ndarray]
         return value, x.T @ slope + RIDGE * weights
 
     m = signals.shape[1]
-    from scipy.optimize import minimize  # takes half a second to import, which who only asks need not wait for
+    from scipy.optimize import (
+        minimize,
+    )  # takes half a second to import, which who only asks need not wait for
 
     weights = minimize(loss, np.ones(m), jac=True, method="L-BFGS-B", bounds=[(0, None)] * m).x
     return weights / weights.sum() if weights.sum() > 0 else np.full(m, 1 / m)
@@ -196,5 +211,7 @@ def _auc(scores: np.ndarray, relevant: np.ndarray) -> float:
     """The share of pairs of a relevant and another item in which the relevant one scores higher; a tie is half."""
     scores = np.round(scores, 12)  # sums of the same signals in another order are ties
     other = np.sort(scores[~relevant])
-    below = np.searchsorted(other, scores[relevant], "left") + np.searchsorted(other, scores[relevant], "right")
+    below = np.searchsorted(other, scores[relevant], "left") + np.searchsorted(
+        other, scores[relevant], "right"
+    )
     return float(below.mean() / 2 / len(other))

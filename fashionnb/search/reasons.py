@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from fashionnb import colour
-from fashionnb.data.nouns import Catalogue
+from fashionnb.data import colour
+from fashionnb.data.catalogue import Catalogue
 from fashionnb.errors import DataError
-from fashionnb.search.page import Entry
+from fashionnb.search.results_page import Entry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,16 +56,25 @@ def explained(
     garments = table[[*columns]].to_dict("records")
     table.insert(0, "rank", np.arange(1, len(rows) + 1))
     table["score"] = np.asarray(score, np.float64)
-    table["similarity"] = np.nan if query is None else query.similarity[rows].astype(np.float64).clip(-1, 1)
+    table["similarity"] = (
+        np.nan if query is None else query.similarity[rows].astype(np.float64).clip(-1, 1)
+    )
     known = [[name for name in columns if garment[name] and name in own] for garment in garments]
     agree = [tuple(name for name in both if garment[name] == own[name])
              for garment, both in zip(garments, known, strict=True)]  # fmt: skip
     found = [harmony(own.get("colour", ""), garment.get("colour", "")) for garment in garments]
     reasons = []
     for i, garment in enumerate(garments):
-        said = [f"{garment['colour']} with {own['colour']} is {found[i].kind}: {found[i].reason}"] if by_colour else []
+        said = (
+            [f"{garment['colour']} with {own['colour']} is {found[i].kind}: {found[i].reason}"]
+            if by_colour
+            else []
+        )
         if asked:
-            said.append("as asked: " + ", ".join(f"{name} {catalogue.table[name].iloc[rows[i]]}" for name in asked))
+            said.append(
+                "as asked: "
+                + ", ".join(f"{name} {catalogue.table[name].iloc[rows[i]]}" for name in asked)
+            )
         if known[i]:
             same = ", ".join(f"{name} {garment[name]}" for name in agree[i]) or "nothing"
             said.append(f"the same: {same} ({len(agree[i])} of {len(known[i])} known attributes)")
@@ -74,37 +83,47 @@ def explained(
         reasons.append("; ".join(said))
     table["agree"] = pd.Series(agree, dtype=object)
     table["known"] = np.array([len(both) for both in known], np.int64)
-    table["harmony"] = pd.Series([each.kind if each.kind != "unknown" else "" for each in found], dtype=object)
+    table["harmony"] = pd.Series(
+        [each.kind if each.kind != "unknown" else "" for each in found], dtype=object
+    )
     table["reasons"] = pd.Series(reasons, dtype=object)
     return table
 
 
-def figure(catalogue: Catalogue, table: pd.DataFrame, columns: Sequence[str], size: int) -> "Figure":
+def figure(
+    catalogue: Catalogue, table: pd.DataFrame, columns: Sequence[str], size: int
+) -> "Figure":
     """The garments of an answer, each with the first two attributes and its score. Introduced in chapter 07."""
-    from fashionnb import plots
+    from fashionnb.notebook import plots
 
     if not len(table):
         raise DataError("There is nothing to show: the answer is empty, and the log says why.")
-    titles = ["\n".join([*row[[*columns[:2]]], f"{row['score']:.2f}"]) for _, row in table.iterrows()]
+    titles = [
+        "\n".join([*row[[*columns[:2]]], f"{row['score']:.2f}"]) for _, row in table.iterrows()
+    ]
     return plots.garments(_found(catalogue, table).pixels(size), titles, columns=min(len(table), 6))
 
 
 def entries(catalogue: Catalogue, table: pd.DataFrame, columns: Sequence[str]) -> list[Entry]:
     """The garments of an answer for a page; one whose picture cannot be read is there without it, as the log says."""
     shown = []
-    for row, key in zip(table.to_dict("records"), _found(catalogue, table).table["image"], strict=True):
+    for row, key in zip(
+        table.to_dict("records"), _found(catalogue, table).table["image"], strict=True
+    ):
         try:
             picture = catalogue.images.image(key)
         except DataError as error:
             _log.warning("A garment is shown without its picture. %s", error)
             picture = None
         what = ", ".join(row[name] for name in columns if row[name])
-        shown.append(Entry(picture, f"{row['rank']}. {what or row['id']}", f"{row['reasons']} · {row['id']}"))
+        shown.append(
+            Entry(picture, f"{row['rank']}. {what or row['id']}", f"{row['reasons']} · {row['id']}")
+        )
     return shown
 
 
 def harmony(a: str, b: str) -> colour.Harmony:
-    """`fashionnb.colour.harmony`, with colours that have no reference (a shop has its own words) as not known."""
+    """`fashionnb.data.colour.harmony`, with colours that have no reference (a shop has its own words) as not known."""
     return colour.harmony(_named(a), _named(b))
 
 

@@ -2,7 +2,8 @@
 
 A `Recommender` knows a catalogue's attributes and one vector per item, and says of everything that it recommends which
 attributes agree and how alike the pictures are. How items are put in order is in `fashionnb.search.ranking`, groups of
-items in `fashionnb.search.clusters`, colours in `fashionnb.colour`. `fashionnb recommend` does the same in a shell.
+items in `fashionnb.search.clusters`, colours in `fashionnb.data.colour`. `fashionnb recommend` does the same in a
+shell.
 """
 
 import logging
@@ -14,14 +15,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fashionnb import colour
-from fashionnb.data.nouns import Catalogue
+from fashionnb.data import colour
+from fashionnb.data.catalogue import Catalogue
 from fashionnb.errors import DataError
+from fashionnb.features import vector_files as stored
 from fashionnb.search import ranking
-from fashionnb.search import vectors as stored
-from fashionnb.search.attributes import Attributes, as_image
-from fashionnb.search.page import Entry, page
+from fashionnb.search.item_attributes import Attributes, as_image
 from fashionnb.search.reasons import Query, entries, explained, figure, harmony
+from fashionnb.search.results_page import Entry, page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 Item = str | Path | Image.Image | np.ndarray
 
 GOES = ("same", "analogous", "complementary", "neutral")
-"""The kinds of `fashionnb.colour.harmony` that go together."""
+"""The kinds of `fashionnb.data.colour.harmony` that go together."""
 
 OCCASION = ("season", "usage", "gender")
 """Attributes that two garments should share to be worn together."""
@@ -82,7 +83,13 @@ class Recommender:
         copies: float = COPIES,
         model: str = "",
     ) -> None:
-        self.catalogue, self.seed, self.embed, self.copies, self.model = catalogue, seed, embed, copies, model
+        self.catalogue, self.seed, self.embed, self.copies, self.model = (
+            catalogue,
+            seed,
+            embed,
+            copies,
+            model,
+        )
         self.vectors = stored.unit(vectors, len(catalogue), catalogue.name)
         self.attributes = Attributes(catalogue)
 
@@ -125,7 +132,9 @@ class Recommender:
         self, season: str, top_k: int = 10, *, diversity: float = 0.0, **wanted: str | Sequence[str]
     ) -> pd.DataFrame:
         """Items for a season: `recommend_by_attributes` with that season. Autumn and fall are one."""
-        return self.recommend_by_attributes(season=season, top_k=top_k, diversity=diversity, **wanted)
+        return self.recommend_by_attributes(
+            season=season, top_k=top_k, diversity=diversity, **wanted
+        )
 
     def get_color_coordinated_items(
         self,
@@ -138,7 +147,7 @@ class Recommender:
     ) -> pd.DataFrame:
         """Items to wear with this one: of another kind, for the same people, in a colour that goes with its colour.
 
-        The score is two thirds the colours' (`fashionnb.colour.harmony`), one third how many of season, usage and
+        The score is two thirds the colours' (`fashionnb.data.colour.harmony`), one third how many of season, usage and
         gender are the same. Of another kind means another `sub_category` if the catalogue has that, else another
         category, unless `wanted` says which. Men are not sent to women's clothes, nor the other way, unless `wanted`
         says so; Unisex and unknown fit everybody. An item without one known colour gets no answer.
@@ -154,14 +163,20 @@ class Recommender:
         """
         kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
         if strange := [kind for kind in kinds if kind not in (*GOES, "weak")]:
-            raise DataError(f"There is no harmony {strange[0]!r}; there is: {', '.join(GOES)}, weak.")
+            raise DataError(
+                f"There is no harmony {strange[0]!r}; there is: {', '.join(GOES)}, weak."
+            )
         query = self._query(item)
         numbers, _ = self.attributes.numbers("colour")
         found = self._harmonies(query)
         allowed = np.isin([each.kind for each in found], kinds)[numbers]
         allowed &= self.attributes.worn_with(query.row, query.values, wanted)
         score = np.array([each.score for each in found])[numbers]
-        shared = [self.attributes.equal(name, query.values[name]) for name in OCCASION if name in query.values]
+        shared = [
+            self.attributes.equal(name, query.values[name])
+            for name in OCCASION
+            if name in query.values
+        ]
         if shared:
             score = (2 * score + np.mean(shared, axis=0)) / 3
         return self._answer(score, query, wanted, top_k, diversity, allowed=allowed)
@@ -194,10 +209,17 @@ class Recommender:
             raise DataError(f"fusion is 'scores' or 'ranks', got {fusion!r}.")
         query = self._query(item)
         signals = self._signals(query)
-        weights = dict.fromkeys(signals, 1.0) | {"image": max(1, len(signals) - 1)} if weights is None else weights
+        weights = (
+            dict.fromkeys(signals, 1.0) | {"image": max(1, len(signals) - 1)}
+            if weights is None
+            else weights
+        )
         if strange := [name for name in weights if name not in signals]:
             raise DataError(f"There is no signal {strange[0]!r}; there is: {', '.join(signals)}.")
-        if not all(0 <= weight < np.inf for weight in weights.values()) or not sum(weights.values()) > 0:
+        if (
+            not all(0 <= weight < np.inf for weight in weights.values())
+            or not sum(weights.values()) > 0
+        ):
             raise DataError(f"Weights are 0 or more, and not all 0; got {dict(weights)}.")
         fuse = ranking.fuse_scores if fusion == "scores" else ranking.fuse_ranks
         return self._answer(fuse(signals, weights), query, wanted, top_k, diversity)
@@ -226,8 +248,12 @@ class Recommender:
         ------
         DataError : a column is missing, an unknown id, or too few judgements.
         """
-        if missing := [column for column in ("item", "other", "relevant") if column not in judgements]:
-            raise DataError(f"Judgements have the columns item, other and relevant; {', '.join(missing)} is missing.")
+        if missing := [
+            column for column in ("item", "other", "relevant") if column not in judgements
+        ]:
+            raise DataError(
+                f"Judgements have the columns item, other and relevant; {', '.join(missing)} is missing."
+            )
         found, order = [], []
         for item, rows in judgements.groupby("item", sort=False).indices.items():
             signals = self._signals(self._query(item))
@@ -239,7 +265,12 @@ class Recommender:
         order = np.concatenate(order)
         judged = judgements.iloc[order]
         return ranking.learn_weights(
-            np.concatenate(found), judged["relevant"], judged["item"], tuple(signals), folds, self.seed
+            np.concatenate(found),
+            judged["relevant"],
+            judged["item"],
+            tuple(signals),
+            folds,
+            self.seed,
         )
 
     def clusters(self, k: int | str = "auto") -> pd.DataFrame:
@@ -258,10 +289,14 @@ class Recommender:
         ------
         DataError : a k that is not from 1 to n.
         """
-        from fashionnb.search import clusters  # scikit-learn and torch, which nothing else here needs
+        from fashionnb.search import (
+            clusters,
+        )  # scikit-learn and torch, which nothing else here needs
 
         labels = clusters.group(self.vectors, k, self.seed)
-        return clusters.described(labels, self.vectors, self.catalogue.table, self.attributes.columns)
+        return clusters.described(
+            labels, self.vectors, self.catalogue.table, self.attributes.columns
+        )
 
     def show(self, table: pd.DataFrame, size: int = 96) -> "Figure":
         """A figure of the garments of an answer, with what they are and their scores. `size` : pixels of each.
@@ -281,7 +316,10 @@ class Recommender:
         """
         asked = None
         if item is not None:
-            asked = Entry(self.catalogue.image(item) if isinstance(item, str) else as_image(item), "what was asked by")
+            asked = Entry(
+                self.catalogue.image(item) if isinstance(item, str) else as_image(item),
+                "what was asked by",
+            )
         return page(title, entries(self.catalogue, table, self.attributes.columns), query=asked)
 
     def save(self, path: Path | str) -> None:
@@ -290,7 +328,9 @@ class Recommender:
         stored.save(path, stored.Vectors(self.vectors, ids, self.catalogue.name, self.model))
 
     @classmethod
-    def load(cls, path: Path | str, catalogue: Catalogue, *, model: str = "", **options) -> "Recommender":
+    def load(
+        cls, path: Path | str, catalogue: Catalogue, *, model: str = "", **options
+    ) -> "Recommender":
         """The recommender for this catalogue with the vectors that `save` wrote; it may be a part of the one saved.
 
         Parameters
@@ -299,7 +339,7 @@ class Recommender:
 
         Raises
         ------
-        DataNotFound, DataError, ModelMismatch : as `fashionnb.search.vectors.load`.
+        DataNotFound, DataError, ModelMismatch : as `fashionnb.features.vector_files.load`.
         """
         found = stored.load(path, catalogue.table["id"].tolist(), model)
         return cls(catalogue, found.values, model=found.model, **options)
@@ -307,7 +347,9 @@ class Recommender:
     def _query(self, item: Item) -> Query:
         if isinstance(item, str):
             row = self.attributes.row(item)
-            return Query(ranking.similarities(self.vectors, self.vectors[row]), self.attributes.of(row), row)
+            return Query(
+                ranking.similarities(self.vectors, self.vectors[row]), self.attributes.of(row), row
+            )
         if self.embed is None:
             raise DataError(
                 "To ask by a picture takes the model that made the vectors: give `embed` (--model in a shell)."
@@ -333,8 +375,12 @@ class Recommender:
             signals[column] = self.attributes.equal(column, value).astype(np.float32)
         if query.values.get("colour"):
             numbers, _ = self.attributes.numbers("colour")
-            near = np.array([1 - each.difference / FULL_DIFFERENCE for each in self._harmonies(query)])
-            signals["colour"] = np.maximum(signals["colour"], np.nan_to_num(near).clip(0, 1)[numbers])
+            near = np.array(
+                [1 - each.difference / FULL_DIFFERENCE for each in self._harmonies(query)]
+            )
+            signals["colour"] = np.maximum(
+                signals["colour"], np.nan_to_num(near).clip(0, 1)[numbers]
+            )
         return signals
 
     def _answer(
@@ -350,8 +396,12 @@ class Recommender:
         if not isinstance(top_k, int | np.integer) or top_k < 1:
             raise DataError(f"top_k is a whole number, 1 or more; got {top_k!r}.")
         if not 0 <= diversity <= 1:
-            raise DataError(f"diversity goes from 0 (the most relevant) to 1 (the most unlike); got {diversity!r}.")
-        wanted = {"colour" if column == "color" else column: said for column, said in wanted.items()}
+            raise DataError(
+                f"diversity goes from 0 (the most relevant) to 1 (the most unlike); got {diversity!r}."
+            )
+        wanted = {
+            "colour" if column == "color" else column: said for column, said in wanted.items()
+        }
         mask = self.attributes.matching(wanted)
         if not mask.any():
             _log.warning("Nothing was found: %s.", self.attributes.too_much(wanted))
@@ -366,14 +416,81 @@ class Recommender:
         else:
             rows = ranking.best(score, top_k, rows)
         columns = self.attributes.columns
-        return explained(self.catalogue, columns, rows, score[rows], query, [*wanted], by_colour=allowed is not None)
+        return explained(
+            self.catalogue,
+            columns,
+            rows,
+            score[rows],
+            query,
+            [*wanted],
+            by_colour=allowed is not None,
+        )
 
-    def _rules(self, query: Query | None, allowed: np.ndarray | None) -> Iterator[tuple[np.ndarray, str]]:
+    def _rules(
+        self, query: Query | None, allowed: np.ndarray | None
+    ) -> Iterator[tuple[np.ndarray, str]]:
         """What else decides whether an item may be in an answer, (n,) bool, and what to say if none may."""
         if allowed is not None:
-            yield allowed, "no such item has a colour that goes with it, is of another kind and for the same people"
+            yield (
+                allowed,
+                "no such item has a colour that goes with it, is of another kind and for the same people",
+            )
         if query is not None:
             other = query.similarity < 1 - self.copies
             if query.row is not None:
                 other[query.row] = False
             yield other, "there is nothing else but the item itself and its copies"
+
+
+def open_recommender(
+    catalogue: Catalogue,
+    vectors: Path | str | None = None,
+    model: Path | str | None = None,
+    *,
+    size: int | None = None,
+    cache: Path | str | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Recommender:
+    """A recommender for a catalogue, whose vectors are read from a file, or made by a model. Introduced in chapter 07.
+
+    Parameters
+    ----------
+    vectors : a file that `Recommender.save` wrote; if there is none, the model's vectors are written there.
+    model : a folder with a trained model, or the name of a published one. With it, pictures that are not in the
+        catalogue can be asked by; without it, the file must be there.
+    size, cache, progress : of the pictures, of their vectors and of embedding them, as
+        `fashionnb.search.engine.VisualSearchEngine` has them.
+
+    Raises
+    ------
+    DataError : neither a file nor a model; or as `Recommender.load`.
+    DataNotFound, ModelMismatch : as `Recommender.load`, or the model is not there, or broken.
+    WriteError : the vectors cannot be written.
+    """
+    if model is None:
+        if vectors is None:
+            raise DataError(
+                "To compare pictures takes their vectors: name a file of them (--vectors FILE), a model to make them "
+                "(--model style2vec), or both, to make them once."
+            )
+        return Recommender.load(vectors, catalogue, seed=seed)
+    from fashionnb.search.engine import VisualSearchEngine  # torch, which nothing else here needs
+
+    engine = VisualSearchEngine(model, size=size)
+    options = {"model": engine.fingerprint, "embed": engine.embed_image, "seed": seed}
+    if vectors is not None and Path(vectors).exists():
+        return Recommender.load(vectors, catalogue, **options)
+    made = Recommender(
+        catalogue,
+        engine.embed_dataset(catalogue, cache=cache, progress=progress).vectors,
+        **options,
+    )
+    if vectors is not None:
+        made.save(vectors)
+    return made
+
+
+def without_pictures(catalogue: Catalogue, seed: int = 0) -> Recommender:
+    """A recommender that knows attributes only, for `recommend_by_attributes`: no vectors needed. Chapter 07."""
+    return Recommender(catalogue, np.ones((len(catalogue), 1), np.float32), seed=seed)

@@ -17,7 +17,9 @@ def seeded(seed=0):
 
 def pictures(n=6, channels=1, height=7, width=5, dtype=torch.uint8, seed=0):
     """Pictures whose pixels are all different from 0, so that what was filled can be told."""
-    whole = torch.randint(1, 256, (n, channels, height, width), generator=seeded(seed), dtype=torch.uint8)
+    whole = torch.randint(
+        1, 256, (n, channels, height, width), generator=seeded(seed), dtype=torch.uint8
+    )
     return whole if dtype == torch.uint8 else whole / 255
 
 
@@ -42,7 +44,13 @@ AUGMENT = {
 
 
 @pytest.mark.parametrize("name", AUGMENT)
-@given(st.sampled_from(KINDS), st.integers(0, 4), st.integers(1, 3), st.integers(3, 8), st.integers(3, 8))
+@given(
+    st.sampled_from(KINDS),
+    st.integers(0, 4),
+    st.integers(1, 3),
+    st.integers(3, 8),
+    st.integers(3, 8),
+)
 @settings(deadline=None, max_examples=30)
 def test_shape_dtype_and_the_given_pictures_are_kept(name, dtype, n, channels, height, width):
     before = pictures(n, channels, height, width, dtype)
@@ -119,7 +127,9 @@ def test_all_moves_are_equally_likely():
 def test_shift_fills_with_the_colour(dtype, fill):
     image = pictures(1, 1, 3, 3, dtype)
     found = {str(x.tolist()) for x in shift(image.expand(200, -1, -1, -1), 1, seeded(), fill)}
-    assert found == {str(moved(image[0].tolist(), dy, dx, fill)) for dy in span(1) for dx in span(1)}
+    assert found == {
+        str(moved(image[0].tolist(), dy, dx, fill)) for dy in span(1) for dx in span(1)
+    }
 
 
 @pytest.mark.parametrize("dtype", KINDS)
@@ -130,7 +140,9 @@ def test_erase_takes_one_rectangle_of_the_area_in_a_share(dtype, share):
     erased = changed.flatten(1).any(1)
     assert abs(int(erased.sum()) - 1_000 * share) <= 5 * math.sqrt(1_000 * share * (1 - share))
     if share:  # uniform: five deviations of the mean are 5 × 24.2 / √300 at most
-        assert changed[erased].sum((1, 2)).float().mean().item() == pytest.approx(0.125 * 28 * 20, abs=7)
+        assert changed[erased].sum((1, 2)).float().mean().item() == pytest.approx(
+            0.125 * 28 * 20, abs=7
+        )
     for hole in changed[erased]:
         top, left, tall, wide = box(hole)
         assert hole[top : top + tall, left : left + wide].all()
@@ -158,7 +170,9 @@ def test_erase_can_take_the_whole_picture(dtype):
     before = pictures(300, 1, 6, 6, dtype)
     changed = holes(before, erase(before, seeded(), 1, (1.0, 1.0), fill=0))
     assert changed.flatten(1).all(1).any()
-    assert (changed.any(1).all(1) | changed.any(2).all(1)).all(), "one side is always cut to the picture's"
+    assert (changed.any(1).all(1) | changed.any(2).all(1)).all(), (
+        "one side is always cut to the picture's"
+    )
 
 
 @pytest.mark.parametrize("dtype", KINDS)

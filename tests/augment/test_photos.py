@@ -81,8 +81,12 @@ def test_warp_keeps_its_window_inside_the_picture_and_fills_what_lies_beyond():
 
 
 def test_warp_zooms_by_as_much_as_it_says():
-    ramp = torch.linspace(0, 1, 33).expand(1, 3, 33, 33).contiguous()  # grows by 1 / 32 from pixel to pixel
-    closer = warp(ramp.repeat(50, 1, 1, 1), 33, seeded(), zoom=(0.5, 0.5), turn=0, stretch=1, mirrored=0)
+    ramp = (
+        torch.linspace(0, 1, 33).expand(1, 3, 33, 33).contiguous()
+    )  # grows by 1 / 32 from pixel to pixel
+    closer = warp(
+        ramp.repeat(50, 1, 1, 1), 33, seeded(), zoom=(0.5, 0.5), turn=0, stretch=1, mirrored=0
+    )
     steps = closer[:, 0, 16].diff(dim=1)[:, 8:-8]
     assert torch.allclose(steps, torch.full_like(steps, 0.5 / 32), atol=2e-4)
 
@@ -92,7 +96,12 @@ def test_warp_zooms_by_as_much_as_it_says():
 def test_warp_refuses_nonsense(least, most, stretch):
     sensible = 0 < least <= most and stretch >= 1
     if sensible:
-        assert warp(photos(1), 4, seeded(), zoom=(least, most), stretch=stretch).shape == (1, 3, 4, 4)
+        assert warp(photos(1), 4, seeded(), zoom=(least, most), stretch=stretch).shape == (
+            1,
+            3,
+            4,
+            4,
+        )
     else:
         with pytest.raises(DataError, match="zoom is"):
             warp(photos(1), 4, seeded(), zoom=(least, most), stretch=stretch)
@@ -104,9 +113,9 @@ def test_light_keeps_grey_grey_and_changes_brightness_within_its_strength():
     assert torch.allclose(lit, lit[:, :1].expand_as(lit), atol=1e-6)
     assert 0.29 < lit.min() < 0.33
     assert 0.67 < lit.max() < 0.71
-    assert torch.equal(light(photos(), seeded(), strength=0), photos().clamp(0, 1)) or torch.allclose(
-        light(photos(), seeded(), strength=0), photos(), atol=1e-6
-    )
+    assert torch.equal(
+        light(photos(), seeded(), strength=0), photos().clamp(0, 1)
+    ) or torch.allclose(light(photos(), seeded(), strength=0), photos(), atol=1e-6)
     for wrong in (-0.1, 1.1, math.nan):
         with pytest.raises(DataError, match="strength"):
             light(photos(), seeded(), strength=wrong)

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fashionnb import data
-from fashionnb.data import products, sources
+from fashionnb import datasets
+from fashionnb.data import products, registry
 from fashionnb.errors import DataError, FashionNBError
 from fashionnb.files import WriteError
 
@@ -33,8 +33,10 @@ def fashion_mnist(root: Path, **files: bytes) -> None:
     folder.mkdir()
     for part in ("train", "t10k"):
         (folder / f"{part}-images-idx3-ubyte").write_bytes(files.get("images", idx(bytes(7840))))
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(files.get("labels", idx(LABELS, 2049, (10,))))
-    data.load("fashion-mnist")
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(
+            files.get("labels", idx(LABELS, 2049, (10,)))
+        )
+    datasets.load("fashion-mnist")
 
 
 def jpeg(size: tuple[int, int] = (60, 80)) -> bytes:
@@ -50,7 +52,9 @@ def huge_png() -> bytes:
     return buffer.getvalue()
 
 
-def clothing(root: Path, photo: bytes = b"", name: str = "train/dress/bad.jpg", spoil: bytes = b"") -> None:
+def clothing(
+    root: Path, photo: bytes = b"", name: str = "train/dress/bad.jpg", spoil: bytes = b""
+) -> None:
     """A small clothing-dataset-small whose second photo is the one given; `spoil` is damaged after zipping."""
     path = root / "clothing-dataset-small.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -58,7 +62,7 @@ def clothing(root: Path, photo: bytes = b"", name: str = "train/dress/bad.jpg", 
         archive.writestr(name, photo or jpeg((50, 50)))
     if spoil:
         path.write_bytes(path.read_bytes().replace(spoil, bytes(len(spoil))))
-    data.load("clothing-dataset-small").pixels(size=32)
+    datasets.load("clothing-dataset-small").pixels(size=32)
 
 
 def products_without(root: Path, column: str) -> None:
@@ -66,24 +70,26 @@ def products_without(root: Path, column: str) -> None:
     (folder / "images").mkdir(parents=True)
     (folder / "images" / "1.jpg").write_bytes(jpeg())
     header = [name for name in products.COLUMNS if name != column]
-    (folder / "styles.csv").write_text(",".join(header) + "\n" + ",".join("1" for _ in header) + "\n")
-    data.load("fashion-product-images-small")
+    (folder / "styles.csv").write_text(
+        ",".join(header) + "\n" + ",".join("1" for _ in header) + "\n"
+    )
+    datasets.load("fashion-product-images-small")
 
 
 def from_the_network(server, monkeypatch, content: bytes, name: str = "fashion-mnist") -> None:
     """Fetch from a server that gives this content for every file."""
-    source = sources.get(name)
+    source = registry.get(name)
     urls = {file: (server.url("bad", content),) for file in source.urls}
-    monkeypatch.setitem(sources.SOURCES, name, replace(source, urls=urls))
+    monkeypatch.setitem(registry.SOURCES, name, replace(source, urls=urls))
     monkeypatch.delenv("FASHIONNB_DATA")
-    data.load(name, stand_in=False)
+    datasets.load(name, stand_in=False)
 
 
 def unwritable_cache(root: Path, monkeypatch) -> None:
     (root / "file").write_text("a file where the cache should be")
     monkeypatch.setenv("FASHIONNB_CACHE", str(root / "file" / "cache"))
     monkeypatch.delenv("FASHIONNB_DATA")
-    data.load("fashion-mnist", stand_in=False)
+    datasets.load("fashion-mnist", stand_in=False)
 
 
 # What is wrong: how a user comes to it, the error, and words of the message that one would search for.
@@ -116,7 +122,7 @@ KINDS: dict[str, tuple[Callable, type[FashionNBError], str]] = {
     "zip that is cut short": (
         lambda root, *_: (
             (root / "clothing-dataset-small.zip").write_bytes(b"PK\3\4 and so on")
-            and data.load("clothing-dataset-small")
+            and datasets.load("clothing-dataset-small")
         ),
         DataError,
         "not a zip file",
@@ -152,7 +158,9 @@ KINDS: dict[str, tuple[Callable, type[FashionNBError], str]] = {
         "cannot be put into the cache.*FASHIONNB_CACHE",
     ),
     "checksum mismatch": (
-        lambda root, monkeypatch, server: from_the_network(server, monkeypatch, gzip.compress(b"other bytes")),
+        lambda root, monkeypatch, server: from_the_network(
+            server, monkeypatch, gzip.compress(b"other bytes")
+        ),
         DataError,
         r"its sha256 is [0-9a-f]{64}, expected",
     ),

@@ -16,7 +16,9 @@ SIZES = {"train": 3, "validation": 1, "test": 2}
 
 def jpeg(seed: int, width: int = 30) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (40, width, 3), np.uint8)).save(out, "JPEG")
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (40, width, 3), np.uint8)).save(
+        out, "JPEG"
+    )
     return out.getvalue()
 
 
@@ -55,7 +57,9 @@ def test_folder_zip_and_github_archive_are_the_same(tmp_path):
     pixels = catalogues[0].pixels(size=16)
     for catalogue in catalogues:
         assert catalogue.classes == CLASSES
-        assert catalogue.table.drop(columns="image").equals(catalogues[0].table.drop(columns="image"))
+        assert catalogue.table.drop(columns="image").equals(
+            catalogues[0].table.drop(columns="image")
+        )
         assert (catalogue.pixels(size=16) == pixels).all()
 
 
@@ -73,7 +77,12 @@ def test_rows_are_sorted_and_name_split_category_and_id(tmp_path):
 
 
 def test_other_suffixes_are_read_and_pictures_elsewhere_are_counted(tmp_path, caplog):
-    files = {"test/hat/a.JPEG": jpeg(1), "test/hat/b.png": jpeg(2), "docs/hat/cover.jpg": jpeg(3), "logo.png": jpeg(4)}
+    files = {
+        "test/hat/a.JPEG": jpeg(1),
+        "test/hat/b.png": jpeg(2),
+        "docs/hat/cover.jpg": jpeg(3),
+        "logo.png": jpeg(4),
+    }
     catalogue = read(as_zip(tmp_path / "a.zip", files))
     assert catalogue.table["id"].tolist() == ["a", "b"]
     assert "2 pictures lie outside" in caplog.text
@@ -104,7 +113,9 @@ def test_a_path_that_is_not_there(tmp_path):
 
 def test_an_unreadable_jpeg_is_named(tmp_path):
     catalogue = read(as_zip(tmp_path / "a.zip", PHOTOS | {"test/hat/broken.jpg": jpeg(1)[:700]}))
-    with pytest.raises(DataError, match=r"member test/hat/broken\.jpg: the picture cannot be decoded"):
+    with pytest.raises(
+        DataError, match=r"member test/hat/broken\.jpg: the picture cannot be decoded"
+    ):
         catalogue.pixels(size=16)
 
 

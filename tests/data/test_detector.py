@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fashionnb.data import atelier, detector, detector_json
-from fashionnb.data.detector import read, salvage, write, write_file
-from fashionnb.data.detector_json import Item, dump, parse
+from fashionnb.data import detector
+from fashionnb.data.catalogue import Catalogue
+from fashionnb.data.detector import Item, dump, parse, read, salvage, write, write_file
 from fashionnb.data.images import ArrayImages
-from fashionnb.data.nouns import Catalogue
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.files import WriteError
+from fashionnb.synthetic import drawn_garments
 
 TROUSERS = {
     "crop_file": "det_00_crop.jpg",
@@ -31,12 +31,19 @@ TROUSERS = {
     "pattern": {"label": "Denim", "score": 1.0},
     "season": {"label": "Spring", "score": 0.8},
 }
-HAT = {"crop_file": "det_01_crop.jpg", "det_label": "hat", "det_score": 0.5, "box": [-1.5, 0, 30, 40]}
+HAT = {
+    "crop_file": "det_01_crop.jpg",
+    "det_label": "hat",
+    "det_score": 0.5,
+    "box": [-1.5, 0, 30, 40],
+}
 
 
 def picture(seed: int = 0, kind: str = "JPEG") -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (12, 8, 3), np.uint8)).save(buffer, kind)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (12, 8, 3), np.uint8)).save(
+        buffer, kind
+    )
     return buffer.getvalue()
 
 
@@ -75,7 +82,10 @@ def packed(folder: Path) -> Path:
 
 
 def as_json(folder: Path) -> dict:
-    return {path.relative_to(folder).as_posix(): json.loads(path.read_text()) for path in folder.rglob("*.json")}
+    return {
+        path.relative_to(folder).as_posix(): json.loads(path.read_text())
+        for path in folder.rglob("*.json")
+    }
 
 
 # read
@@ -160,7 +170,9 @@ def test_null_means_unknown(tmp_path, null):
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path):
     path = lay(tmp_path, changed(HAT, "det_label", "bérêt"))
-    path.write_text(json.dumps({"items": [changed(HAT, "det_label", "bérêt")]}, ensure_ascii=False), "utf-8-sig")
+    path.write_text(
+        json.dumps({"items": [changed(HAT, "det_label", "bérêt")]}, ensure_ascii=False), "utf-8-sig"
+    )
     assert read(path).table["category"].tolist() == ["bérêt"]
 
 
@@ -184,10 +196,23 @@ BAD = {
     ],
     "det_label": [..., None, 7, "", "  ", ["hat"], "a\nb", "\ud800"],
     "det_score": [..., None, "0.9", True, -0.01, 1.01, math.nan, math.inf, 10**400, [1]],
-    "box": [..., None, 5, "1,2,3,4", [1, 2, 3], [1, 2, 3, 4, 5], [5, 2, 5, 4], [1, 4, 3, 2], {"x1": 1}],
+    "box": [
+        ...,
+        None,
+        5,
+        "1,2,3,4",
+        [1, 2, 3],
+        [1, 2, 3, 4, 5],
+        [5, 2, 5, 4],
+        [1, 4, 3, 2],
+        {"x1": 1},
+    ],
     **{f"{name}": [5, "Blue", [], True] for name in ("color", "pattern", "season")},
     **{f"{name}.label": [..., None, 5, "", "\x1b[0m"] for name in ("color", "pattern", "season")},
-    **{f"{name}.score": [..., None, "1", False, -1, 2, math.nan] for name in ("color", "pattern", "season")},
+    **{
+        f"{name}.score": [..., None, "1", False, -1, 2, math.nan]
+        for name in ("color", "pattern", "season")
+    },
     "unknown": [math.nan, [1, {"deep": math.inf}]],
     "color.unknown": [math.nan],
 }
@@ -203,7 +228,9 @@ good_items = st.builds(
             if k
         },
     },
-    box=st.tuples(*[st.integers(-5, 500)] * 3, st.floats(0.5, 100)).map(lambda b: (*b[:2], abs(b[2]) + 1, b[3])),
+    box=st.tuples(*[st.integers(-5, 500)] * 3, st.floats(0.5, 100)).map(
+        lambda b: (*b[:2], abs(b[2]) + 1, b[3])
+    ),
     scores=st.tuples(*[st.sampled_from([0, 0.1, 0.997, 1])] * 4),
     keep=st.tuples(*[st.booleans()] * 3),
     det_label=st.sampled_from(["hat", "T-shirt / top", "bérêt", "衣", '"']),
@@ -289,7 +316,7 @@ def test_files_that_are_no_detector_files(content, phrase):
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(detector, "MOST_BYTES", 100)
-    monkeypatch.setattr(detector_json, "MOST_BYTES", 100)
+    monkeypatch.setattr(detector, "MOST_BYTES", 100)
     with pytest.raises(DataError, match=r"fashion_analysis_a.json: larger than"):
         read(lay(tmp_path, TROUSERS))
 
@@ -309,7 +336,9 @@ def test_what_is_good_is_salvaged_and_nothing_is_left_out_in_silence(tmp_path):
         f"c/{name}: not JSON, or cut short (Expecting value in line 1, column 12).",
         f"d/{name}, item 1, crop_file: 'det_00_crop.jpg' is the crop of an item before it; each item has its own.",
     ]
-    with pytest.raises(DataError, match=r"4 file\(s\) or item\(s\) are broken, 3 item\(s\) are good") as caught:
+    with pytest.raises(
+        DataError, match=r"4 file\(s\) or item\(s\) are broken, 3 item\(s\) are good"
+    ) as caught:
         read(tmp_path)
     assert all(f"  {problem}" in str(caught.value) for problem in problems)
     assert "detector.salvage" in str(caught.value)
@@ -318,7 +347,9 @@ def test_what_is_good_is_salvaged_and_nothing_is_left_out_in_silence(tmp_path):
 def test_a_message_tells_ten_and_counts_the_rest(tmp_path):
     path = lay(tmp_path, *(changed(HAT, "crop_file", f"{n}.jpg") for n in range(13)))
     path.write_text(path.read_text().replace("0.5", "5"))
-    with pytest.raises(DataError, match=r"13 file\(s\) or item\(s\).*\n(  .*item \d, .*\n){10}  … and 3 more\n"):
+    with pytest.raises(
+        DataError, match=r"13 file\(s\) or item\(s\).*\n(  .*item \d, .*\n){10}  … and 3 more\n"
+    ):
         read(path)
 
 
@@ -327,7 +358,9 @@ def test_problems_in_a_zip(tmp_path):
     (tmp_path / "found" / "det_00_crop.jpg").unlink()
     archive = packed(tmp_path / "found")
     catalogue, (problem,) = salvage(archive)
-    assert str(problem).startswith(f"{archive}, member fashion_analysis_a.json, item 0, crop_file: there is no picture")
+    assert str(problem).startswith(
+        f"{archive}, member fashion_analysis_a.json, item 0, crop_file: there is no picture"
+    )
     assert len(catalogue) == 1
     archive.write_bytes(archive.read_bytes().replace(b'"det_label"', b'"det_lebal"'))
     with pytest.raises(DataError, match=r"member fashion_analysis_a.json: corrupt"):
@@ -336,7 +369,9 @@ def test_problems_in_a_zip(tmp_path):
 
 def test_a_folder_without_such_files(tmp_path):
     (tmp_path / "analysis.json").write_text("{}")
-    with pytest.raises(DataError, match=r"there is no fashion_analysis_\*\.json; the files here are analysis\.json"):
+    with pytest.raises(
+        DataError, match=r"there is no fashion_analysis_\*\.json; the files here are analysis\.json"
+    ):
         read(tmp_path)
     with pytest.raises(DataNotFound, match="no such file or folder"):
         read(tmp_path / "nowhere")
@@ -350,7 +385,9 @@ def test_a_folder_without_such_files(tmp_path):
 def test_a_file_that_may_not_be_read_and_a_name_that_no_disk_has(tmp_path):
     (tmp_path / "fashion_analysis_b.json").symlink_to(tmp_path / "nowhere")
     lay(tmp_path, HAT)
-    (tmp_path / "fashion_analysis_a.json").write_text(json.dumps({"items": [changed(HAT, "crop_file", "a" * 5000)]}))
+    (tmp_path / "fashion_analysis_a.json").write_text(
+        json.dumps({"items": [changed(HAT, "crop_file", "a" * 5000)]})
+    )
     _, problems = salvage(tmp_path)
     assert "there is no picture" in str(problems[0])
     assert "b.json: cannot be read (No such file or directory)." in str(problems[1])
@@ -362,8 +399,14 @@ def test_a_file_that_may_not_be_read_and_a_name_that_no_disk_has(tmp_path):
 unknown = st.dictionaries(
     st.sampled_from(["hex", "model_config", "id", "ключ"]),
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(),
+        lambda inner: (
+            st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2)
+        ),
         max_leaves=4,
     ),
     max_size=2,
@@ -406,7 +449,7 @@ def test_a_zip_is_written_as_a_folder_and_a_part_keeps_all_files(tmp_path):
 
 
 def test_drawn_garments_are_written_as_detector_files(tmp_path):
-    drawn = atelier.catalogue(4, size=32, seed=0)
+    drawn = drawn_garments.catalogue(4, size=32, seed=0)
     table = drawn.table.assign(
         **dict.fromkeys(["category_score", "colour_score", "pattern_score", "season_score"], 0.75),
         x1=0, y1=0, x2=32, y2=32, source="fashion_analysis_drawn.json",
@@ -416,11 +459,18 @@ def test_drawn_garments_are_written_as_detector_files(tmp_path):
     catalogue = Catalogue("drawn", table.assign(image=range(4)), images, drawn.classes)
     write(catalogue, tmp_path)
     found = read(tmp_path)
-    assert found.table[["category", "colour", "season"]].equals(table[["category", "colour", "season"]])
+    assert found.table[["category", "colour", "season"]].equals(
+        table[["category", "colour", "season"]]
+    )
     assert (np.asarray(found.images.image("1.png")) == images.array[1]).all()
     assert np.abs(np.asarray(found.images.image("0.jpg"), float) - images.array[0]).mean() < 10
     with pytest.raises(DataError, match=r"written as \.jpg, \.jpeg, \.png; got the ending '\.gif'"):
-        write(Catalogue("drawn", catalogue.table.assign(crop_file="a.gif").head(1), images, drawn.classes), tmp_path)
+        write(
+            Catalogue(
+                "drawn", catalogue.table.assign(crop_file="a.gif").head(1), images, drawn.classes
+            ),
+            tmp_path,
+        )
 
 
 @pytest.mark.parametrize(
@@ -457,10 +507,12 @@ def test_a_catalogue_that_breaks_the_format_is_not_written(tmp_path, column, val
 def test_two_items_of_one_crop_and_missing_columns_are_not_written(tmp_path):
     catalogue = read(lay(tmp_path / "in", TROUSERS, HAT))
     catalogue.table["crop_file"] = "a.jpg"
-    with pytest.raises(DataError, match=r"two items of 'fashion_analysis_a\.json' have the crop 'a\.jpg'"):
+    with pytest.raises(
+        DataError, match=r"two items of 'fashion_analysis_a\.json' have the crop 'a\.jpg'"
+    ):
         write(catalogue, tmp_path / "out")
     with pytest.raises(DataError, match=r"lacks the column\(s\) category_score, .*crop_file"):
-        write(atelier.catalogue(2, size=32, seed=0), tmp_path / "out")
+        write(drawn_garments.catalogue(2, size=32, seed=0), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -179,7 +179,9 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(server, tmp_path):
 def test_a_full_disk_is_a_clear_error_and_leaves_nothing(server, target):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # the nearest thing to a disk with 100 kB left
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (100_000, hard)
+    )  # the nearest thing to a disk with 100 kB left
     try:
         with pytest.raises(WriteError, match="make room on the disk"):
             get(target, server.url("a", CONTENT))

@@ -14,15 +14,27 @@ from fashionnb.data.fashion_mnist import CLASSES, MD5, check, read, read_idx
 from fashionnb.errors import DataError, DataNotFound
 
 RNG = np.random.default_rng(0)
-TRAIN, TEST = RNG.integers(0, 256, (30, 28, 28), np.uint8), RNG.integers(0, 256, (20, 28, 28), np.uint8)
-TRAIN_LABELS, TEST_LABELS = RNG.integers(0, 10, 30).astype(np.uint8), np.arange(20, dtype=np.uint8) % 10
+TRAIN, TEST = (
+    RNG.integers(0, 256, (30, 28, 28), np.uint8),
+    RNG.integers(0, 256, (20, 28, 28), np.uint8),
+)
+TRAIN_LABELS, TEST_LABELS = (
+    RNG.integers(0, 10, 30).astype(np.uint8),
+    np.arange(20, dtype=np.uint8) % 10,
+)
 CONTENT = dict(zip(MD5, (TRAIN, TRAIN_LABELS, TEST, TEST_LABELS), strict=True))
-on_disk = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+on_disk = settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 
 
 def idx(array: np.ndarray) -> bytes:
     """The IDX format, from its definition: 0, 0, type 8 (uint8), dimensions; the sizes, big-endian; the values."""
-    return bytes([0, 0, 8, array.ndim]) + b"".join(struct.pack(">I", n) for n in array.shape) + array.tobytes()
+    return (
+        bytes([0, 0, 8, array.ndim])
+        + b"".join(struct.pack(">I", n) for n in array.shape)
+        + array.tobytes()
+    )
 
 
 @pytest.fixture
@@ -63,7 +75,8 @@ def test_one_split_needs_only_its_own_files(folder):
 
 
 @pytest.mark.parametrize(
-    "wrap", [lambda data: data, gzip.compress, lambda d: gzip.compress(d[:99]) + gzip.compress(d[99:])]
+    "wrap",
+    [lambda data: data, gzip.compress, lambda d: gzip.compress(d[:99]) + gzip.compress(d[99:])],
 )
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_any_faithful_repack_is_read_whatever_its_name_says(folder, wrap, suffix):
@@ -74,7 +87,10 @@ def test_any_faithful_repack_is_read_whatever_its_name_says(folder, wrap, suffix
 
 
 @on_disk
-@given(arrays(np.uint8, st.one_of(st.tuples(st.integers(0, 9)), st.tuples(*[st.integers(0, 5)] * 3))), st.booleans())
+@given(
+    arrays(np.uint8, st.one_of(st.tuples(st.integers(0, 9)), st.tuples(*[st.integers(0, 5)] * 3))),
+    st.booleans(),
+)
 def test_idx_round_trip(tmp_path, array, zipped):
     (tmp_path / "a").write_bytes(gzip.compress(idx(array)) if zipped else idx(array))
     result = read_idx(tmp_path / "a")
@@ -107,7 +123,9 @@ def test_no_flipped_byte_in_a_gzip_gives_other_labels(tmp_path):
         damaged[place] ^= 0x55
         (tmp_path / "a").write_bytes(damaged)
         try:
-            assert (read_idx(tmp_path / "a") == TRAIN_LABELS).all()  # the header has bytes that do not matter
+            assert (
+                read_idx(tmp_path / "a") == TRAIN_LABELS
+            ).all()  # the header has bytes that do not matter
         except DataError:
             refused += 1
     assert refused > len(whole) / 2
@@ -120,7 +138,8 @@ def test_bytes_that_follow_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "start", [b"\0\0\x08\x02", b"\0\0\x0d\x03", b"\x03\x08\0\0", b"<!DOCTYPE", b"PK\x03\x04", b"\0\0\x08"]
+    "start",
+    [b"\0\0\x08\x02", b"\0\0\x0d\x03", b"\x03\x08\0\0", b"<!DOCTYPE", b"PK\x03\x04", b"\0\0\x08"],
 )
 def test_a_wrong_magic_number_is_refused(tmp_path, start):
     (tmp_path / "a").write_bytes(start + bytes(100 if len(start) > 3 else 0))
@@ -147,7 +166,11 @@ def test_pictures_of_another_size_are_refused(folder):
 
 
 def test_a_label_above_nine_is_refused(folder):
-    replace(folder, "t10k-labels-idx1-ubyte", idx(TEST_LABELS + (np.arange(20, dtype=np.uint8) == 7) * np.uint8(9)))
+    replace(
+        folder,
+        "t10k-labels-idx1-ubyte",
+        idx(TEST_LABELS + (np.arange(20, dtype=np.uint8) == 7) * np.uint8(9)),
+    )
     with pytest.raises(DataError, match="label 16 in row 7"):
         read(folder)
 
@@ -174,7 +197,9 @@ def test_check_refuses_what_is_well_formed_but_not_the_published_files(folder, m
     import hashlib
 
     monkeypatch.setattr(
-        fashion_mnist, "MD5", {name: hashlib.md5(idx(array)).hexdigest() for name, array in CONTENT.items()}
+        fashion_mnist,
+        "MD5",
+        {name: hashlib.md5(idx(array)).hexdigest() for name, array in CONTENT.items()},
     )
     assert [line.split(", MD5")[0] for line in check(folder)] == [
         "train-images-idx3-ubyte.gz: 30 images",
@@ -187,7 +212,10 @@ def test_check_refuses_what_is_well_formed_but_not_the_published_files(folder, m
 def test_the_real_files(real_data):
     assert len(check(real_data / "fashion-mnist")) == 4
     catalogue = read(real_data / "fashion-mnist")
-    assert catalogue.table.groupby("split")["category"].value_counts().unique().tolist() == [1000, 6000]
+    assert catalogue.table.groupby("split")["category"].value_counts().unique().tolist() == [
+        1000,
+        6000,
+    ]
     # The first test labels as everybody knows them, and the published mean and deviation of the training pictures.
     assert catalogue.split("test").labels()[:5].tolist() == [9, 2, 1, 1, 6]
     pixels = catalogue.split("train").pixels(channels=1) / np.float32(255)

@@ -13,7 +13,9 @@ from fashionnb.errors import DataError, DataNotFound
 
 def picture(seed: int = 0, form: str = "JPEG") -> bytes:
     out = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (20, 16, 3), np.uint8)).save(out, form)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (20, 16, 3), np.uint8)).save(
+        out, form
+    )
     return out.getvalue()
 
 
@@ -24,7 +26,10 @@ def shop(tmp_path):
     def shop(*names, **files):
         folder = tmp_path / "shop"
         folder.mkdir()
-        for name, content in {**{name: picture(i) for i, name in enumerate(names)}, **files}.items():
+        for name, content in {
+            **{name: picture(i) for i, name in enumerate(names)},
+            **files,
+        }.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         return folder
@@ -40,13 +45,19 @@ def test_folders_are_categories(shop):
     catalogue = read(shop("hat/b.jpg", "dress/1.JPG", "hat/a.png"))
     assert catalogue.name == "shop"
     assert catalogue.classes == ("dress", "hat")
-    assert columns(catalogue) == [["dress/1.JPG", "dress", ""], ["hat/a.png", "hat", ""], ["hat/b.jpg", "hat", ""]]
+    assert columns(catalogue) == [
+        ["dress/1.JPG", "dress", ""],
+        ["hat/a.png", "hat", ""],
+        ["hat/b.jpg", "hat", ""],
+    ]
     assert catalogue.labels().tolist() == [0, 1, 1]
     assert catalogue.pixels(16).shape == (3, 16, 16, 3)
 
 
 def test_folders_of_splits_hold_folders_of_categories(shop):
-    catalogue = read(shop("train/hat/a.jpg", "train/dress/a.jpg", "validation/hat/b.jpg", "test/hat/c.jpg"))
+    catalogue = read(
+        shop("train/hat/a.jpg", "train/dress/a.jpg", "validation/hat/b.jpg", "test/hat/c.jpg")
+    )
     assert catalogue.classes == ("dress", "hat")
     assert columns(catalogue.split("train")) == [
         ["train/dress/a.jpg", "dress", "train"],
@@ -69,7 +80,11 @@ def test_the_innermost_folder_is_the_category(shop):
 
 def test_pictures_in_no_category_have_an_unknown_one(shop):
     catalogue = read(shop("a.jpg", "test/hat/a.jpg", "test/b.jpg"))
-    assert columns(catalogue) == [["a.jpg", "", ""], ["test/b.jpg", "", "test"], ["test/hat/a.jpg", "hat", "test"]]
+    assert columns(catalogue) == [
+        ["a.jpg", "", ""],
+        ["test/b.jpg", "", "test"],
+        ["test/hat/a.jpg", "hat", "test"],
+    ]
     assert catalogue.classes == ("", "hat")
 
 
@@ -92,7 +107,12 @@ def test_a_zip_says_the_same(shop, tmp_path):
 
 def test_other_files_are_left_out_and_counted(shop, caplog):
     caplog.set_level("INFO")
-    files = {"hat/notes.txt": b"x", "prices.csv": b"x", ".hidden/a.jpg": b"x", "hat/.DS_Store": b"x"}
+    files = {
+        "hat/notes.txt": b"x",
+        "prices.csv": b"x",
+        ".hidden/a.jpg": b"x",
+        "hat/.DS_Store": b"x",
+    }
     assert columns(read(shop("hat/a.jpg", **files))) == [["hat/a.jpg", "hat", ""]]
     assert "2 files are no pictures" in caplog.text
 
@@ -105,7 +125,9 @@ def test_a_place_without_pictures_is_refused(shop, files):
 
 @pytest.mark.parametrize("other", ["val/hat/a.jpg", "hat/a.jpg", "Test/hat/a.jpg"])
 def test_splits_and_other_folders_side_by_side_are_refused(shop, other):
-    with pytest.raises(DataError, match=r"train are splits, but '(val|hat|Test)' beside them is none"):
+    with pytest.raises(
+        DataError, match=r"train are splits, but '(val|hat|Test)' beside them is none"
+    ):
         read(shop("train/hat/a.jpg", other))
 
 

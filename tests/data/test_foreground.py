@@ -4,13 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fashionnb import data
-from fashionnb.colour import to_lab
-from fashionnb.data import atelier
-from fashionnb.data.foreground import _lab, backdrop_colours, foreground, on_white, remove_background
+from fashionnb import datasets
+from fashionnb.data.catalogue import Catalogue
+from fashionnb.data.colour import to_lab
+from fashionnb.data.foreground import (
+    _lab,
+    backdrop_colours,
+    foreground,
+    on_white,
+    remove_background,
+)
 from fashionnb.data.images import ArrayImages
-from fashionnb.data.nouns import Catalogue
 from fashionnb.errors import DataError
+from fashionnb.synthetic import drawn_garments
 
 HEIGHT, WIDTH = 224, 160
 
@@ -39,7 +45,9 @@ def overlap(found, true):
     return (found & true).sum() / (found | true).sum()
 
 
-@pytest.mark.parametrize("colour", [(30, 30, 34), (196, 48, 50), (38, 54, 104), (216, 195, 162), (146, 149, 154)])
+@pytest.mark.parametrize(
+    "colour", [(30, 30, 34), (196, 48, 50), (38, 54, 104), (216, 195, 162), (146, 149, 154)]
+)
 @pytest.mark.parametrize("wall_colour", [(236, 232, 224), (229, 233, 238), (200, 205, 212)])
 def test_a_garment_is_found_before_any_wall(colour, wall_colour):
     true = disc()
@@ -80,27 +88,41 @@ def test_an_empty_wall_has_no_garment():
 
 
 def test_drawn_garments_are_cut_out_of_what_they_are_hung_before():
-    names = [("Dress", "Red"), ("Trouser", "Navy Blue"), ("Ankle boot", "Black"), ("Bag", "Green"), ("Coat", "Brown")]
+    names = [
+        ("Dress", "Red"),
+        ("Trouser", "Navy Blue"),
+        ("Ankle boot", "Black"),
+        ("Bag", "Green"),
+        ("Coat", "Brown"),
+    ]
     scores = []
     for i, (category, colour) in enumerate(names):
-        garment = atelier.draw(category, colour, size=160, seed=i)
+        garment = drawn_garments.draw(category, colour, size=160, seed=i)
         true = (garment < 245).any(2)
-        picture = np.where(true[..., None], garment, wall(height=160, seed=i)).round().astype(np.uint8)
+        picture = (
+            np.where(true[..., None], garment, wall(height=160, seed=i)).round().astype(np.uint8)
+        )
         scores.append(overlap(foreground(picture[None])[0], true))
-    assert min(scores) > 0.8  # 0.88 to 0.96 when this was written: thin handles and laces are lost first
+    assert (
+        min(scores) > 0.8
+    )  # 0.88 to 0.96 when this was written: thin handles and laces are lost first
     assert np.mean(scores) > 0.88
 
 
 @pytest.mark.parametrize("shape", [(64, 48), (113, 81), (225, 161), (500, 330)])
 def test_any_size_gives_a_mask_of_that_size(shape):
-    true = disc(0.3 * min(shape), centre=(shape[0] / 2, shape[1] / 2), height=shape[0], width=shape[1])
+    true = disc(
+        0.3 * min(shape), centre=(shape[0] / 2, shape[1] / 2), height=shape[0], width=shape[1]
+    )
     (found,) = foreground(photo(true, (20, 20, 20))[None])
     assert found.shape == shape
     assert overlap(found, true) > 0.85
 
 
 def test_a_picture_has_the_same_mask_alone_and_among_others():
-    pictures = np.stack([photo(disc(20 + i % 12, 0, (56, 40), 112, 80), (40, 3 * i, 80), seed=i) for i in range(66)])
+    pictures = np.stack(
+        [photo(disc(20 + i % 12, 0, (56, 40), 112, 80), (40, 3 * i, 80), seed=i) for i in range(66)]
+    )
     together = foreground(pictures)
     for i in (0, 63, 64, 65):
         np.testing.assert_array_equal(together[i], foreground(pictures[i : i + 1])[0])
@@ -109,7 +131,7 @@ def test_a_picture_has_the_same_mask_alone_and_among_others():
 
 def test_a_real_photo_has_the_same_mask_alone_and_among_others(real_data):
     """Real photos have many pixels that are nearly as far from the fitted surface as is allowed."""
-    pictures = data.load("mango-outfits").sample(128, seed=1).pixels((224, 160))
+    pictures = datasets.load("mango-outfits").sample(128, seed=1).pixels((224, 160))
     alone = np.concatenate([foreground(pictures[i : i + 1]) for i in range(len(pictures))])
     np.testing.assert_array_equal(foreground(pictures), alone)
 
@@ -173,7 +195,8 @@ def test_pictures_of_several_sizes_need_a_size(shop):
 
 
 @pytest.mark.parametrize(
-    "bad", [np.zeros((1, 64, 64, 1), np.uint8), np.zeros((1, 64, 64, 3)), np.zeros((64, 64, 3), np.uint8)]
+    "bad",
+    [np.zeros((1, 64, 64, 1), np.uint8), np.zeros((1, 64, 64, 3)), np.zeros((64, 64, 3), np.uint8)],
 )
 @pytest.mark.parametrize("call", [foreground, remove_background, backdrop_colours])
 def test_what_is_no_stack_of_photos_is_refused(call, bad):
@@ -188,7 +211,7 @@ def test_tiny_pictures_are_refused():
 
 def test_real_studio_photos(real_data):
     """Sixty dark products by MANGO: each is found, and nearly all of the border is wall."""
-    catalogue = data.load("mango-outfits")
+    catalogue = datasets.load("mango-outfits")
     black = catalogue.take(catalogue.table["colour_name"] == "NEGRO").sample(60, seed=0)
     mask = foreground(black.pixels())
     share = mask.mean((1, 2))

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fashionnb.data import images
-from fashionnb.data.images import ArrayImages, FolderImages, ZipImages, decode, letterbox, open_images
+from fashionnb.data.images import (
+    ArrayImages,
+    FolderImages,
+    ZipImages,
+    decode,
+    letterbox,
+    open_images,
+)
 from fashionnb.errors import DataError, DataNotFound
 
 RNG = np.random.default_rng(0)
@@ -29,14 +36,23 @@ def png_header(width: int, height: int) -> bytes:
     """A PNG of a few bytes that claims any size; there are no pixels in it."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
 
 
 def photo(height: int = 20, width: int = 12, seed: int = 0) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
+    return Image.fromarray(
+        np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    )
 
 
 @pytest.fixture
@@ -94,7 +110,11 @@ def test_a_transparent_palette_and_a_transparent_colour_become_white():
     assert decode(encoded(palette, transparency=1), "here").getpixel((0, 0)) == (255, 255, 255)
     assert decode(encoded(palette), "here").getpixel((0, 0)) == (200, 0, 0)
     keyed = Image.new("RGB", (4, 4), (1, 2, 3))
-    assert decode(encoded(keyed, transparency=(1, 2, 3)), "here").getpixel((0, 0)) == (255, 255, 255)
+    assert decode(encoded(keyed, transparency=(1, 2, 3)), "here").getpixel((0, 0)) == (
+        255,
+        255,
+        255,
+    )
 
 
 # How a camera that was held so stores an upright picture, from the definition of the EXIF tag 0x0112.
@@ -127,16 +147,30 @@ def test_a_damaged_exif_block_does_not_cost_the_picture(caplog):
 
 @pytest.mark.parametrize("kind", ["JPEG", "MPO", "WEBP", "BMP", "TIFF"])
 def test_the_other_formats_that_garments_come_in_are_read(kind):
-    assert decode(encoded(Image.new("RGB", (8, 6), (250, 10, 10)), kind), "here").getpixel((4, 3))[0] > 240
+    assert (
+        decode(encoded(Image.new("RGB", (8, 6), (250, 10, 10)), kind), "here").getpixel((4, 3))[0]
+        > 240
+    )
 
 
 def test_the_first_frame_of_an_animation_counts():
-    data = encoded(Image.new("L", (4, 4), 10), "GIF", save_all=True, append_images=[Image.new("L", (4, 4), 200)])
+    data = encoded(
+        Image.new("L", (4, 4), 10),
+        "GIF",
+        save_all=True,
+        append_images=[Image.new("L", (4, 4), 200)],
+    )
     assert np.asarray(decode(data, "here").convert("L")).max() == 10
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"<!DOCTYPE html>", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"\xff\xd8\xff"]
+    "data",
+    [
+        b"",
+        b"<!DOCTYPE html>",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        b"\xff\xd8\xff",
+    ],
 )
 def test_what_is_not_a_picture_is_refused(data):
     with pytest.raises(DataError, match=r"rack 7: not a picture"):
@@ -162,7 +196,10 @@ def test_floating_point_pictures_are_refused():
         decode(encoded(Image.new("F", (4, 4), 0.5), "TIFF"), "here")
 
 
-@given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda data: encoded(photo(4, 4))[:60] + data))
+@given(
+    st.binary(max_size=200)
+    | st.binary(max_size=200).map(lambda data: encoded(photo(4, 4))[:60] + data)
+)
 def test_any_bytes_give_a_picture_or_a_data_error(data):
     try:
         assert decode(data, "here").mode in ("L", "RGB")
@@ -202,7 +239,9 @@ def test_letterbox_smooths_a_fine_check_instead_of_aliasing():
     assert abs(letterbox(check, 8, 1).astype(int) - 127.5).max() < 2
 
 
-@pytest.mark.parametrize(("size", "channels"), [(0, 3), (-2, 3), ((4, 0), 3), ((4, 4, 4), 3), (4, 2), (4, 4)])
+@pytest.mark.parametrize(
+    ("size", "channels"), [(0, 3), (-2, 3), ((4, 0), 3), ((4, 4, 4), 3), (4, 2), (4, 4)]
+)
 def test_letterbox_refuses_sizes_and_channels_that_cannot_be(size, channels):
     with pytest.raises(DataError, match=r"A size is|Pictures have"):
         letterbox(photo(), size, channels)
@@ -247,7 +286,13 @@ def test_no_pictures_are_no_pictures():
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros((2, 4, 4)), np.zeros((4, 4), np.uint8), np.zeros((2, 4, 4, 2), np.uint8), np.zeros(3, np.uint8)]
+    "array",
+    [
+        np.zeros((2, 4, 4)),
+        np.zeros((4, 4), np.uint8),
+        np.zeros((2, 4, 4, 2), np.uint8),
+        np.zeros(3, np.uint8),
+    ],
 )
 def test_an_array_of_another_kind_is_refused(array):
     with pytest.raises(DataError, match="must be uint8"):
@@ -333,7 +378,9 @@ def test_path_traversal_in_a_zip_is_refused_when_it_is_opened(tmp_path, name):
         ZipImages(tmp_path / "a.zip")
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize(
+    "compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA]
+)
 def test_a_corrupt_member_is_named_and_the_others_are_read(tmp_path, compression):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", compression) as archive:
@@ -362,7 +409,9 @@ def test_an_encrypted_member_is_refused(tmp_path):
         ZipImages(tmp_path / "a.zip").image("secret.png")
 
 
-def test_a_member_that_unpacks_to_far_too_much_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+def test_a_member_that_unpacks_to_far_too_much_is_refused_before_it_is_unpacked(
+    tmp_path, monkeypatch
+):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.png", bytes(100_000))
     monkeypatch.setattr(images, "MOST_BYTES", 99_999)

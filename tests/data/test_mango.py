@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashionnb import data
-from fashionnb.data import mango, sources
-from fashionnb.data.nouns import Catalogue
+from fashionnb import datasets
+from fashionnb.data import mango, registry
+from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.splits import near_identical
 from fashionnb.errors import DataError, DataNotFound
 
@@ -20,7 +20,15 @@ HEADER = (
 )
 
 
-def product(item, family="Shirt", kind="Blouse", colour="GREY", year=2019, department="Tops", fabric="P-PLANA"):
+def product(
+    item,
+    family="Shirt",
+    kind="Blouse",
+    colour="GREY",
+    year=2019,
+    department="Tops",
+    fabric="P-PLANA",
+):
     file = f"datathon/images/{year}_{item.replace('-', '_')}.jpg"
     return f"{item},99,NEGRO,{colour},Female,Adult,SHE,{fabric},{department},{family}s,{family},{kind},{file}"
 
@@ -91,13 +99,19 @@ def test_products_are_read_with_the_names_of_the_house(tmp_path):
 
 def test_outfits_keep_their_products_in_the_order_of_the_file(tmp_path):
     outfits = mango.read_outfits(shop(tmp_path / "mango.zip"))
-    assert outfits.sets == {"1": ("10-99", "11-01", "13-OR"), "2": ("12-02", "10-99"), "7": ("11-01", "10-99", "13-OR")}
+    assert outfits.sets == {
+        "1": ("10-99", "11-01", "13-OR"),
+        "2": ("12-02", "10-99"),
+        "7": ("11-01", "10-99", "13-OR"),
+    }
     assert outfits.split["1"] == outfits.split["7"]  # the same set
 
 
 def test_a_folder_is_read_like_a_zip_wherever_it_begins(tmp_path):
     zipfile.ZipFile(shop(tmp_path / "mango.zip", prefix="")).extractall(tmp_path / "mango-outfits")
-    from_folder, from_zip = (mango.read_outfits(tmp_path / name) for name in ("mango-outfits", "mango.zip"))
+    from_folder, from_zip = (
+        mango.read_outfits(tmp_path / name) for name in ("mango-outfits", "mango.zip")
+    )
     assert from_folder.sets == from_zip.sets
     assert from_folder.split == from_zip.split
     np.testing.assert_array_equal(from_folder.catalogue.pixels(), from_zip.catalogue.pixels())
@@ -107,12 +121,24 @@ def test_a_folder_is_read_like_a_zip_wherever_it_begins(tmp_path):
     ("changes", "phrase"),
     [
         ({"outfits": [*OUTFITS, (9, "12-02")]}, "outfit '9' has one product only"),
-        ({"outfits": [*OUTFITS, (2, "12-02")]}, r"line 10: outfit '2' has the product '12-02' twice"),
-        ({"outfits": [*OUTFITS, (2, "99-99")]}, r"outfit_data\.csv, line 10: there is no product '99-99'"),
+        (
+            {"outfits": [*OUTFITS, (2, "12-02")]},
+            r"line 10: outfit '2' has the product '12-02' twice",
+        ),
+        (
+            {"outfits": [*OUTFITS, (2, "99-99")]},
+            r"outfit_data\.csv, line 10: there is no product '99-99'",
+        ),
         ({"without": ["2019_10_99.jpg"]}, "1 products have no photo, the first is 10-99"),
-        ({"products": [*PRODUCTS, product("14-01", kind="")]}, "line 6: the product has no category"),
+        (
+            {"products": [*PRODUCTS, product("14-01", kind="")]},
+            "line 6: the product has no category",
+        ),
         ({"products": [*PRODUCTS, product("")]}, "line 6: the product has no id"),
-        ({"products": [*PRODUCTS, product("10-99", year=2023)]}, "id.* stand twice, the first is '10-99'"),
+        (
+            {"products": [*PRODUCTS, product("10-99", year=2023)]},
+            "id.* stand twice, the first is '10-99'",
+        ),
         ({"products": [*PRODUCTS, product("14-01", year="x")]}, "does not begin with a year"),
         ({"products": [*PRODUCTS, "14-01,99"]}, "line 6: 2 fields, expected 13"),
         ({"products": [*PRODUCTS, product("14-01") + ",more"]}, "line 6: 14 fields, expected 13"),
@@ -129,7 +155,9 @@ def test_something_else_is_not_taken_for_the_dataset(tmp_path):
         mango.read(tmp_path / "nothing")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("readme.txt", "hello")
-    with pytest.raises(DataError, match=r"there is no dataset/product_data\.csv; the files here are readme\.txt"):
+    with pytest.raises(
+        DataError, match=r"there is no dataset/product_data\.csv; the files here are readme\.txt"
+    ):
         mango.read(tmp_path / "other.zip")
 
 
@@ -140,20 +168,27 @@ def test_check_refuses_a_part_of_it(tmp_path):
 
 @pytest.fixture(scope="module")
 def real(real_data):
-    return mango.read_outfits(sources.find("mango-outfits"))
+    return mango.read_outfits(registry.find("mango-outfits"))
 
 
 def test_the_real_outfits_are_complete(real):
     assert len(real.catalogue) == mango.COUNTS["products"]
     assert sum(map(len, real.sets.values())) == mango.COUNTS["links"]
     assert len(real) - len(set(map(frozenset, real.sets.values()))) == mango.COUNTS["repeats"]
-    assert real.catalogue.table["year"].value_counts().head(2).to_dict() == {"2023": 4827, "2019": 4258}
+    assert real.catalogue.table["year"].value_counts().head(2).to_dict() == {
+        "2023": 4827,
+        "2019": 4258,
+    }
     assert (~real.catalogue.table["worn"]).sum() == 91
-    assert Counter(item for items in real.sets.values() for item in items).most_common(1)[0][1] == 637
+    assert (
+        Counter(item for items in real.sets.values() for item in items).most_common(1)[0][1] == 637
+    )
 
 
 def test_no_outfit_mixes_the_two_collections(real):
-    collection = dict(zip(real.catalogue.table["id"], real.catalogue.table["collection"], strict=True))
+    collection = dict(
+        zip(real.catalogue.table["id"], real.catalogue.table["collection"], strict=True)
+    )
     assert all(len({collection[item] for item in items}) == 1 for items in real.sets.values())
 
 
@@ -168,14 +203,20 @@ def test_near_identical_outfits_never_straddle_a_split(real):
 
 
 def test_check_reports_the_real_outfits_beside_what_was_published(real_data, monkeypatch):
-    monkeypatch.setattr(Catalogue, "pixels", lambda self, size: None)  # to decode 9,222 photos takes seconds
-    findings = mango.check(sources.find("mango-outfits"))
+    monkeypatch.setattr(
+        Catalogue, "pixels", lambda self, size: None
+    )  # to decode 9,222 photos takes seconds
+    findings = mango.check(registry.find("mango-outfits"))
     assert "7,842 outfits, 43,582 links, 2 to 15 products each" in findings
     assert any(line.startswith("551 outfits repeat another's set") for line in findings)
     assert "the favourite, 53080809-OR, is in 637 outfits; 0 products are in none" in findings
 
 
 def test_load_finds_the_real_products(real_data):
-    catalogue = data.load("mango-outfits")
-    assert (catalogue.name, len(catalogue), catalogue.stands_in_for) == ("mango-outfits", 9_222, None)
+    catalogue = datasets.load("mango-outfits")
+    assert (catalogue.name, len(catalogue), catalogue.stands_in_for) == (
+        "mango-outfits",
+        9_222,
+        None,
+    )
     assert catalogue.take([0, 9_221]).pixels().shape == (2, 224, 160, 3)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashionnb.data import maryland, sources
-from fashionnb.data.questions import Judged
+from fashionnb.data import maryland, registry
+from fashionnb.data.catalogue import Judged
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.evaluation.compatibility import auc, fitb
 
@@ -49,7 +49,10 @@ def files(**changes) -> dict[str, bytes]:
         for row in rows if isinstance(rows, list) else ():
             for one in row.get("items", ()):
                 made[f"images/{row['set_id']}/{one['index']}.jpg"] = picture.getvalue()
-    made = {f"polyvore/{name}": data if isinstance(data, bytes) else data.encode() for name, data in made.items()}
+    made = {
+        f"polyvore/{name}": data if isinstance(data, bytes) else data.encode()
+        for name, data in made.items()
+    }
     return {name: data for name, data in made.items() if name not in changes.get("missing", ())}
 
 
@@ -94,7 +97,10 @@ def test_a_zip_is_read_like_a_folder_and_photos_may_lie_anywhere(tmp_path):
 
 def test_what_an_item_does_not_say(tmp_path):
     bare = {"index": 9}
-    path = copy(tmp_path, sets={"test": [outfit("30", item(1, 3), bare), outfit("40", item(2), item(6, 999))]})
+    path = copy(
+        tmp_path,
+        sets={"test": [outfit("30", item(1, 3), bare), outfit("40", item(2), item(6, 999))]},
+    )
     table = maryland.read_outfits(path).catalogue.table.set_index("id")
     assert table.loc["30_9", ["category", "name", "product", "likes"]].tolist() == ["", "", "", 0]
     assert math.isnan(table.loc["30_9", "price"])
@@ -105,7 +111,9 @@ def test_the_published_questions(tmp_path):
     path = copy(tmp_path)
     blanks = maryland.read_blanks(path)
     truth = np.array([blank.truth for blank in blanks])
-    assert sorted(truth.tolist()) == [0, 0, 1, 1, 2, 2, 3, 3], "the right answer always stands first in the file"
+    assert sorted(truth.tolist()) == [0, 0, 1, 1, 2, 2, 3, 3], (
+        "the right answer always stands first in the file"
+    )
     assert {blank.answers[blank.truth] for blank in blanks} == {"30_5"}
     assert fitb(np.zeros((8, 4)), truth).mean() == 0.25
     judged = maryland.read_judged(path)
@@ -116,17 +124,35 @@ def test_the_published_questions(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "phrase"),
     [
-        ({"sets": {"test": [outfit("30", item(1))]}}, r"test_no_dup\.json: outfit '30' has 1 item\(s\)"),
-        ({"sets": {"test": [outfit("30", item(1), item(1))]}}, r"outfit '30' has an index twice: \[1, 1\]"),
+        (
+            {"sets": {"test": [outfit("30", item(1))]}},
+            r"test_no_dup\.json: outfit '30' has 1 item\(s\)",
+        ),
+        (
+            {"sets": {"test": [outfit("30", item(1), item(1))]}},
+            r"outfit '30' has an index twice: \[1, 1\]",
+        ),
         ({"sets": {"test": [outfit("10", item(1), item(2))]}}, "outfit '10' stands twice"),
-        ({"sets": {"test": [outfit("30", item("1"), item("2"))]}}, "an index is not a whole number"),
-        ({"sets": {"test": [{"items": []}]}}, r"test_no_dup\.json: expected a list of outfits with set_id"),
+        (
+            {"sets": {"test": [outfit("30", item("1"), item("2"))]}},
+            "an index is not a whole number",
+        ),
+        (
+            {"sets": {"test": [{"items": []}]}},
+            r"test_no_dup\.json: expected a list of outfits with set_id",
+        ),
         ({"sets": {"test": {"a": 1}}}, "expected a list of outfits"),
         ({"categories": "3\n"}, r"category_id\.txt, line 1: expected a number and a name, got '3'"),
         ({"missing": ["polyvore/category_id.txt"]}, r"category_id\.txt: there is no such file"),
         ({"missing": ["polyvore/valid_no_dup.json"]}, r"valid_no_dup\.json: there is no such file"),
-        ({"missing": ["polyvore/train_no_dup.json"]}, r"there is no train_no_dup\.json; the files here are"),
-        ({"missing": ["polyvore/images/30/5.jpg"]}, r"1 item\(s\) have no photo, the first is 30_5, expected as 30/5"),
+        (
+            {"missing": ["polyvore/train_no_dup.json"]},
+            r"there is no train_no_dup\.json; the files here are",
+        ),
+        (
+            {"missing": ["polyvore/images/30/5.jpg"]},
+            r"1 item\(s\) have no photo, the first is 30_5, expected as 30/5",
+        ),
     ],
 )
 def test_bad_input(tmp_path, changes, phrase):
@@ -138,7 +164,9 @@ def test_what_else_cannot_be_read(tmp_path):
     with pytest.raises(DataNotFound, match="no such file or folder"):
         maryland.read_outfits(tmp_path / "nothing")
     path = copy(tmp_path, blanks=[BLANK | {"answers": ["40_2", "40_6"]}])
-    with pytest.raises(DataError, match=r"fill_in_the_blank_test\.json, question 0: .* the right one is missing"):
+    with pytest.raises(
+        DataError, match=r"fill_in_the_blank_test\.json, question 0: .* the right one is missing"
+    ):
         maryland.read_blanks(path)
     path = copy(tmp_path, blanks=[BLANK | {"answers": ["30_5", "40_7"]}])
     with pytest.raises(DataError, match="question 0: there is no item '40_7'"):
@@ -154,7 +182,7 @@ def test_check_counts_and_lists_what_dangles(tmp_path, monkeypatch):
         "category '106' of 1 item(s) is not in category_id.txt",
     ]
     with pytest.raises(DataError, match=r"3 ids dangle.*\n.*\n.*item 20_4 has no photo"):
-        sources.check(maryland.SOURCE, path)
+        registry.check(maryland.SOURCE, path)
     path = copy(tmp_path / "b")
     with pytest.raises(DataError, match=r"expected outfits .*17316.*, found \{'train': 1"):
         maryland.check(path)

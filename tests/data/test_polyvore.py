@@ -12,14 +12,12 @@ import pytest
 from PIL import Image
 
 from fashionnb.data import polyvore
+from fashionnb.data.catalogue import Judged
 from fashionnb.data.plain_pickle import parse_plain
-from fashionnb.data.questions import Judged
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.evaluation.compatibility import auc, fitb
 
-CATEGORIES = (
-    "2,undefined,\n3,dress,all-body\n41,closed shoes,shoes\n43,pump,shoes\n43,heels,shoes\n51,belt,accessories \n"
-)
+CATEGORIES = "2,undefined,\n3,dress,all-body\n41,closed shoes,shoes\n43,pump,shoes\n43,heels,shoes\n51,belt,accessories \n"
 PAIRS = [("all-body", "shoes"), ("shoes", "shoes"), ("accessories", "shoes")]
 
 
@@ -28,11 +26,16 @@ def item(number: str, semantic: str, title: str = "") -> dict:
             "category_id": number, "semantic_category": semantic}  # fmt: skip
 
 
-ITEMS = {f"d{n}": item("3", "all-body", "Dress") for n in range(4)} | {f"s{n}": item("43", "shoes") for n in range(4)}
+ITEMS = {f"d{n}": item("3", "all-body", "Dress") for n in range(4)} | {
+    f"s{n}": item("43", "shoes") for n in range(4)
+}
 
 
 def outfit(name: str, *items: str) -> dict:
-    return {"set_id": name, "items": [{"item_id": one, "index": i} for i, one in enumerate(items, start=1)]}
+    return {
+        "set_id": name,
+        "items": [{"item_id": one, "index": i} for i, one in enumerate(items, start=1)],
+    }
 
 
 def files(**changes) -> dict[str, bytes]:
@@ -55,7 +58,11 @@ def files(**changes) -> dict[str, bytes]:
         made[f"{edition}/typespaces.p"] = changes.get("typespaces", pickle.dumps(PAIRS))
     picture = io.BytesIO()
     Image.new("RGB", (6, 8)).save(picture, "JPEG")
-    made |= {f"images/{name}.jpg": picture.getvalue() for name in ITEMS if name not in changes.get("without", ())}
+    made |= {
+        f"images/{name}.jpg": picture.getvalue()
+        for name in ITEMS
+        if name not in changes.get("without", ())
+    }
     made = {name: data if isinstance(data, bytes) else data.encode() for name, data in made.items()}
     return {name: data for name, data in made.items() if name not in changes.get("missing", ())}
 
@@ -71,7 +78,12 @@ def copy(folder: Path, **changes) -> Path:
 @pytest.mark.parametrize("edition", polyvore.EDITIONS)
 def test_outfits_and_their_items(tmp_path, edition):
     outfits = polyvore.read_outfits(copy(tmp_path), edition)
-    assert outfits.sets == {"10": ("d0", "s0"), "20": ("d1", "s1"), "30": ("d2", "s2"), "40": ("d3", "s3")}
+    assert outfits.sets == {
+        "10": ("d0", "s0"),
+        "20": ("d1", "s1"),
+        "30": ("d2", "s2"),
+        "40": ("d3", "s3"),
+    }
     assert outfits.split == {"10": "train", "20": "validation", "30": "test", "40": "test"}
     assert outfits.catalogue.classes == ("all-body", "shoes")
     assert outfits.catalogue.table.iloc[1].to_dict() == {
@@ -97,7 +109,10 @@ def test_a_zip_is_read_like_a_folder(tmp_path):
 
 
 def test_items_stand_in_the_order_of_their_index_and_are_named_by_it(tmp_path):
-    mixed = {"set_id": "30", "items": [{"item_id": "s2", "index": 5}, {"item_id": "d2", "index": 2}]}
+    mixed = {
+        "set_id": "30",
+        "items": [{"item_id": "s2", "index": 5}, {"item_id": "d2", "index": 2}],
+    }
     blank = {"question": ["30_2"], "blank_position": 5, "answers": ["40_2", "30_5"]}
     path = copy(tmp_path, sets={"test": [mixed, outfit("40", "d3", "s3")]}, blanks=[blank])
     assert polyvore.read_outfits(path).sets["30"] == ("d2", "s2")
@@ -106,11 +121,17 @@ def test_items_stand_in_the_order_of_their_index_and_are_named_by_it(tmp_path):
 
 
 def test_the_published_questions(tmp_path):
-    blank = {"question": ["30_1"], "blank_position": 2, "answers": ["30_2", "40_2", "40_1", "30_1"][:2]}
+    blank = {
+        "question": ["30_1"],
+        "blank_position": 2,
+        "answers": ["30_2", "40_2", "40_1", "30_1"][:2],
+    }
     path = copy(tmp_path, blanks=[blank] * 8)
     blanks = polyvore.read_blanks(path)
     truth = np.array([one.truth for one in blanks])
-    assert Counter(truth.tolist()) == {0: 4, 1: 4}, "the right answer always stands first in the file"
+    assert Counter(truth.tolist()) == {0: 4, 1: 4}, (
+        "the right answer always stands first in the file"
+    )
     assert {one.answers[one.truth] for one in blanks} == {"s2"}
     assert fitb(np.zeros((8, 2)), truth).mean() == 0.5
     judged = polyvore.read_judged(path)
@@ -126,7 +147,9 @@ def published(folder: Path, groups: int) -> Path:
     """
     items = {f"{kind}{n:03d}": item("43", "shoes") for n in range(4 * groups) for kind in "ds"}
     # Ids in no order that an outfit's items share, as downloaded ids are.
-    names = dict(zip(sorted(items), np.random.default_rng(0).permutation(sorted(items)), strict=True))
+    names = dict(
+        zip(sorted(items), np.random.default_rng(0).permutation(sorted(items)), strict=True)
+    )
     called = [f"{n}" for n in range(1000, 1000 + 4 * groups)]
     sets = [outfit(called[n], names[f"d{n:03d}"], names[f"s{n:03d}"]) for n in range(4 * groups)]
     blanks, lines = [], []
@@ -135,11 +158,16 @@ def published(folder: Path, groups: int) -> Path:
         answers = [n, *(other for other in group if other != n)]
         choice = [f"{called[other]}_2" for other in answers]
         blanks.append({"question": [f"{called[n]}_1"], "blank_position": 2, "answers": choice})
-        lines += [f"1 {called[n]}_1 {called[n]}_2", f"0 {called[n]}_1 {called[group[(n + 1) % 4]]}_2"]
+        lines += [
+            f"1 {called[n]}_1 {called[n]}_2",
+            f"0 {called[n]}_1 {called[group[(n + 1) % 4]]}_2",
+        ]
     copy(folder, items=items | ITEMS, sets={"test": sets}, blanks=blanks)
     for name in items:
         (folder / "polyvore_outfits" / "images" / f"{name}.jpg").touch()
-    (folder / "polyvore_outfits" / "disjoint" / "compatibility_test.txt").write_text("\n".join(lines))
+    (folder / "polyvore_outfits" / "disjoint" / "compatibility_test.txt").write_text(
+        "\n".join(lines)
+    )
     return folder
 
 
@@ -160,7 +188,9 @@ def test_who_knows_nothing_gets_a_quarter_and_one_half_exactly(tmp_path, scorer)
     path = published(tmp_path, 6)
     blanks, judged = polyvore.read_blanks(path), polyvore.read_judged(path)
     assert (len(blanks), len(judged)) == (24, 48)
-    scores = np.array([[scorer(blank.asked[0], answer) for answer in blank.answers] for blank in blanks])
+    scores = np.array(
+        [[scorer(blank.asked[0], answer) for answer in blank.answers] for blank in blanks]
+    )
     assert fitb(scores, np.array([blank.truth for blank in blanks])).mean() == 0.25
     scores = [scorer(*one.items) for one in judged]
     assert auc(scores, [one.label for one in judged]) == 0.5
@@ -183,19 +213,37 @@ def test_an_item_may_get_its_category_from_its_number(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "phrase"),
     [
-        ({"sets": {"test": [outfit("30", "d2")]}}, r"test\.json: outfit '30' has 1 item\(s\), so nothing goes with it"),
+        (
+            {"sets": {"test": [outfit("30", "d2")]}},
+            r"test\.json: outfit '30' has 1 item\(s\), so nothing goes with it",
+        ),
         ({"sets": {"test": [outfit("30", "d2", "d2")]}}, "outfit '30' has d2 twice"),
         ({"sets": {"test": [outfit("10", "d2", "s2")]}}, "outfit '10' stands twice"),
-        ({"sets": {"test": [outfit("30", "d2", "zz")]}}, r"1 item\(s\) of outfits are not in it, the first is 'zz'"),
-        ({"sets": {"test": [{"set_id": "30"}]}}, r"test\.json: expected a list of outfits with set_id, items"),
+        (
+            {"sets": {"test": [outfit("30", "d2", "zz")]}},
+            r"1 item\(s\) of outfits are not in it, the first is 'zz'",
+        ),
+        (
+            {"sets": {"test": [{"set_id": "30"}]}},
+            r"test\.json: expected a list of outfits with set_id, items",
+        ),
         ({"sets": {"test": {"a": 1}}}, "expected a list of outfits"),
         ({"without": ["s2"]}, r"1 item\(s\) have no photo, the first is s2\.jpg"),
-        ({"items": ITEMS | {"s2": item("2", "")}}, "item 's2' has no semantic_category, and categories.csv knows none"),
+        (
+            {"items": ITEMS | {"s2": item("2", "")}},
+            "item 's2' has no semantic_category, and categories.csv knows none",
+        ),
         ({"items": ITEMS | {"s2": {}}}, "item 's2' has no semantic_category"),
         ({"items": [1, 2]}, "expected a dictionary of items"),
-        ({"categories": "id,fine,semantic\n"}, r"categories\.csv, line 1: expected a number and two names, no header"),
+        (
+            {"categories": "id,fine,semantic\n"},
+            r"categories\.csv, line 1: expected a number and two names, no header",
+        ),
         ({"missing": ["disjoint/valid.json"]}, r"valid\.json: there is no such file"),
-        ({"missing": ["polyvore_item_metadata.json"]}, r"there is no polyvore_item_metadata\.json; the files here are"),
+        (
+            {"missing": ["polyvore_item_metadata.json"]},
+            r"there is no polyvore_item_metadata\.json; the files here are",
+        ),
     ],
 )
 def test_bad_input(tmp_path, changes, phrase):
@@ -206,10 +254,16 @@ def test_bad_input(tmp_path, changes, phrase):
 def test_what_else_cannot_be_read(tmp_path):
     with pytest.raises(DataNotFound, match="no such file or folder"):
         polyvore.read_outfits(tmp_path / "nothing")
-    path = copy(tmp_path, blanks=[{"question": ["30_1"], "blank_position": 2, "answers": ["40_1", "40_2"]}])
-    with pytest.raises(DataError, match="no edition 'easy' of Polyvore Outfits; use one of disjoint, nondisjoint"):
+    path = copy(
+        tmp_path, blanks=[{"question": ["30_1"], "blank_position": 2, "answers": ["40_1", "40_2"]}]
+    )
+    with pytest.raises(
+        DataError, match="no edition 'easy' of Polyvore Outfits; use one of disjoint, nondisjoint"
+    ):
         polyvore.read_outfits(path, "easy")
-    with pytest.raises(DataError, match=r"fill_in_blank_test\.json, question 0: .* the right one is missing"):
+    with pytest.raises(
+        DataError, match=r"fill_in_blank_test\.json, question 0: .* the right one is missing"
+    ):
         polyvore.read_blanks(path)
     with pytest.raises(DataError, match="no split 'valid'; use one of train, validation, test"):
         polyvore.read_judged(path, split="valid")
@@ -251,7 +305,9 @@ def test_check_counts_beside_what_was_published(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_typespaces_have_no_order(tmp_path, protocol):
-    spaces = polyvore.read_typespaces(copy(tmp_path, typespaces=pickle.dumps([*PAIRS, PAIRS[0][::-1]], protocol)))
+    spaces = polyvore.read_typespaces(
+        copy(tmp_path, typespaces=pickle.dumps([*PAIRS, PAIRS[0][::-1]], protocol))
+    )
     assert len(spaces) == 3
     for number, (one, other) in enumerate(PAIRS):
         assert spaces[frozenset((one, other))] == spaces[frozenset((other, one))] == number
@@ -284,7 +340,9 @@ def test_a_malicious_pickle_is_refused_and_nothing_is_run(tmp_path, protocol):
     assert sprung.exists(), "the trap works where pickles are run"
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", pickle.dumps(PAIRS)[:-3], b".", b"a.", b"(.", b"g9\n."])
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>", pickle.dumps(PAIRS)[:-3], b".", b"a.", b"(.", b"g9\n."]
+)
 def test_a_pickle_that_is_damaged(content):
     with pytest.raises(DataError, match="not a pickle, or one that is cut short"):
         parse_plain(content, "here")

@@ -9,7 +9,14 @@ import pytest
 from PIL import Image
 
 from fashionnb.data import products
-from fashionnb.data.products import COLUMNS, PATTERNS, check, convert_parquet, pattern_from_name, read
+from fashionnb.data.products import (
+    COLUMNS,
+    PATTERNS,
+    check,
+    convert_parquet,
+    pattern_from_name,
+    read,
+)
 from fashionnb.errors import DataError, DataNotFound, FashionNBError
 
 HEADER = ",".join(COLUMNS)
@@ -26,7 +33,9 @@ SHEET = f"""{HEADER}
 
 def picture(seed: int = 0, kind: str = "JPEG") -> bytes:
     out = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (80, 60, 3), np.uint8)).save(out, kind)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (80, 60, 3), np.uint8)).save(
+        out, kind
+    )
     return out.getvalue()
 
 
@@ -91,13 +100,17 @@ def test_folder_zip_and_kaggles_double_archive_are_the_same(tmp_path):
     catalogues = [
         read(tmp_path / "folder"),
         read(as_zip(tmp_path / "a.zip", files)),
-        read(as_zip(tmp_path / "top.zip", {f"some/top/{name}": data for name, data in files.items()})),
+        read(
+            as_zip(tmp_path / "top.zip", {f"some/top/{name}": data for name, data in files.items()})
+        ),
         read(as_zip(tmp_path / "kaggle.zip", double)),
     ]
     pixels = catalogues[0].pixels()
     assert pixels.shape == (6, 80, 60, 3)
     for catalogue in catalogues:
-        assert catalogue.table.drop(columns="image").equals(catalogues[0].table.drop(columns="image"))
+        assert catalogue.table.drop(columns="image").equals(
+            catalogues[0].table.drop(columns="image")
+        )
         assert (catalogue.pixels() == pixels).all()
 
 
@@ -114,8 +127,15 @@ def test_pictures_without_a_row_are_counted_and_png_is_read(tmp_path):
 
 
 def test_the_split_of_an_id_never_changes():
-    assert [products._split(item) for item in ("15970", "10", "12", "17")] == ["validation", "train", "test", "test"]
-    shares = pd.Series([products._split(str(item)) for item in range(20_000)]).value_counts(normalize=True)
+    assert [products._split(item) for item in ("15970", "10", "12", "17")] == [
+        "validation",
+        "train",
+        "test",
+        "test",
+    ]
+    shares = pd.Series([products._split(str(item)) for item in range(20_000)]).value_counts(
+        normalize=True
+    )
     # 20,000 draws: a share of .1 has a standard error of .002
     assert shares["train"] == pytest.approx(0.8, abs=0.012)
     assert shares["validation"] == pytest.approx(0.1, abs=0.009)
@@ -128,7 +148,8 @@ def test_the_split_of_an_id_never_changes():
 @pytest.mark.parametrize("column", COLUMNS)
 def test_a_table_without_a_column_is_refused(tmp_path, column):
     with pytest.raises(
-        DataError, match=rf"a\.zip, member styles\.csv: the table lacks the column\(s\) {column}; it has"
+        DataError,
+        match=rf"a\.zip, member styles\.csv: the table lacks the column\(s\) {column}; it has",
     ):
         read(sheet_only(tmp_path, SHEET.replace(column, "other", 1)))
 
@@ -161,9 +182,13 @@ def test_an_id_that_stands_twice_is_refused(tmp_path):
 
 
 def test_a_place_without_table_or_pictures_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"there is no styles\.csv; the files here are images/10\.jpg"):
+    with pytest.raises(
+        DataError, match=r"there is no styles\.csv; the files here are images/10\.jpg"
+    ):
         read(as_zip(tmp_path / "a.zip", PICTURES))
-    with pytest.raises(DataError, match=r"no product has a picture. Expected them as images/<id>\.jpg"):
+    with pytest.raises(
+        DataError, match=r"no product has a picture. Expected them as images/<id>\.jpg"
+    ):
         read(as_zip(tmp_path / "b.zip", {"styles.csv": SHEET}))
     with pytest.raises(DataNotFound, match="no such file or folder"):
         read(tmp_path / "nowhere")
@@ -171,10 +196,15 @@ def test_a_place_without_table_or_pictures_is_refused(tmp_path):
 
 def test_check_counts_and_decodes(tmp_path, monkeypatch):
     path = sheet_only(tmp_path, SHEET)
-    with pytest.raises(DataError, match=r"expected 44,446 rows with 44,441 pictures or .* found 7 with 6"):
+    with pytest.raises(
+        DataError, match=r"expected 44,446 rows with 44,441 pictures or .* found 7 with 6"
+    ):
         check(path)
     monkeypatch.setattr(products, "_COUNTS", (7, 6))
-    assert check(path) == ["7 rows in styles.csv, 1 of them without a picture", "all 6 pictures can be decoded"]
+    assert check(path) == [
+        "7 rows in styles.csv, 1 of them without a picture",
+        "all 6 pictures can be decoded",
+    ]
     bad = as_zip(tmp_path / "bad.zip", PICTURES | {"styles.csv": SHEET, "images/12.jpg": b"<html>"})
     with pytest.raises(DataError, match=r"images/12\.jpg: not a picture"):
         check(bad)
@@ -231,7 +261,10 @@ def as_parquet(path, rows: range, **changed) -> None:
             "year": [float("nan"), *[2011.0] * (len(rows) - 1)],
             "usage": "Casual",
             "productDisplayName": [f'Striped, "{item}"' for item in rows],
-            "image": [{"bytes": picture(item, "PNG" if item % 2 else "JPEG"), "path": None} for item in rows],
+            "image": [
+                {"bytes": picture(item, "PNG" if item % 2 else "JPEG"), "path": None}
+                for item in rows
+            ],
         }
     )
     frame.assign(**changed).to_parquet(path)
@@ -244,7 +277,9 @@ def test_the_parquet_copy_becomes_a_zip_that_reads_the_same(tmp_path):
     path = convert_parquet(parts, tmp_path / "new" / "products.zip")
     catalogue = read(path)
     assert len(catalogue) == 1203
-    assert catalogue.table["id"].tolist() == [str(item) for item in (*range(100, 1300), *range(2000, 2003))]
+    assert catalogue.table["id"].tolist() == [
+        str(item) for item in (*range(100, 1300), *range(2000, 2003))
+    ]
     row = catalogue.table.set_index("id").loc
     assert row["101", ["colour", "year", "name", "image"]].tolist() == [
         "Red",
@@ -253,7 +288,9 @@ def test_the_parquet_copy_becomes_a_zip_that_reads_the_same(tmp_path):
         "images/101.png",
     ]
     assert row["100", ["colour", "year"]].tolist() == ["", ""]
-    assert (np.asarray(catalogue.image("102")) == np.asarray(Image.open(io.BytesIO(picture(102))))).all()
+    assert (
+        np.asarray(catalogue.image("102")) == np.asarray(Image.open(io.BytesIO(picture(102))))
+    ).all()
     again = convert_parquet(parts, tmp_path / "again.zip")
     assert again.read_bytes() == path.read_bytes()
 
@@ -275,7 +312,9 @@ def test_a_parquet_copy_that_is_not_one_is_refused_and_leaves_nothing(tmp_path):
     hollow[100:900] = bytes(800)
     (tmp_path / "hollow.parquet").write_bytes(hollow)
     as_parquet(tmp_path / "flat.parquet", range(3), image="x")
-    pd.read_parquet(tmp_path / "good.parquet").drop(columns="season").to_parquet(tmp_path / "narrow.parquet")
+    pd.read_parquet(tmp_path / "good.parquet").drop(columns="season").to_parquet(
+        tmp_path / "narrow.parquet"
+    )
     as_parquet(tmp_path / "named.parquet", range(3), id=["a", "../b", "c"])
     before = sorted(tmp_path.iterdir())
     for names, message in {

@@ -9,7 +9,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashionnb.data.samplers import balanced, difficulty, difficulty_from_confusion, shuffled, weighted
+from fashionnb.data.samplers import (
+    balanced,
+    difficulty,
+    difficulty_from_confusion,
+    shuffled,
+    weighted,
+)
 from fashionnb.errors import DataError
 
 
@@ -51,7 +57,9 @@ seeds = st.integers(0, 2**31)
 def test_shuffled_gives_every_row_once(n, batch_size, seed):
     batches = take(shuffled(n, batch_size, seeded(seed)), n + 1)
     assert sorted(chain(*batches)) == list(range(n))
-    assert [len(batch) for batch in batches] == [min(batch_size, n - i) for i in range(0, n, batch_size)]
+    assert [len(batch) for batch in batches] == [
+        min(batch_size, n - i) for i in range(0, n, batch_size)
+    ]
 
 
 def test_shuffled_shuffles():
@@ -101,7 +109,9 @@ def test_each_process_has_its_part_of_every_class(world, classes, per_class):
 @given(shelves(), st.data(), st.integers(1, 30), seeds)
 def test_weighted_gives_each_class_its_share_going_round(labels, data, batch_size, seed):
     classes = max(labels) + 1
-    weights = data.draw(st.lists(st.sampled_from([0.1, 0.5, 1.0, 3.0]), min_size=classes, max_size=classes))
+    weights = data.draw(
+        st.lists(st.sampled_from([0.1, 0.5, 1.0, 3.0]), min_size=classes, max_size=classes)
+    )
     batches = take(weighted(torch.tensor(labels), weights, batch_size, seeded(seed)), 12)
     for rows in batches:
         assert len(rows) == batch_size
@@ -205,7 +215,9 @@ def test_bad_input_is_refused(batches, phrase):
 @pytest.mark.parametrize("kind", [list, np.array, torch.tensor, pd.Series])
 def test_difficulty_by_hand(kind):
     weights = difficulty(kind([0.38, 0.85, 0.02]), floor=0.25)
-    assert weights.tolist() == pytest.approx([0.25 + 0.75 * lack / 0.5833333 for lack in (0.62, 0.15, 0.98)])
+    assert weights.tolist() == pytest.approx(
+        [0.25 + 0.75 * lack / 0.5833333 for lack in (0.62, 0.15, 0.98)]
+    )
 
 
 scores = st.lists(st.floats(-1, 1), min_size=1, max_size=10)
@@ -218,7 +230,9 @@ def test_difficulty_keeps_its_promise(scores, floor, power):
     assert weights.mean().item() == pytest.approx(1)
     assert weights.min() >= floor - 1e-12
     order = np.argsort(scores, kind="stable")
-    assert (np.diff(weights.numpy()[order]) <= 1e-12).all(), "the lower the score, the greater the weight"
+    assert (np.diff(weights.numpy()[order]) <= 1e-12).all(), (
+        "the lower the score, the greater the weight"
+    )
 
 
 @pytest.mark.parametrize("same", [[1.0, 1.0], [0.3, 0.3, 0.3], [-1.0]])

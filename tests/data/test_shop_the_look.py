@@ -10,18 +10,29 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from fashionnb.data import registry
 from fashionnb.data import shop_the_look as stl
-from fashionnb.data import sources
-from fashionnb.data.scenes import split_strictly
 from fashionnb.errors import DataError, DataNotFound
+from fashionnb.scenes.protocol import split_strictly
 
 P = [f"{n:032x}" for n in range(0xAB00, 0xAB04)]
 S = [f"{n:032x}" for n in range(0xCD00, 0xCD03)]
-KINDS = dict(zip(P, ["A|Shoes", "A|Clothing|Pants", "A|Shoes", "A|Clothing|Outerwear|Coats & Jackets"], strict=True))
+KINDS = dict(
+    zip(
+        P,
+        ["A|Shoes", "A|Clothing|Pants", "A|Shoes", "A|Clothing|Outerwear|Coats & Jackets"],
+        strict=True,
+    )
+)
 
 
 def pair(scene: str, product: str, *box: float, **fields) -> dict:
-    return {"product": product, "scene": scene, "bbox": list(box or (0.25, 0.5, 0.75, 1.0)), **fields}
+    return {
+        "product": product,
+        "scene": scene,
+        "bbox": list(box or (0.25, 0.5, 0.75, 1.0)),
+        **fields,
+    }
 
 
 ROWS = [pair(S[0], P[0]), pair(S[0], P[1], 0.0, 0, 0.5, 0.25), pair(S[1], P[2]), pair(S[2], P[3])]
@@ -73,7 +84,9 @@ def test_pairs_without_a_picture_are_left_out_and_counted(tmp_path):
     assert scenes.table.attrs == {
         "pairs_without_image": 3, "scenes_without_image": 1, "products_without_image": 1, "repeats": 1,
     }  # fmt: skip
-    with pytest.raises(DataError, match=r"no pair of 4 has both pictures here.*links.*fashionnb collect"):
+    with pytest.raises(
+        DataError, match=r"no pair of 4 has both pictures here.*links.*fashionnb collect"
+    ):
         stl.read_scenes(copy(tmp_path / "b", without=S))
 
 
@@ -102,11 +115,15 @@ MALFORMED = {
     json.dumps(pair(S[0], "../../x")): "product is no signature: '../../x'",
     json.dumps(pair(S[0], P[0], 0.1, 0.2, 0.3)): "bbox is no list of four numbers",
     json.dumps(pair(S[0], P[0], 0.1, 0.2, 0.3, True)): "bbox is no list of four numbers",
-    json.dumps(pair(S[0], P[0], 0.5, 0.2, 0.5, 1)): "bbox is not left < right and top < bottom within 0 to 1",
+    json.dumps(
+        pair(S[0], P[0], 0.5, 0.2, 0.5, 1)
+    ): "bbox is not left < right and top < bottom within 0 to 1",
     json.dumps(pair(S[0], P[0], 0.1, 0.2, 0.3, 1.01)): "bbox is not left < right",
     json.dumps(pair(S[0], P[0], 0.1, 0.2, float("nan"), 1)): "bbox is not left < right",
     json.dumps(pair(S[0], "f" * 32)): f"product {'f' * 32} is not in fashion-cat.json",
-    json.dumps(pair(S[0], P[0], split="valid")): "split is none of train, validation, test: 'valid'",
+    json.dumps(
+        pair(S[0], P[0], split="valid")
+    ): "split is none of train, validation, test: 'valid'",
 }
 
 
@@ -117,7 +134,10 @@ def test_a_malformed_line_is_reported_with_its_number(tmp_path, line, phrase):
     assert len(scenes) == 4
     assert [problem.line for problem in problems] == [3]
     assert phrase in problems[0].reason
-    with pytest.raises(DataError, match=r"1 line\(s\) are malformed, 4 pair\(s\) are good.\n.*fashion\.json, line 3: "):
+    with pytest.raises(
+        DataError,
+        match=r"1 line\(s\) are malformed, 4 pair\(s\) are good.\n.*fashion\.json, line 3: ",
+    ):
         stl.read_scenes(path)
 
 
@@ -134,7 +154,9 @@ def test_a_line_that_is_no_text_is_malformed(tmp_path):
 
 def test_many_malformed_lines_are_counted(tmp_path):
     path = copy(tmp_path, [*MALFORMED, *ROWS])
-    with pytest.raises(DataError, match=r"12 line\(s\) are malformed[\s\S]*line 10: [\s\S]*… and 2 more"):
+    with pytest.raises(
+        DataError, match=r"12 line\(s\) are malformed[\s\S]*line 10: [\s\S]*… and 2 more"
+    ):
         stl.read_scenes(path)
     with pytest.raises(DataError, match=r"there is no good pair in it, and 12 malformed"):
         stl.salvage(copy(tmp_path / "b", MALFORMED))
@@ -168,7 +190,7 @@ def test_lists_that_are_not_there(tmp_path):
 def test_check_counts(tmp_path, monkeypatch):
     path = copy(tmp_path, [*ROWS, "{"], without=[S[1], P[0], P[3]])
     with pytest.raises(DataError, match=r"expected 38,111 products in fashion-cat\.json, found 4"):
-        sources.check(stl.SOURCE, path)
+        registry.check(stl.SOURCE, path)
     monkeypatch.setattr(stl, "COUNTS", {"products": 4, "leaves": 3})
     first, second, third, *rest = stl.check(path)
     assert first == "4 products of 3 leaf categories"

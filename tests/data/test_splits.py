@@ -23,13 +23,24 @@ def groups_by_definition(sets):
 
 
 @settings(deadline=None)
-@given(st.lists(st.frozensets(st.sampled_from("abcdefgh"), min_size=2, max_size=5), min_size=1, max_size=12))
+@given(
+    st.lists(
+        st.frozensets(st.sampled_from("abcdefgh"), min_size=2, max_size=5), min_size=1, max_size=12
+    )
+)
 def test_near_identical_sets_are_those_of_the_definition(sets):
     assert near_identical(sets).tolist() == groups_by_definition(sets)
 
 
 def test_one_item_more_one_exchanged_and_a_chain_are_one_group():
-    sets = [("a", "b", "c"), ("x", "y", "z"), ("c", "a", "b"), ("a", "b", "c", "d"), ("a", "b", "e"), ("a", "f", "e")]
+    sets = [
+        ("a", "b", "c"),
+        ("x", "y", "z"),
+        ("c", "a", "b"),
+        ("a", "b", "c", "d"),
+        ("a", "b", "e"),
+        ("a", "f", "e"),
+    ]
     assert near_identical(sets).tolist() == [0, 1, 0, 0, 0, 0]
     assert near_identical([("a", "b", "c", "d"), ("a", "b", "e", "f")]).tolist() == [0, 1]
 

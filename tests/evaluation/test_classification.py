@@ -27,7 +27,9 @@ from fashionnb.evaluation.intervals import bootstrap_statistic
 def labelled(draw):
     """Few items and up to four classes, so that classes are often missing from what is true or from what was said."""
     c = draw(st.integers(1, 4))
-    pairs = draw(st.lists(st.tuples(st.integers(0, c - 1), st.integers(0, c - 1)), min_size=1, max_size=12))
+    pairs = draw(
+        st.lists(st.tuples(st.integers(0, c - 1), st.integers(0, c - 1)), min_size=1, max_size=12)
+    )
     true, said = zip(*pairs, strict=True)
     return np.array(true), np.array(said), c
 
@@ -36,7 +38,9 @@ def labelled(draw):
 def scored(draw):
     """Scores on a small grid, so that there are many ties."""
     n, c = draw(st.integers(1, 5)), draw(st.integers(1, 4))
-    rows = draw(st.lists(st.lists(st.integers(0, 2), min_size=c, max_size=c), min_size=n, max_size=n))
+    rows = draw(
+        st.lists(st.lists(st.integers(0, 2), min_size=c, max_size=c), min_size=n, max_size=n)
+    )
     return rows, draw(st.lists(st.integers(0, c - 1), min_size=n, max_size=n))
 
 
@@ -63,10 +67,14 @@ def test_every_score_is_the_definition(data):
     found = classification(true, said, range(c))
     expected = [by_definition(true.tolist(), said.tolist(), label) for label in range(c)]
     for column, name in enumerate(("precision", "recall", "f1")):
-        np.testing.assert_allclose(found.per_class[name], [number(row[column]) for row in expected], rtol=1e-12)
+        np.testing.assert_allclose(
+            found.per_class[name], [number(row[column]) for row in expected], rtol=1e-12
+        )
         there = [row[column] for label, row in enumerate(expected) if label in true]
         assert found.overall[f"macro_{name}"] == pytest.approx(float(sum(there) / len(there)))
-    assert found.overall["accuracy"] == pytest.approx(sum(t == s for t, s in zip(true, said, strict=True)) / len(true))
+    assert found.overall["accuracy"] == pytest.approx(
+        sum(t == s for t, s in zip(true, said, strict=True)) / len(true)
+    )
     assert found.per_class["support"].tolist() == [true.tolist().count(label) for label in range(c)]
 
 
@@ -88,7 +96,10 @@ def test_the_confusion_is_counted_pair_by_pair(data):
 def test_scikit_learn_agrees(data):
     true, said, c = data
     found, there = classification(true, said, range(c)), np.unique(true)
-    assert confusion(true, said, range(c)).tolist() == metrics.confusion_matrix(true, said, labels=range(c)).tolist()
+    assert (
+        confusion(true, said, range(c)).tolist()
+        == metrics.confusion_matrix(true, said, labels=range(c)).tolist()
+    )
     assert found.overall["accuracy"] == pytest.approx(metrics.accuracy_score(true, said))
     options = {"labels": there, "zero_division": 0}
     macro = metrics.precision_recall_fscore_support(true, said, average="macro", **options)
@@ -101,24 +112,36 @@ def test_scikit_learn_agrees(data):
 
 def test_classes_that_are_missing_on_one_side_or_both():
     """0 is right, 1 is never said, 2 is never true but said, 3 is neither."""
-    found = classification(np.array([0, 0, 1]), np.array([0, 2, 0]), ["hat", "skirt", "dress", "coat"])
+    found = classification(
+        np.array([0, 0, 1]), np.array([0, 2, 0]), ["hat", "skirt", "dress", "coat"]
+    )
     np.testing.assert_equal(found.per_class["precision"], [0.5, 0, 0, np.nan])
     np.testing.assert_equal(found.per_class["recall"], [0.5, 0, np.nan, np.nan])
     np.testing.assert_equal(found.per_class["f1"], [0.5, 0, 0, np.nan])
     assert found.per_class["support"].tolist() == [2, 1, 0, 0]
-    assert found.overall["macro_f1"] == 0.25  # over hat and skirt; four classes would make it 1/8, three 1/6
+    assert (
+        found.overall["macro_f1"] == 0.25
+    )  # over hat and skirt; four classes would make it 1/8, three 1/6
 
 
 def test_a_bootstrap_takes_it_even_where_resamples_miss_classes():
     true, said = np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 0])
-    macro = bootstrap_statistic(lambda rows: classification(true[rows], said[rows], range(3)).overall["macro_f1"], 5)
-    assert 0 <= macro.low < classification(true, said, range(3)).overall["macro_f1"] < macro.high <= 1
+    macro = bootstrap_statistic(
+        lambda rows: classification(true[rows], said[rows], range(3)).overall["macro_f1"], 5
+    )
+    assert (
+        0 <= macro.low < classification(true, said, range(3)).overall["macro_f1"] < macro.high <= 1
+    )
 
 
 def test_tensors_are_taken():
     true, said = torch.tensor([0, 1, 1]), torch.tensor([0, 1, 0])
     assert classification(true, said, "ab").overall["accuracy"] == pytest.approx(2 / 3)
-    assert top_k_hits(torch.eye(3, requires_grad=True), torch.tensor([0, 1, 0]), 1).tolist() == [1, 1, 0]
+    assert top_k_hits(torch.eye(3, requires_grad=True), torch.tensor([0, 1, 0]), 1).tolist() == [
+        1,
+        1,
+        0,
+    ]
 
 
 @settings(deadline=None, max_examples=60)
@@ -128,7 +151,9 @@ def test_the_first_k_are_the_expectation_over_all_orders_of_equals(data, k):
     orders = list(itertools.permutations(range(len(rows[0]))))
     expected = []
     for row, label in zip(rows, true, strict=True):
-        first = [sorted(order, key=lambda i, row=row: -row[i])[:k] for order in orders]  # sorting keeps equals in order
+        first = [
+            sorted(order, key=lambda i, row=row: -row[i])[:k] for order in orders
+        ]  # sorting keeps equals in order
         expected.append(sum(label in found for found in first) / len(orders))
     np.testing.assert_allclose(top_k_hits(np.array(rows), np.array(true), k), expected)
 
@@ -160,13 +185,18 @@ def certain(draw):
 @given(certain(), st.sampled_from([1, 2, 8, 16]))
 def test_reliability_is_the_definition(data, bins):
     first, true = data
-    sure = [(max(p, 1 - p), float((0 if p >= 0.5 else 1) == t)) for p, t in zip(first, true, strict=True)]
+    sure = [
+        (max(p, 1 - p), float((0 if p >= 0.5 else 1) == t))
+        for p, t in zip(first, true, strict=True)
+    ]
     table = reliability(np.stack([first, 1 - first], 1), np.array(true), bins)
     rows, error = [], 0.0
     for m in range(bins):
         inside = [item for item in sure if m / bins < item[0] <= (m + 1) / bins]
         if inside:
-            confidence, accuracy = (sum(values) / len(inside) for values in zip(*inside, strict=True))
+            confidence, accuracy = (
+                sum(values) / len(inside) for values in zip(*inside, strict=True)
+            )
             rows.append([m / bins, (m + 1) / bins, len(inside), confidence, accuracy])
             error += len(inside) / len(sure) * abs(accuracy - confidence)
     found = table[["above", "upto", "items", "confidence", "accuracy"]]
@@ -178,7 +208,10 @@ def test_a_calibrated_classifier_stays_between_low_and_high_about_19_times_in_20
     rng = np.random.default_rng(0)
     sure = rng.uniform(0.5, 1, (100, 200))
     right = rng.random(sure.shape) < sure
-    tables = [reliability(np.stack([p, 1 - p], 1), (~r).astype(int), 10) for p, r in zip(sure, right, strict=True)]
+    tables = [
+        reliability(np.stack([p, 1 - p], 1), (~r).astype(int), 10)
+        for p, r in zip(sure, right, strict=True)
+    ]
     table = pd.concat(tables)
     inside = ((table["low"] <= table["accuracy"]) & (table["accuracy"] <= table["high"])).mean()
     # .95 promised, and counts are whole numbers, which makes it wider: .966 to .986 over eleven other seeds.
@@ -209,12 +242,18 @@ Y = np.array([0, 1, 1])
     ("call", "phrase"),
     [
         (lambda: confusion(Y, Y[:2], "ab"), "3 true labels, but 2 were said"),
-        (lambda: confusion(Y[:0], Y[:0], "ab"), r"true: expected whole numbers .* got int64 \(0,\)"),
+        (
+            lambda: confusion(Y[:0], Y[:0], "ab"),
+            r"true: expected whole numbers .* got int64 \(0,\)",
+        ),
         (lambda: confusion(Y, P, "ab"), r"said: expected whole numbers"),
         (lambda: confusion(Y, np.array(["a", "b", "b"]), "ab"), r"said: .*`Catalogue.labels\(\)`"),
         (lambda: classification(Y, Y.astype(float), "ab"), "said: expected whole numbers"),
         (lambda: classification(Y, Y, "a"), "true: labels count from 0 to 0, these go from 0 to 1"),
-        (lambda: classification(Y, Y - 1, "ab"), "said: labels count from 0 to 1, these go from -1 to 0"),
+        (
+            lambda: classification(Y, Y - 1, "ab"),
+            "said: labels count from 0 to 1, these go from -1 to 0",
+        ),
         (lambda: top_k_hits(P, Y, 0), "k must be 1 or more"),
         (lambda: top_k_hits(P, Y + 1, 1), "true: labels count from 0 to 1"),
         (lambda: top_k_hits(P[0], Y, 1), r"expected scores \(n, c\)"),

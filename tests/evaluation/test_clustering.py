@@ -38,8 +38,12 @@ def silhouette_by_definition(points, labels):
 def clusters(draw):
     """Points on a grid, so that duplicates and coinciding classes occur; two classes at least, singletons welcome."""
     n = draw(st.integers(3, 14))
-    points = draw(st.lists(st.tuples(st.integers(-2, 2), st.integers(-2, 2)), min_size=n, max_size=n))
-    labels = draw(st.lists(st.integers(0, 3), min_size=n, max_size=n).filter(lambda y: 1 < len(set(y)) < n))
+    points = draw(
+        st.lists(st.tuples(st.integers(-2, 2), st.integers(-2, 2)), min_size=n, max_size=n)
+    )
+    labels = draw(
+        st.lists(st.integers(0, 3), min_size=n, max_size=n).filter(lambda y: 1 < len(set(y)) < n)
+    )
     return points, labels
 
 
@@ -67,14 +71,19 @@ def test_tensors_float32_and_names_as_labels_give_the_same():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 5)).astype(np.float32), rng.integers(0, 3, 40)
     names = np.array(["Shirt", "Coat", "Bag"], dtype=object)[y]
-    np.testing.assert_allclose(silhouette(torch.from_numpy(x), torch.from_numpy(y)), silhouette(x, names), atol=1e-12)
+    np.testing.assert_allclose(
+        silhouette(torch.from_numpy(x), torch.from_numpy(y)), silhouette(x, names), atol=1e-12
+    )
     assert davies_bouldin(torch.from_numpy(x), torch.from_numpy(y)) == davies_bouldin(x, y)
 
 
 def test_per_class_is_the_mean_of_each_class():
     values = np.array([0.0, 1.0, 0.5, -0.5])
     assert silhouette_per_class(values, np.array([3, 1, 3, 1])) == {1: 0.25, 3: 0.25}
-    assert silhouette_per_class(values, np.array(["b", "a", "b", "b"], dtype=object)) == {"a": 1.0, "b": 0.0}
+    assert silhouette_per_class(values, np.array(["b", "a", "b", "b"], dtype=object)) == {
+        "a": 1.0,
+        "b": 0.0,
+    }
 
 
 def test_a_collapsed_embedding_has_silhouette_0_and_the_worst_davies_bouldin():
@@ -85,7 +94,9 @@ def test_a_collapsed_embedding_has_silhouette_0_and_the_worst_davies_bouldin():
 
 def test_davies_bouldin_of_two_known_classes():
     """Widths 1 and 2, centres 10 apart: (1 + 2) / 10 for both classes."""
-    assert davies_bouldin(np.array([[-1.0], [1], [8], [12]]), np.array([0, 0, 1, 1])) == pytest.approx(0.3)
+    assert davies_bouldin(
+        np.array([[-1.0], [1], [8], [12]]), np.array([0, 0, 1, 1])
+    ) == pytest.approx(0.3)
 
 
 def test_classes_without_width_are_the_best():
@@ -96,11 +107,20 @@ def calinski_harabasz_by_definition(points, labels):
     def mean(members):
         return [sum(values) / len(members) for values in zip(*members, strict=True)]
 
-    groups = {label: [p for p, y in zip(points, labels, strict=True) if y == label] for label in set(labels)}
+    groups = {
+        label: [p for p, y in zip(points, labels, strict=True) if y == label]
+        for label in set(labels)
+    }
     between = sum(math.dist(mean(groups[y]), mean(points)) ** 2 for y in labels)
     within = sum(math.dist(p, mean(groups[y])) ** 2 for p, y in zip(points, labels, strict=True))
     n, c = len(points), len(groups)
-    return (between / (c - 1)) / (within / (n - c)) if within > 1e-9 else None if between > 1e-9 else 0.0
+    return (
+        (between / (c - 1)) / (within / (n - c))
+        if within > 1e-9
+        else None
+        if between > 1e-9
+        else 0.0
+    )
 
 
 @settings(deadline=None)
@@ -149,7 +169,10 @@ def test_cluster_agreement_of_classes_apart_of_chance_and_of_a_collapsed_embeddi
     assert cluster_agreement(x, y) == {"nmi": pytest.approx(1), "ami": pytest.approx(1)}
     assert cluster_agreement(torch.from_numpy(x), y, clusters=30)["nmi"] < 0.75
     assert abs(cluster_agreement(rng.normal(size=(120, 3)), y)["ami"]) < 0.06
-    assert cluster_agreement(np.full((6, 4), 0.1), np.array([0, 1, 2, 0, 1, 2])) == {"nmi": 0, "ami": 0}
+    assert cluster_agreement(np.full((6, 4), 0.1), np.array([0, 1, 2, 0, 1, 2])) == {
+        "nmi": 0,
+        "ami": 0,
+    }
 
 
 def test_the_seed_decides_where_k_means_starts():
@@ -167,7 +190,10 @@ def test_the_seed_decides_where_k_means_starts():
         (lambda x, y: silhouette(x * np.nan, y), "embeddings: row 0 holds NaN"),
         (lambda x, y: silhouette(x, y[:3]), "labels: expected one label for each of 4"),
         (lambda x, y: silhouette(x[:0], y[:0]), r"\(0, 2\)"),
-        (lambda x, y: silhouette_per_class(np.zeros(4), y[:3]), "labels: expected one label for each of 4"),
+        (
+            lambda x, y: silhouette_per_class(np.zeros(4), y[:3]),
+            "labels: expected one label for each of 4",
+        ),
         (lambda x, y: davies_bouldin(x, y * 0), "All 4 items are of one class"),
         (lambda x, y: davies_bouldin(x * np.nan, y), "embeddings: row 0 holds NaN"),
         (lambda x, y: davies_bouldin(x, y[:3]), "labels: expected one label for each of 4"),

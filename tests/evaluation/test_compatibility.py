@@ -57,7 +57,10 @@ def test_auc_is_the_share_of_pairs_that_are_won(rows):
         assert auc(scores, labels) == auc_by_pairs(scores, labels)
 
 
-@given(st.lists(st.booleans(), min_size=2, max_size=30).filter(lambda labels: len(set(labels)) == 2), st.floats(-9, 9))
+@given(
+    st.lists(st.booleans(), min_size=2, max_size=30).filter(lambda labels: len(set(labels)) == 2),
+    st.floats(-9, 9),
+)
 def test_a_constant_scorer_has_an_auc_of_one_half_exactly(labels, constant):
     assert auc([constant] * len(labels), labels) == 0.5
 
@@ -73,14 +76,18 @@ def test_scikit_learn_agrees():
 
 @settings(deadline=None)
 @given(
-    st.integers(1, 6).flatmap(lambda n: st.lists(st.lists(few, min_size=n, max_size=n), min_size=1, max_size=8)),
+    st.integers(1, 6).flatmap(
+        lambda n: st.lists(st.lists(few, min_size=n, max_size=n), min_size=1, max_size=8)
+    ),
     st.data(),
 )
 def test_recall_and_fitb_are_what_random_ties_give(scores, data):
     n = len(scores[0])
     truth = data.draw(st.lists(st.integers(0, n - 1), min_size=len(scores), max_size=len(scores)))
     for k in (1, 2, 9):
-        expected = [recall_by_orders(row, right, k) for row, right in zip(scores, truth, strict=True)]
+        expected = [
+            recall_by_orders(row, right, k) for row, right in zip(scores, truth, strict=True)
+        ]
         assert recall_at(scores, truth, k).tolist() == expected
     assert fitb(scores, truth).tolist() == [
         recall_by_orders(row, right, 1) for row, right in zip(scores, truth, strict=True)
@@ -108,7 +115,12 @@ def latin_questions(groups):
 def test_scorers_that_know_only_the_order_get_exactly_a_quarter():
     """By the item's id, forwards and backwards, and by the place in the list."""
     answers, truth = latin_questions(6)
-    for scores in (answers, -answers, np.tile(np.arange(4), (24, 1)), np.tile([3, 2, 1, 0], (24, 1))):
+    for scores in (
+        answers,
+        -answers,
+        np.tile(np.arange(4), (24, 1)),
+        np.tile([3, 2, 1, 0], (24, 1)),
+    ):
         assert fitb(scores.astype(float), truth).mean() == 0.25
 
 
@@ -162,16 +174,29 @@ def test_what_is_no_candidate_is_not_ranked():
         recall_at(scores, np.array([0]), 1)
 
 
-@given(st.lists(st.lists(st.integers(0, 50), min_size=2, max_size=6, unique=True), min_size=1, max_size=6))
+@given(
+    st.lists(
+        st.lists(st.integers(0, 50), min_size=2, max_size=6, unique=True), min_size=1, max_size=6
+    )
+)
 def test_outfit_pairs_are_all_pairs(outfits):
     pairs, owner = outfit_pairs(outfits)
-    expected = [(number, a, b) for number, items in enumerate(outfits) for a, b in combinations(items, 2)]
+    expected = [
+        (number, a, b) for number, items in enumerate(outfits) for a, b in combinations(items, 2)
+    ]
     assert [(o, a, b) for o, (a, b) in zip(owner.tolist(), pairs.tolist(), strict=True)] == expected
 
 
 def test_question_pairs_join_each_answer_with_each_item():
     pairs, owner = question_pairs([["a", "b"], ["c"]], [["x", "y"], ["y", "z"]])
-    assert pairs.tolist() == [["a", "x"], ["b", "x"], ["a", "y"], ["b", "y"], ["c", "y"], ["c", "z"]]
+    assert pairs.tolist() == [
+        ["a", "x"],
+        ["b", "x"],
+        ["a", "y"],
+        ["b", "y"],
+        ["c", "y"],
+        ["c", "z"],
+    ]
     assert owner.tolist() == [0, 0, 1, 1, 2, 3]
     scores = mean_by(np.array([1.0, 3, 0, 0, 5, 7]), owner, 4).reshape(2, 2)
     assert scores.tolist() == [[2, 0], [5, 7]]
@@ -201,13 +226,18 @@ def test_groups_are_drawn_whole_so_the_interval_is_wider():
 
 def test_groups_of_one_are_the_plain_bootstrap():
     values = np.random.default_rng(1).random(30)
-    assert over_groups(lambda rows: values[rows].mean(), np.arange(30), of="test items") == bootstrap(values)
+    assert over_groups(
+        lambda rows: values[rows].mean(), np.arange(30), of="test items"
+    ) == bootstrap(values)
 
 
 def test_parts_come_with_their_own_intervals_largest_first():
     values = np.array([1.0, 0, 1, 1, 0.25])
     parts = by_part(values, ["shoes", "bag", "shoes", "shoes", "bag"])
-    assert [(part.name, part.n, part.mean) for part in parts] == [("shoes", 3, 1.0), ("bag", 2, 0.125)]
+    assert [(part.name, part.n, part.mean) for part in parts] == [
+        ("shoes", 3, 1.0),
+        ("bag", 2, 0.125),
+    ]
     assert parts[0].interval.low == parts[0].interval.high == 1
     assert sum(part.n * part.mean for part in parts) == pytest.approx(values.sum())
 
@@ -224,7 +254,10 @@ def test_parts_come_with_their_own_intervals_largest_first():
         (lambda: fitb(np.zeros((2, 4)), np.zeros(3, int)), "Expected scores"),
         (lambda: fitb(np.zeros((2, 4)), np.zeros(2)), "as integers"),
         (lambda: fitb(np.zeros((2, 4)), np.array([0, 4])), "from 0 to 3"),
-        (lambda: fitb(np.array([[0, np.nan]]), np.array([0])), "Question 0 has a score that is NaN"),
+        (
+            lambda: fitb(np.array([[0, np.nan]]), np.array([0])),
+            "Question 0 has a score that is NaN",
+        ),
         (lambda: recall_at(np.zeros((1, 4)), np.array([0]), 0), "recall@0 means nothing"),
         (lambda: outfit_pairs([("a", "b"), ("c",)]), "Outfit 1 has 1 item"),
         (lambda: question_pairs([["a"]], [["b"], ["c"]]), "one list of answers each"),

@@ -11,7 +11,12 @@ from fashionnb.evaluation.distances import one_per_row, strips, vectors
 
 
 def all_distances(queries, gallery, **options):
-    return torch.cat([distances for _, distances in strips(vectors(queries, "q"), vectors(gallery, "g"), **options)])
+    return torch.cat(
+        [
+            distances
+            for _, distances in strips(vectors(queries, "q"), vectors(gallery, "g"), **options)
+        ]
+    )
 
 
 def test_distances_are_those_of_the_definition():

@@ -7,7 +7,13 @@ import pytest
 from scipy import stats
 
 from fashionnb.errors import DataError
-from fashionnb.evaluation.intervals import Interval, bootstrap, bootstrap_groups, bootstrap_statistic, over_seeds
+from fashionnb.evaluation.intervals import (
+    Interval,
+    bootstrap,
+    bootstrap_groups,
+    bootstrap_statistic,
+    over_seeds,
+)
 
 
 def test_a_bootstrap_interval_is_close_to_the_normal_one_for_many_items():
@@ -21,7 +27,9 @@ def test_a_bootstrap_interval_is_close_to_the_normal_one_for_many_items():
 
 def test_a_bootstrap_covers_the_truth_about_as_often_as_its_level():
     rng = np.random.default_rng(1)
-    made = [bootstrap(rng.exponential(size=100), n_resamples=200, level=0.8, seed=i) for i in range(300)]
+    made = [
+        bootstrap(rng.exponential(size=100), n_resamples=200, level=0.8, seed=i) for i in range(300)
+    ]
     covered = np.mean([interval.low <= 1 <= interval.high for interval in made])
     assert 0.7 < covered < 0.88  # .80 promised; .73 to .83 over ten other seeds of the data
 
@@ -77,7 +85,9 @@ def test_groups_are_drawn_whole_and_once_for_all_columns():
     for column, interval in zip(values.T, found, strict=True):
         rows = [np.flatnonzero(groups == group) for group in range(40)]
         one_by_one = bootstrap_statistic(
-            lambda some, rows=rows, column=column: column[np.concatenate([rows[g] for g in some])].mean(),
+            lambda some, rows=rows, column=column: column[
+                np.concatenate([rows[g] for g in some])
+            ].mean(),
             40,
             of="scenes",
         )
@@ -86,7 +96,10 @@ def test_groups_are_drawn_whole_and_once_for_all_columns():
     wide, narrow = found[1], bootstrap(values[:, 1])
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
     assert (
-        bootstrap_groups(values[:, [1]], np.array([f"scene {group:02}" for group in groups]), of="scenes") == found[1:2]
+        bootstrap_groups(
+            values[:, [1]], np.array([f"scene {group:02}" for group in groups]), of="scenes"
+        )
+        == found[1:2]
     )
 
 
@@ -94,7 +107,10 @@ def test_groups_of_unlike_size_count_by_their_rows():
     [interval] = bootstrap_groups(np.array([[1.0], [1], [1], [0]]), [0, 0, 0, 1])
     assert (interval.low, interval.high) == (0, 1)
     [inner] = bootstrap_groups(np.array([[1.0], [1], [1], [0]]), [0, 0, 0, 1], level=0.4)
-    assert (inner.low, inner.high) == (0.75, 0.75)  # of the draws that have both, which are half of all
+    assert (inner.low, inner.high) == (
+        0.75,
+        0.75,
+    )  # of the draws that have both, which are half of all
 
 
 def test_over_seeds_is_the_t_interval():

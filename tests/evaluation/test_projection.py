@@ -15,7 +15,10 @@ from fashionnb.evaluation.projection import keep_umap_compiled, knn_preservation
 
 def ranked(points, i):
     """The other items from near to far; equals by index, the lower first."""
-    return sorted((j for j in range(len(points)) if j != i), key=lambda j: (math.dist(points[i], points[j]), j))
+    return sorted(
+        (j for j in range(len(points)) if j != i),
+        key=lambda j: (math.dist(points[i], points[j]), j),
+    )
 
 
 def trustworthiness_by_definition(high, low, k):
@@ -55,7 +58,9 @@ def test_both_are_their_definitions(data, chunk_bytes):
 @pytest.mark.parametrize(("n", "k"), [(200, 12), (31, 15), (50, 1)])
 def test_scikit_learn_agrees(n, k):
     x = np.random.default_rng(n).normal(size=(n, 8))
-    assert trustworthiness(x, x[:, :2], k).mean() == pytest.approx(peer(x, x[:, :2], n_neighbors=k), abs=1e-12)
+    assert trustworthiness(x, x[:, :2], k).mean() == pytest.approx(
+        peer(x, x[:, :2], n_neighbors=k), abs=1e-12
+    )
 
 
 def test_a_faithful_map_is_perfect_and_a_turned_one_too():
@@ -70,14 +75,27 @@ def test_folding_a_line_is_untrue_and_cutting_it_loses():
     line = np.arange(40.0)[:, None]
     folded = np.minimum(line, 39.2 - line)
     cut = np.where(line < 20, line, line + 1000)
-    assert trustworthiness(line, folded, 4).mean() < 0.8 < 0.99 < trustworthiness(line, cut, 4).mean()
-    assert 0.4 < knn_preservation(line, folded, 4).mean() < 0.6 < 0.9 < knn_preservation(line, cut, 4).mean() < 1
+    assert (
+        trustworthiness(line, folded, 4).mean() < 0.8 < 0.99 < trustworthiness(line, cut, 4).mean()
+    )
+    assert (
+        0.4
+        < knn_preservation(line, folded, 4).mean()
+        < 0.6
+        < 0.9
+        < knn_preservation(line, cut, 4).mean()
+        < 1
+    )
 
 
 def test_a_random_map_keeps_what_chance_keeps():
     """k / (n - 1) = 0.05; over 20 seeds the mean of 202 items lay in 0.038 to 0.064."""
     rng = np.random.default_rng(0)
-    assert 0.03 < knn_preservation(rng.normal(size=(202, 5)), rng.normal(size=(202, 2)), 10).mean() < 0.07
+    assert (
+        0.03
+        < knn_preservation(rng.normal(size=(202, 5)), rng.normal(size=(202, 2)), 10).mean()
+        < 0.07
+    )
 
 
 @pytest.mark.parametrize("measure", [trustworthiness, knn_preservation])

@@ -14,7 +14,9 @@ from fashionnb.evaluation.retrieval import knn_predict, neighbours, retrieval
 
 def ranking(query, gallery, leave_out=None):
     """Gallery rows, nearest first, the lower index first among equals. Exact for whole numbers."""
-    squared = [sum((int(a) - int(b)) ** 2 for a, b in zip(query, item, strict=True)) for item in gallery]
+    squared = [
+        sum((int(a) - int(b)) ** 2 for a, b in zip(query, item, strict=True)) for item in gallery
+    ]
     return [i for i in sorted(range(len(gallery)), key=lambda i: (squared[i], i)) if i != leave_out]
 
 
@@ -26,7 +28,12 @@ def by_definition(query, label, gallery, gallery_labels, k, leave_out=None):
         return None
     precision = [Fraction(sum(hits[: i + 1]), i + 1) if hits[i] else 0 for i in range(len(hits))]
     at_k = sum(precision[:k]) / max(sum(hits[:k]), 1)
-    return float(any(hits[:k])), 1 / (hits.index(True) + 1), float(sum(precision[:r]) / r), float(at_k)
+    return (
+        float(any(hits[:k])),
+        1 / (hits.index(True) + 1),
+        float(sum(precision[:r]) / r),
+        float(at_k),
+    )
 
 
 @st.composite
@@ -43,7 +50,9 @@ def agrees(result, expected, k):
     assert result.queries.tolist() == kept
     assert result.excluded == len(expected) - len(kept)
     for metric, column in ((f"recall@{k}", 0), ("mrr", 1), ("map@r", 2), (f"map@{k}", 3)):
-        np.testing.assert_allclose(result.per_query[metric], [expected[i][column] for i in kept], rtol=1e-12)
+        np.testing.assert_allclose(
+            result.per_query[metric], [expected[i][column] for i in kept], rtol=1e-12
+        )
     np.testing.assert_array_equal(result.per_query["precision@1"], result.per_query["mrr"] == 1)
 
 
@@ -77,14 +86,18 @@ def test_neighbours_are_the_sorted_gallery(queries, gallery, k):
     (q, _), (g, _) = queries, gallery
     indices, distances = neighbours(q, g, k)
     assert indices.tolist() == [ranking(query, g)[:k] for query in q]
-    np.testing.assert_allclose(distances, np.linalg.norm(q[:, None] - g[indices], axis=2), rtol=1e-6)
+    np.testing.assert_allclose(
+        distances, np.linalg.norm(q[:, None] - g[indices], axis=2), rtol=1e-6
+    )
 
 
 @settings(deadline=None)
 @given(items(smallest=4), st.integers(1, 3))
 def test_neighbours_leave_out_the_item_itself_but_not_its_duplicates(data, k):
     x, _ = data
-    assert neighbours(x, k=k)[0].tolist() == [ranking(x[i], x, leave_out=i)[:k] for i in range(len(x))]
+    assert neighbours(x, k=k)[0].tolist() == [
+        ranking(x[i], x, leave_out=i)[:k] for i in range(len(x))
+    ]
 
 
 def majority(labels):
@@ -96,7 +109,9 @@ def majority(labels):
 @given(items(smallest=5), items(), st.integers(1, 5))
 def test_knn_is_a_vote_that_the_nearest_decides(train, queries, k):
     (x, y), (q, _) = train, queries
-    assert knn_predict(x, y, q, k).tolist() == [majority([int(y[i]) for i in ranking(query, x)[:k]]) for query in q]
+    assert knn_predict(x, y, q, k).tolist() == [
+        majority([int(y[i]) for i in ranking(query, x)[:k]]) for query in q
+    ]
 
 
 def test_duplicates_of_any_number_are_ranked_by_index():
@@ -136,7 +151,9 @@ def test_map_divides_by_r_and_not_by_the_hits():
 def test_map_at_k_divides_by_the_hits_and_not_by_r():
     """Hit, miss, hit, and a fourth positive out of sight: (1/1 + 2/3) / 2. Without any hit it is 0."""
     gallery = np.array([[1.0], [2], [3], [4]])
-    result = retrieval(np.array([[0.0], [9.0]]), np.array([1, 0]), gallery, np.array([1, 0, 1, 1]), ks=(2, 3))
+    result = retrieval(
+        np.array([[0.0], [9.0]]), np.array([1, 0]), gallery, np.array([1, 0, 1, 1]), ks=(2, 3)
+    )
     assert result.per_query["map@3"].tolist() == pytest.approx([(1 + 2 / 3) / 2, 1 / 3])
     assert result.per_query["map@2"].tolist() == [1, 0]
 
@@ -168,8 +185,14 @@ def test_peers_agree():
     rng = np.random.default_rng(5)
     y = np.sort(rng.integers(0, 5, 200))
     x = (rng.normal(size=(5, 8))[y] + rng.normal(size=(200, 8))).astype(np.float32)
-    names = {"precision_at_1": "precision@1", "mean_reciprocal_rank": "mrr", "mean_average_precision_at_r": "map@r"}
-    peer = accuracy_calculator.AccuracyCalculator(include=tuple(names), k=199, device=torch.device("cpu"))
+    names = {
+        "precision_at_1": "precision@1",
+        "mean_reciprocal_rank": "mrr",
+        "mean_average_precision_at_r": "map@r",
+    }
+    peer = accuracy_calculator.AccuracyCalculator(
+        include=tuple(names), k=199, device=torch.device("cpu")
+    )
     theirs = peer.get_accuracy(torch.from_numpy(x), torch.from_numpy(y))
     ours = retrieval(x, y).mean()
     assert {name: pytest.approx(ours[names[name]], abs=1e-6) for name in names} == theirs
@@ -182,7 +205,10 @@ def test_peers_agree():
         (lambda x, y: retrieval(x, y, None, y), "give both gallery and gallery_labels"),
         (lambda x, y: retrieval(x, y, ks=(1, 0)), "recall@0 means nothing"),
         (lambda x, y: retrieval(x, y[:-1]), "query_labels: expected one label for each of 4"),
-        (lambda x, y: retrieval(x, y, x, y[:-1]), "gallery_labels: expected one label for each of 4"),
+        (
+            lambda x, y: retrieval(x, y, x, y[:-1]),
+            "gallery_labels: expected one label for each of 4",
+        ),
         (lambda x, y: retrieval(x * np.nan, y), "queries: row 0 holds NaN"),
         (lambda x, y: retrieval(x, y, x * np.nan, y), "gallery: row 0 holds NaN"),
         (lambda x, y: retrieval(x[:0], y[:0]), r"queries: expected embeddings.*\(0, 2\)"),

@@ -18,8 +18,8 @@ from fashionnb.models.compatibility import (
     type_pairs,
 )
 from fashionnb.models.cost import parameters
-from fashionnb.models.items import Items
 from fashionnb.models.mobilenet import MobileNetClassifier, PhotoFeatures, transfer
+from fashionnb.models.outfit_inputs import Items
 from fashionnb.models.pretrained import VGG16
 from fashionnb.models.style2vec import Style2Vec
 from fashionnb.training import Recipe, fit
@@ -29,7 +29,11 @@ PAIRS = [[1, 2], [2, 3]]
 
 def items(n=20, width=6, seed=0):
     draw = torch.Generator().manual_seed(seed)
-    return Items(torch.randn(n, width, generator=draw), torch.arange(n) % 4, torch.rand(n, 24, generator=draw))
+    return Items(
+        torch.randn(n, width, generator=draw),
+        torch.arange(n) % 4,
+        torch.rand(n, 24, generator=draw),
+    )
 
 
 def built(kind, *arguments, **more):
@@ -61,14 +65,20 @@ def test_an_item_is_encoded_once_for_all_its_pairs(build):
     wardrobe, model = items(), build()
     first, second = torch.tensor([0, 0, 5]), torch.tensor([1, 7, 0])
     encoded = model.encode(wardrobe)
-    torch.testing.assert_close(model.compare(encoded[first], encoded[second]), model(wardrobe[first], wardrobe[second]))
+    torch.testing.assert_close(
+        model.compare(encoded[first], encoded[second]), model(wardrobe[first], wardrobe[second])
+    )
 
 
 @pytest.mark.parametrize("build", MODELS)
 def test_every_parameter_is_trained(build):
     model = build().train()
-    (model(items(), items(seed=1)[torch.arange(20).roll(1)]) * torch.linspace(-1, 1, 20)).sum().backward()
-    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
+    (
+        model(items(), items(seed=1)[torch.arange(20).roll(1)]) * torch.linspace(-1, 1, 20)
+    ).sum().backward()
+    assert [
+        name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ] == []
 
 
 @pytest.mark.parametrize("build", MODELS)
@@ -99,7 +109,9 @@ def test_parameters(model, expected):
 
 def test_the_mlp_is_two_layers_on_both_orders():
     model, a, b = built(CompatibilityMLP, 6, 10), items(), items(seed=1)
-    (w1, b1), (w2, b2) = ((layer.weight, layer.bias) for layer in (model.layers[0], model.layers[3]))
+    (w1, b1), (w2, b2) = (
+        (layer.weight, layer.bias) for layer in (model.layers[0], model.layers[3])
+    )
 
     def one_order(x, y):
         return (torch.cat([x, y], 1) @ w1.T + b1).clamp_min(0) @ w2[0] + b2
@@ -125,7 +137,9 @@ def test_weights_of_others_are_known_by_their_shapes(ending, tmp_path):
         weights = str(tmp_path / "theirs.safetensors")
     model, a, b = compatibility_from(weights), items(), items(seed=1)
     assert model.arguments == {"width": 6, "hidden": 9, "dropout": 0.0, "symmetric": False}
-    expected = theirs["compat"](theirs["fc_hidden"](torch.cat([a.features, b.features], 1)).relu())[:, 0].sigmoid()
+    expected = theirs["compat"](theirs["fc_hidden"](torch.cat([a.features, b.features], 1)).relu())[
+        :, 0
+    ].sigmoid()
     torch.testing.assert_close(model.probability(a, b), expected)
     assert compatibility_from(weights, symmetric=True).symmetric
 
@@ -147,7 +161,9 @@ def test_weights_of_another_shape_are_refused_side_by_side(shapes):
     with pytest.raises(ModelMismatch, match="not that of a CompatibilityMLP") as caught:
         compatibility_from(weights)
     lines = str(caught.value).splitlines()[1:]
-    assert [line.split("  ")[1] for line in lines[: len(shapes)]] == [f"{k} {v}" for k, v in shapes.items()]
+    assert [line.split("  ")[1] for line in lines[: len(shapes)]] == [
+        f"{k} {v}" for k, v in shapes.items()
+    ]
     assert lines[0].endswith("(hidden, 2 × width)")
     with pytest.raises(DataNotFound, match="no such file"):
         compatibility_from("nowhere.pth")
@@ -163,10 +179,15 @@ def test_polania_is_a_product_of_features_beside_a_product_of_colours():
         x = x @ linear.weight.T + linear.bias
         x = (x - norm.running_mean) / (norm.running_var + norm.eps).sqrt() * norm.weight + norm.bias
         x = x.clamp_min(0)
-    torch.testing.assert_close(model(a, b), (x @ model.judge[8].weight.T + model.judge[8].bias)[:, 0])
-    assert [type(layer).__name__ for layer in model.judge] == 2 * ["Linear", "BatchNorm1d", "ReLU", "Dropout"] + [
-        "Linear"
-    ]
+    torch.testing.assert_close(
+        model(a, b), (x @ model.judge[8].weight.T + model.judge[8].bias)[:, 0]
+    )
+    assert [type(layer).__name__ for layer in model.judge] == 2 * [
+        "Linear",
+        "BatchNorm1d",
+        "ReLU",
+        "Dropout",
+    ] + ["Linear"]
     assert model.judge[3].p == 0.5
 
 
@@ -177,7 +198,9 @@ def test_polania_without_colours_does_not_see_them():
         # The judge is new, so that small numbers matter: let it look at colours only.
         other = Items(b.features, b.types, 1 - b.colours)
         assert torch.equal(model(a, b), model(a, other)) is not colours
-    assert built(PolaniaNet, width=6, colours=False)(Items(a.features), Items(b.features)).shape == (20,)
+    assert built(PolaniaNet, width=6, colours=False)(
+        Items(a.features), Items(b.features)
+    ).shape == (20,)
 
 
 @pytest.mark.parametrize("encoder", ["small", PhotoFeatures(backbone="inverted"), VGG16(size=32)])
@@ -194,14 +217,18 @@ def test_polania_with_an_encoder_looks_at_pictures(encoder, tmp_path):
     torch.testing.assert_close(back(a, b), model(a, b))
     floats = Items(seen.features / 255, colours=seen.colours)
     torch.testing.assert_close(model.encode(floats).features, encoded.features)
-    assert len(model.filters()) == sum(isinstance(m, nn.Conv2d | nn.Linear) for m in model.encoder.modules())
+    assert len(model.filters()) == sum(
+        isinstance(m, nn.Conv2d | nn.Linear) for m in model.encoder.modules()
+    )
     assert [tuple(weight.shape) for weight in model.judges()] == [(256, 536), (64, 256), (1, 64)]
 
 
 def test_the_small_encoder_takes_over_a_trained_backbone():
     trained, model = MobileNetClassifier(3, "dense"), PolaniaNet("small")
     transfer(trained, model.encoder)
-    for mine, theirs in zip(model.encoder.backbone.parameters(), trained.backbone.parameters(), strict=True):
+    for mine, theirs in zip(
+        model.encoder.backbone.parameters(), trained.backbone.parameters(), strict=True
+    ):
         assert torch.equal(mine, theirs)
 
 
@@ -211,7 +238,11 @@ def test_what_is_shared_without_an_encoder():
 
 
 def test_type_aware_measures_each_pair_of_types_in_its_space():
-    model, a, b = built(TypeAware, 6, 5, 4, PAIRS), items(), items(seed=1)[torch.tensor([*range(1, 20), 0])]
+    model, a, b = (
+        built(TypeAware, 6, 5, 4, PAIRS),
+        items(),
+        items(seed=1)[torch.tensor([*range(1, 20), 0])],
+    )
     model.masks.data.uniform_(0.5, 2, generator=torch.Generator().manual_seed(0))
     scores, unit = model(a, b), nn.functional.normalize
     for i in range(20):
@@ -219,7 +250,11 @@ def test_type_aware_measures_each_pair_of_types_in_its_space():
         mask = model.masks[PAIRS.index(pair)] if pair in PAIRS else torch.ones(5)
         x, y = (unit(unit(model.general(z.features[i]), dim=0) * mask, dim=0) for z in (a, b))
         assert scores[i].item() == pytest.approx(-(x - y).norm().item(), abs=1e-5)
-    assert {tuple(sorted(p)) for p in zip(a.types.tolist(), b.types.tolist(), strict=True)} >= {(1, 2), (2, 3), (0, 1)}
+    assert {tuple(sorted(p)) for p in zip(a.types.tolist(), b.types.tolist(), strict=True)} >= {
+        (1, 2),
+        (2, 3),
+        (0, 1),
+    }
 
 
 def test_a_pair_of_types_without_a_mask_is_compared_in_general():
@@ -252,7 +287,9 @@ def test_type_aware_learns_what_no_single_space_says(tmp_path):
     types = torch.arange(1, 4).repeat_interleave(4)
     wardrobe = Items(numbers.repeat(3, 1), types)
     anchor = torch.arange(4).repeat(2)
-    positive = torch.tensor([5, 4, 7, 6, 10, 11, 8, 9])  # agrees in the one number, but not in the other
+    positive = torch.tensor(
+        [5, 4, 7, 6, 10, 11, 8, 9]
+    )  # agrees in the one number, but not in the other
     negative = torch.tensor([6, 7, 4, 5, 9, 8, 11, 10])  # the other way round
 
     def batches(_epoch, generator):
@@ -282,10 +319,20 @@ def test_polania_learns_whether_two_agree(tmp_path):
             yield x, (label > 0).float()
 
     def loss(model, batch):
-        return binary_cross_entropy_with_logits(model(Items(batch[0][:, 0]), Items(batch[0][:, 1])), batch[1])
+        return binary_cross_entropy_with_logits(
+            model(Items(batch[0][:, 0]), Items(batch[0][:, 1])), batch[1]
+        )
 
     model = built(PolaniaNet, width=6, colours=False, dropout=0.0)
-    fit(model, batches, loss, Recipe(1, 64, 0.01), steps_per_epoch=60, folder=tmp_path, progress=False)
+    fit(
+        model,
+        batches,
+        loss,
+        Recipe(1, 64, 0.01),
+        steps_per_epoch=60,
+        folder=tmp_path,
+        progress=False,
+    )
     x, label = next(batches(1, torch.Generator().manual_seed(5)))
     assert ((model(Items(x[:, 0]), Items(x[:, 1])) > 0) == (label > 0)).float().mean() > 0.9
 
@@ -293,23 +340,34 @@ def test_polania_learns_whether_two_agree(tmp_path):
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: built(CompatibilityMLP, 7)(items(), items()), "CompatibilityMLP takes vectors of 7 numbers.*width=6"),
+        (
+            lambda: built(CompatibilityMLP, 7)(items(), items()),
+            "CompatibilityMLP takes vectors of 7 numbers.*width=6",
+        ),
         (lambda: CompatibilityMLP(0), "Sizes are 1 or more"),
         (lambda: built(PolaniaNet)(items(), items()), "PolaniaNet takes vectors of 512"),
-        (lambda: built(PolaniaNet, width=6)(Items(items().features), items()), "colours of each item, got none"),
+        (
+            lambda: built(PolaniaNet, width=6)(Items(items().features), items()),
+            "colours of each item, got none",
+        ),
         (lambda: PolaniaNet(width=6).train()(items(1), items(1)), "2 pairs or more"),
         (lambda: PolaniaNet("resnet"), "no encoder 'resnet'; there is vgg16, small"),
         (lambda: PolaniaNet(Style2Vec()), "is a VGG16 or PhotoFeatures, got a Style2Vec"),
         (lambda: PolaniaNet(PhotoFeatures(64)), "makes 512 numbers of an item, this one 64"),
         (lambda: PolaniaNet(width=0), "1 number or more"),
         (lambda: PhotoFeatures(0), "1 feature or more"),
-        (lambda: built(TypeAware, 6, 5, 4, PAIRS)(Items(items().features), items()), "needs the type of each item"),
+        (
+            lambda: built(TypeAware, 6, 5, 4, PAIRS)(Items(items().features), items()),
+            "needs the type of each item",
+        ),
         (lambda: built(TypeAware, 6, 5, 3, [])(items(), items()), "knows types below 3, got 3"),
         (lambda: built(TypeAware, 7, 5, 4, [])(items(), items()), "TypeAware takes vectors of 7"),
         (lambda: TypeAware(6, 5, 4, [(1, 4)]), "types from 1 to 3"),
         (lambda: TypeAware(6, 5, 4, [(0, 1)]), "types from 1 to 3"),
         (
-            lambda: built(TypeAware, 6, 5, 4, PAIRS).triplet(items(), items(), items()[torch.arange(20).roll(1)]),
+            lambda: built(TypeAware, 6, 5, 4, PAIRS).triplet(
+                items(), items(), items()[torch.arange(20).roll(1)]
+            ),
             "Triplet 0: the negative is of type 3, the positive of type 0",
         ),
     ],

@@ -23,9 +23,17 @@ WIDTH, KINDS = 12, 5
 
 def scene(n=3, width=WIDTH, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    crops, there = torch.randn(n, width, generator=generator), torch.rand(n, 5, generator=generator) < 0.6
+    crops, there = (
+        torch.randn(n, width, generator=generator),
+        torch.rand(n, 5, generator=generator) < 0.6,
+    )
     t = int(there.sum())
-    return crops, there, torch.randn(t, width, generator=generator), torch.rand(t, 4, generator=generator)
+    return (
+        crops,
+        there,
+        torch.randn(t, width, generator=generator),
+        torch.rand(t, 4, generator=generator),
+    )
 
 
 def products(m=6, width=WIDTH):
@@ -104,7 +112,9 @@ def test_the_temperature_stays_within_its_bounds():
 def test_the_kind_of_a_product_counts():
     model = small()
     features, kinds = products()
-    assert not torch.allclose(model.product(features, kinds), model.product(features, (kinds + 1) % KINDS))
+    assert not torch.allclose(
+        model.product(features, kinds), model.product(features, (kinds + 1) % KINDS)
+    )
 
 
 def test_scenes_see_their_own_pieces():
@@ -116,7 +126,9 @@ def test_scenes_see_their_own_pieces():
     for one, other in zip(whole, model.look((crops, there, changed, boxes)), strict=True):
         torch.testing.assert_close(one[0], other[0])
         assert not torch.allclose(one[1:], other[1:])
-    for one, other in zip(whole, model.look((crops[:1], there[:1], pieces[:first], boxes[:first])), strict=True):
+    for one, other in zip(
+        whole, model.look((crops[:1], there[:1], pieces[:first], boxes[:first])), strict=True
+    ):
         torch.testing.assert_close(one[:1], other)
 
 
@@ -148,7 +160,10 @@ def test_logits_of_looking_around_are_shares():
     cosines = model.similarities(looked, points, kinds) / 0.07
     of_a_kind = kinds == 0
     torch.testing.assert_close(
-        shares[:, of_a_kind] / looked[1].exp()[:, :1], cosines[:, of_a_kind].softmax(1), atol=1e-5, rtol=1e-5
+        shares[:, of_a_kind] / looked[1].exp()[:, :1],
+        cosines[:, of_a_kind].softmax(1),
+        atol=1e-5,
+        rtol=1e-5,
     )
     asked = model.logits_of_a_kind(looked, points, torch.tensor([0, 1, 0]))
     torch.testing.assert_close(asked[0, of_a_kind], cosines[0, of_a_kind])
@@ -172,11 +187,22 @@ def test_saved_and_loaded_it_says_the_same(kind, tmp_path):
         (lambda: LookAround(3, 0), "Sizes are 1 or more"),
         (lambda: LookAround(3, 2, hidden=10, heads=4), "Heads must divide"),
         (lambda: SceneEncoder(4, 2, 0, 0, 0.0)(torch.zeros(2, 3)), "vector of 4 numbers.*width=3"),
-        (lambda: SceneEncoder(4, 2, 0, 0, 0.0)(torch.zeros(2, 4, dtype=torch.int64)), "torch.int64"),
-        (lambda: ProductEncoder(4, 2, 2, 2, 0, 0, 0.0)(torch.zeros(1, 4), torch.tensor([2])), "Kinds are 0 to 1"),
+        (
+            lambda: SceneEncoder(4, 2, 0, 0, 0.0)(torch.zeros(2, 4, dtype=torch.int64)),
+            "torch.int64",
+        ),
+        (
+            lambda: ProductEncoder(4, 2, 2, 2, 0, 0, 0.0)(torch.zeros(1, 4), torch.tensor([2])),
+            "Kinds are 0 to 1",
+        ),
         (
             lambda: small(LookAround).look(
-                (torch.zeros(2, WIDTH), torch.ones(2, 8).bool(), torch.zeros(16, WIDTH), torch.zeros(15, 4))
+                (
+                    torch.zeros(2, WIDTH),
+                    torch.ones(2, 8).bool(),
+                    torch.zeros(16, WIDTH),
+                    torch.zeros(15, 4),
+                )
             ),
             "boxes",
         ),

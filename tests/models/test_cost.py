@@ -16,11 +16,19 @@ from fashionnb.models.style2vec import Style2Vec
     [
         (nn.Conv2d(3, 8, 5, padding=2), (3, 10, 12), 10 * 12 * 8 * 3 * 25),
         (nn.Conv2d(3, 8, 5, stride=2, padding=2), (3, 10, 12), 5 * 6 * 8 * 3 * 25),
-        (nn.Conv2d(6, 6, 3, groups=6, padding=1), (6, 4, 4), 4 * 4 * 6 * 9),  # depthwise: one input channel for each
+        (
+            nn.Conv2d(6, 6, 3, groups=6, padding=1),
+            (6, 4, 4),
+            4 * 4 * 6 * 9,
+        ),  # depthwise: one input channel for each
         (nn.Conv2d(4, 8, 1, groups=2), (4, 2, 2), 2 * 2 * 8 * 2),
         (nn.Conv2d(1, 1, (3, 5)), (1, 3, 5), 15),
         (nn.Sequential(nn.Flatten(), nn.Linear(12, 7)), (3, 2, 2), 12 * 7),
-        (nn.Linear(6, 7), (3, 2, 6), 3 * 2 * 6 * 7),  # on the last dimension, for every row and channel
+        (
+            nn.Linear(6, 7),
+            (3, 2, 6),
+            3 * 2 * 6 * 7,
+        ),  # on the last dimension, for every row and channel
         (nn.Sequential(nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2)), (2, 4, 4), 0),
     ],
 )
@@ -37,15 +45,23 @@ def test_a_layer_that_is_called_twice_counts_twice_but_its_parameters_once():
 
 def test_a_mirrored_model_takes_twice_as_many():
     sizes = {"dimensions": 6, "stem": 4, "stages": [(8, 2), (16, 2)]}
-    assert macs(Style2Vec(**sizes, mirror=True), (1, 28, 28)) == 2 * macs(Style2Vec(**sizes), (1, 28, 28))
+    assert macs(Style2Vec(**sizes, mirror=True), (1, 28, 28)) == 2 * macs(
+        Style2Vec(**sizes), (1, 28, 28)
+    )
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2)), min_size=1, max_size=3))
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2)), min_size=1, max_size=3
+    )
+)
 def test_every_place_of_every_window_is_counted(layers):
     channels, height, width, expected, network = 4, 9, 11, 0, nn.Sequential()
     for kernel, stride, groups in layers:
-        network.append(nn.Conv2d(channels, 2 * channels, kernel, stride, padding=1, groups=groups)).append(nn.ReLU())
+        network.append(
+            nn.Conv2d(channels, 2 * channels, kernel, stride, padding=1, groups=groups)
+        ).append(nn.ReLU())
         height, width = (len(range(0, side + 2 - kernel + 1, stride)) for side in (height, width))
         for _ in range(height * width * 2 * channels):
             expected += channels // groups * kernel * kernel
@@ -56,7 +72,9 @@ def test_every_place_of_every_window_is_counted(layers):
 
 def convolution(inputs, outputs, size, stride):
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
     )
 
 
@@ -65,8 +83,12 @@ class Block(nn.Module):
 
     def __init__(self, inputs, outputs, stride):
         super().__init__()
-        self.residual = nn.Sequential(convolution(inputs, outputs, 3, stride), convolution(outputs, outputs, 3, 1))
-        self.shortcut = nn.Identity() if inputs == outputs else convolution(inputs, outputs, 1, stride)
+        self.residual = nn.Sequential(
+            convolution(inputs, outputs, 3, stride), convolution(outputs, outputs, 3, 1)
+        )
+        self.shortcut = (
+            nn.Identity() if inputs == outputs else convolution(inputs, outputs, 1, stride)
+        )
 
     def forward(self, x):
         return self.residual(x) + self.shortcut(x)
@@ -77,7 +99,9 @@ def test_resnet18_costs_what_torchvision_publishes():
     stages = [(64, 64, 1), (64, 128, 2), (128, 256, 2), (256, 512, 2)]
     blocks = [block for i, o, stride in stages for block in (Block(i, o, stride), Block(o, o, 1))]
     stem = [convolution(3, 64, 7, 2), nn.MaxPool2d(3, 2, 1)]
-    network = nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
+    network = nn.Sequential(
+        *stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000)
+    )
     assert parameters(network) == 11_689_512
     assert macs(network, (3, 224, 224)) == pytest.approx(1.81e9, rel=0.02)
 
@@ -106,7 +130,9 @@ def test_shapes_that_are_no_picture(shape):
         macs(nn.Conv2d(3, 1, 1), shape)
 
 
-@pytest.mark.parametrize("layer", [nn.MultiheadAttention(4, 2), nn.LSTM(4, 4), nn.ConvTranspose2d(3, 3, 3)])
+@pytest.mark.parametrize(
+    "layer", [nn.MultiheadAttention(4, 2), nn.LSTM(4, 4), nn.ConvTranspose2d(3, 3, 3)]
+)
 def test_layers_that_would_be_left_out_are_refused(layer):
     with pytest.raises(ModelMismatch, match=rf"{type(layer).__name__} \(0\).*not counted"):
         macs(nn.Sequential(layer), (3, 4, 4))

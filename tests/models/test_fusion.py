@@ -70,7 +70,9 @@ def test_unknown_is_not_a_value_that_could_be_mistaken_for_one():
 
 def test_the_parts_are_the_whole():
     model = fusion()
-    torch.testing.assert_close(model.fuse(model.encoder(images()), ATTRIBUTES), model(images(), ATTRIBUTES))
+    torch.testing.assert_close(
+        model.fuse(model.encoder(images()), ATTRIBUTES), model(images(), ATTRIBUTES)
+    )
 
 
 def test_without_attributes_it_is_an_image_encoder():
@@ -83,9 +85,13 @@ def test_without_attributes_it_is_an_image_encoder():
 @pytest.mark.parametrize("build", [lambda: fusion(), lambda: AttributeHeads(SIZES, TINY)])
 def test_every_parameter_is_trained(build):
     model = build().train()
-    out = model(images(), ATTRIBUTES) if isinstance(model, Fusion) else torch.cat(model(images()), 1)
+    out = (
+        model(images(), ATTRIBUTES) if isinstance(model, Fusion) else torch.cat(model(images()), 1)
+    )
     (out * torch.linspace(-1, 1, out.shape[1])).sum().backward()
-    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
+    assert [
+        name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ] == []
 
 
 def test_the_unknowns_vector_stays_zero(tmp_path):
@@ -131,7 +137,9 @@ def test_heads_never_answer_unknown_and_say_how_sure_they_are():
     assert [tuple(part.shape) for part in logits] == [(6, 3), (6, 2)]
     numbers, sure = model.name(images())
     for i, part in enumerate(logits):
-        for row, number, probability in zip(part.tolist(), numbers[:, i].tolist(), sure[:, i].tolist(), strict=True):
+        for row, number, probability in zip(
+            part.tolist(), numbers[:, i].tolist(), sure[:, i].tolist(), strict=True
+        ):
             assert number == 1 + row.index(max(row))
             assert probability == pytest.approx(torch.tensor(row).softmax(0).max().item())
 
@@ -139,20 +147,33 @@ def test_heads_never_answer_unknown_and_say_how_sure_they_are():
 def test_heads_learn_two_attributes_at_once(tmp_path):
     def batches(_epoch, generator):
         while True:
-            attributes = torch.stack([torch.randint(1, size, (16,), generator=generator) for size in (3, 4)], 1)
+            attributes = torch.stack(
+                [torch.randint(1, size, (16,), generator=generator) for size in (3, 4)], 1
+            )
             pictures = torch.zeros(16, 3, 16, 16, dtype=torch.uint8)
             pictures[:, 0] = 80 * attributes[:, 0, None, None]  # how red
             pictures[:, 1] = 60 * attributes[:, 1, None, None]  # how green
             yield pictures, attributes
 
     def loss(model, batch):
-        each = [nn.functional.cross_entropy(part, batch[1][:, i] - 1) for i, part in enumerate(model(batch[0]))]
+        each = [
+            nn.functional.cross_entropy(part, batch[1][:, i] - 1)
+            for i, part in enumerate(model(batch[0]))
+        ]
         return sum(each)
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = AttributeHeads((3, 4), TINY)
-    fit(model, batches, loss, Recipe(4, 16, 0.02), steps_per_epoch=10, folder=tmp_path, progress=False)
+    fit(
+        model,
+        batches,
+        loss,
+        Recipe(4, 16, 0.02),
+        steps_per_epoch=10,
+        folder=tmp_path,
+        progress=False,
+    )
     pictures, attributes = next(batches(1, torch.Generator().manual_seed(5)))
     assert (model.name(pictures.float() / 255)[0] == attributes).float().mean() > 0.9
 
@@ -166,10 +187,14 @@ def test_lengths_are_exact_in_half_precision():
 
 def test_what_is_forgotten_has_the_shares_that_were_asked_for():
     attributes = torch.randint(1, 9, (20_000, 4), generator=torch.Generator().manual_seed(0))
-    left, seen = forget(attributes, torch.Generator().manual_seed(1), each=0.3, every=0.1, picture=0.2)
+    left, seen = forget(
+        attributes, torch.Generator().manual_seed(1), each=0.3, every=0.1, picture=0.2
+    )
     hidden = left == 0
     assert torch.equal(left[~hidden], attributes[~hidden])
-    assert 1 - seen.float().mean() == pytest.approx(0.2 * (1 - 0.3**4), abs=0.01)  # where nothing would be left, it is
+    assert 1 - seen.float().mean() == pytest.approx(
+        0.2 * (1 - 0.3**4), abs=0.01
+    )  # where nothing would be left, it is
     assert hidden.all(1).float().mean() == pytest.approx(0.1 + 0.9 * 0.3**4, abs=0.01)
     assert hidden.float().mean() == pytest.approx(0.1 + 0.9 * 0.3, abs=0.01)
     assert (seen | ~hidden.all(1)).all()
@@ -187,7 +212,9 @@ def test_forgetting_follows_its_generator_and_leaves_what_it_was_given():
     assert seen.all()
 
 
-@pytest.mark.parametrize("chances", [{"each": 1.1}, {"each": -0.1}, {"every": 0.6, "picture": 0.6}, {"picture": -0.1}])
+@pytest.mark.parametrize(
+    "chances", [{"each": 1.1}, {"each": -0.1}, {"every": 0.6, "picture": 0.6}, {"picture": -0.1}]
+)
 def test_chances_that_are_none(chances):
     with pytest.raises(DataError, match="Chances lie in 0 to 1"):
         forget(ATTRIBUTES, torch.Generator(), **chances)

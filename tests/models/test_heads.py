@@ -8,7 +8,7 @@ from torch import nn
 
 from fashionnb.checkpoints import fingerprint
 from fashionnb.errors import DataError
-from fashionnb.models.heads import Classified
+from fashionnb.models.heads import WithClassifier
 from fashionnb.models.style2vec import Style2Vec
 from fashionnb.training import Recipe, fit
 
@@ -30,29 +30,33 @@ def images(n=5):
 
 
 def test_a_logit_is_the_scaled_cosine_to_the_classs_direction():
-    model = Classified(Flat(), classes=4, scale=7.0)
+    model = WithClassifier(Flat(), classes=4, scale=7.0)
     z, logits = model(images())
     assert torch.equal(z, model.encoder(images()))
     assert logits.shape == (5, 4)
     for point, row in zip(z.tolist(), logits.tolist(), strict=True):
         for direction, logit in zip(model.directions.tolist(), row, strict=True):
             dot = sum(a * b for a, b in zip(point, direction, strict=True))
-            assert logit == pytest.approx(7 * dot / math.hypot(*point) / math.hypot(*direction), abs=1e-5)
+            assert logit == pytest.approx(
+                7 * dot / math.hypot(*point) / math.hypot(*direction), abs=1e-5
+            )
 
 
 def test_under_autocast_the_logits_keep_all_their_digits():
-    model = Classified(Flat(), classes=4)
+    model = WithClassifier(Flat(), classes=4)
     with torch.autocast("cpu", torch.bfloat16):
         z, logits = model(images())
     assert z.dtype == torch.bfloat16
     assert logits.dtype == torch.float32
     cosines = nn.functional.cosine_similarity(z.float()[:, None], model.directions[None], dim=2)
-    torch.testing.assert_close(logits, 16 * cosines, rtol=0, atol=1e-4)  # in bfloat16 it would be about 0.05
+    torch.testing.assert_close(
+        logits, 16 * cosines, rtol=0, atol=1e-4
+    )  # in bfloat16 it would be about 0.05
 
 
 def test_a_scale_of_16_is_sure_of_ten_classes():
     directions = torch.eye(10)
-    model = Classified(Flat(10), 10)
+    model = WithClassifier(Flat(10), 10)
     with torch.no_grad():
         model.directions.copy_(directions)
         model.encoder.forward = lambda _images: directions
@@ -77,7 +81,7 @@ def test_fit_trains_both_parts_and_the_encoder_stands_alone(tmp_path, precision)
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = Classified(Style2Vec(dimensions=4, stem=4, stages=[(8, 2)]), classes=2)
+        model = WithClassifier(Style2Vec(dimensions=4, stem=4, stages=[(8, 2)]), classes=2)
     before = fingerprint(model.encoder), model.directions.clone()
     recipe = Recipe(3, 16, 0.02, precision=precision)
     history = fit(model, batches, loss, recipe, steps_per_epoch=8, folder=tmp_path, progress=False)
@@ -90,10 +94,10 @@ def test_fit_trains_both_parts_and_the_encoder_stands_alone(tmp_path, precision)
 @pytest.mark.parametrize(
     ("build", "phrase"),
     [
-        (lambda: Classified(nn.Linear(4, 3), 2), "Linear needs `.arguments"),
-        (lambda: Classified(Flat(), 1), "2 classes or more"),
-        (lambda: Classified(Flat(), 2, scale=0), "scale above 0"),
-        (lambda: Classified(Flat(), 2, scale=math.nan), "scale above 0"),
+        (lambda: WithClassifier(nn.Linear(4, 3), 2), "Linear needs `.arguments"),
+        (lambda: WithClassifier(Flat(), 1), "2 classes or more"),
+        (lambda: WithClassifier(Flat(), 2, scale=0), "scale above 0"),
+        (lambda: WithClassifier(Flat(), 2, scale=math.nan), "scale above 0"),
     ],
 )
 def test_what_it_refuses(build, phrase):

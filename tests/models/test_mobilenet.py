@@ -30,7 +30,10 @@ def photos(n=3, size=64, seed=0):
 
 def test_parameter_counts_are_those_of_the_docstrings():
     assert (count(MobileNetBackbone()), count(DenseBackbone())) == (427_784, 419_992)
-    assert (count(MobileNetClassifier()), count(MobileNetClassifier(backbone="dense"))) == (428_434, 420_642)
+    assert (count(MobileNetClassifier()), count(MobileNetClassifier(backbone="dense"))) == (
+        428_434,
+        420_642,
+    )
     for classifier in (MobileNetClassifier(), MobileNetClassifier(backbone="dense")):
         assert count(classifier) <= 430_000
     assert abs(count(MobileNetClassifier()) / 429_000 - 1) < 0.01
@@ -68,7 +71,10 @@ def test_classifier_and_encoder(kind):
 def test_with_mirror_a_photo_and_its_mirror_image_are_one():
     torch.manual_seed(0)
     x = photos()
-    for model in (MobileNetClassifier(5, "dense", mirror=True), SiameseEncoder(8, "dense", mirror=True)):
+    for model in (
+        MobileNetClassifier(5, "dense", mirror=True),
+        SiameseEncoder(8, "dense", mirror=True),
+    ):
         model.eval()
         assert torch.allclose(model(x), model(x.flip(3)), atol=1e-5)
     classifier = MobileNetClassifier(5, "dense", mirror=True).eval()
@@ -143,4 +149,7 @@ def test_gradients_reach_every_parameter():
         encoder = SiameseEncoder(8, kind)
         z = encoder(photos(4))
         (z - normalize(torch.ones_like(z))).square().sum().backward()
-        assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in encoder.parameters())
+        assert all(
+            parameter.grad is not None and parameter.grad.isfinite().all()
+            for parameter in encoder.parameters()
+        )

@@ -22,7 +22,9 @@ def test_a_class_of_ones_own_can_be_made_known(monkeypatch):
 
 
 def test_unknown_names_and_classes():
-    with pytest.raises(ModelMismatch, match=r"no architecture 'resnet'; this fashionnb knows .*style2vec"):
+    with pytest.raises(
+        ModelMismatch, match=r"no architecture 'resnet'; this fashionnb knows .*style2vec"
+    ):
         models.architecture("resnet")
     with pytest.raises(ModelMismatch, match=r"ARCHITECTURES\['a-name'\] = Linear"):
         models.name_of(nn.Linear(2, 3))

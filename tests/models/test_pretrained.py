@@ -20,12 +20,12 @@ from torch import nn
 
 from fashionnb import cli
 from fashionnb.checkpoints import fingerprint, load, save
-from fashionnb.embed import embed
 from fashionnb.errors import DataError, DataNotFound, ModelMismatch
+from fashionnb.features import vector_files
+from fashionnb.features.embedding import embed
 from fashionnb.files import sha256
 from fashionnb.models import pretrained as module
 from fashionnb.models.pretrained import VGG16, ResNet50, SigLIP, best_available, pretrained
-from fashionnb.search import vectors
 from fashionnb.search.engine import TRAINED_HERE, VisualSearchEngine
 
 RESNET_FILE = "resnet50-0676ba61.pth"
@@ -79,14 +79,19 @@ def tiny(monkeypatch):
     """A small network in place of ResNet-50's, so that files of it are small too."""
 
     def network(weights=None):
-        return torchvision.models.ResNet(torchvision.models.resnet.Bottleneck, [1, 1, 1, 1], width_per_group=2)
+        return torchvision.models.ResNet(
+            torchvision.models.resnet.Bottleneck, [1, 1, 1, 1], width_per_group=2
+        )
 
     monkeypatch.setattr(torchvision.models, "resnet50", network)
     return network
 
 
 def test_they_are_as_large_as_the_book_says(resnet, vgg):
-    assert [sum(p.numel() for p in model.parameters()) for model in (resnet, vgg)] == [23_508_032, 14_714_688]
+    assert [sum(p.numel() for p in model.parameters()) for model in (resnet, vgg)] == [
+        23_508_032,
+        14_714_688,
+    ]
     for model, number in ((ResNet50, "23,508,032"), (VGG16, "14,714,688")):
         assert number in re.sub(r"\s+", " ", model.__doc__)
 
@@ -96,7 +101,9 @@ def test_layers_have_the_channels_that_they_say(name, request):
     model, x = request.getfixturevalue(name), images()
     with torch.no_grad():
         layers, output = model.layers(x), model(x)
-    assert {name: tuple(layer.shape) for name, layer in layers.items()} == {n: (2, d) for n, d in model.LAYERS.items()}
+    assert {name: tuple(layer.shape) for name, layer in layers.items()} == {
+        n: (2, d) for n, d in model.LAYERS.items()
+    }
     assert torch.equal(output, list(layers.values())[-1])
     assert output.shape == (2, model.dimensions)
     for layer in layers.values():
@@ -118,7 +125,9 @@ def test_resnet_computes_what_torchvision_computes(whole, file):
     x = images(2, 64, 64)
     seen = {}
     hooks = [
-        getattr(whole, name).register_forward_hook(lambda _m, _i, out, name=name: seen.update({name: out.mean((2, 3))}))
+        getattr(whole, name).register_forward_hook(
+            lambda _m, _i, out, name=name: seen.update({name: out.mean((2, 3))})
+        )
         for name in ("maxpool", "layer1", "layer2", "layer3", "layer4")
     ]
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -135,14 +144,20 @@ def test_vgg_ends_its_blocks_at_the_pooling(vgg):
     x = images(1, 32, 32)
     normal = (x - vgg.mean) / vgg.std
     with torch.no_grad():
-        for name, end in zip(vgg.LAYERS, (5, 10, 17, 24, 31), strict=True):  # counted in torchvision's listing
+        for name, end in zip(
+            vgg.LAYERS, (5, 10, 17, 24, 31), strict=True
+        ):  # counted in torchvision's listing
             torch.testing.assert_close(vgg.layers(x)[name], vgg.network[:end](normal).mean((2, 3)))
 
 
 def test_pictures_are_scaled_to_the_shorter_side(resnet):
-    scaled = torch.nn.functional.interpolate(images(1, 128, 192), (64, 96), mode="bilinear", antialias=True)
+    scaled = torch.nn.functional.interpolate(
+        images(1, 128, 192), (64, 96), mode="bilinear", antialias=True
+    )
     with torch.no_grad():
-        torch.testing.assert_close(resnet(images(1, 128, 192)), resnet(scaled), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            resnet(images(1, 128, 192)), resnet(scaled), rtol=1e-4, atol=1e-5
+        )
         assert resnet(images(1, 32, 100)).shape == (1, 2048)
 
 
@@ -191,8 +206,13 @@ def test_weights_of_a_file(tmp_path, tiny, suffix):
 
 def test_old_files_have_no_counts_of_batches(tmp_path, tiny):
     source = tiny().state_dict()
-    torch.save({n: t for n, t in source.items() if not n.endswith("num_batches_tracked")}, tmp_path / "old.pth")
-    assert torch.equal(pretrained("resnet50", tmp_path / "old.pth").network.conv1.weight, source["conv1.weight"])
+    torch.save(
+        {n: t for n, t in source.items() if not n.endswith("num_batches_tracked")},
+        tmp_path / "old.pth",
+    )
+    assert torch.equal(
+        pretrained("resnet50", tmp_path / "old.pth").network.conv1.weight, source["conv1.weight"]
+    )
 
 
 def test_vgg_passes_over_the_classifier_of_a_file(vgg, tmp_path):
@@ -213,9 +233,13 @@ class Malicious:
 def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, tiny):
     mark = tmp_path / "it ran"
     torch.save({"conv1.weight": Malicious(mark)}, tmp_path / "zip.pth")
-    (tmp_path / "plain.pth").write_bytes(pickle.dumps({"conv1.weight": Malicious(mark)}, protocol=2))
+    (tmp_path / "plain.pth").write_bytes(
+        pickle.dumps({"conv1.weight": Malicious(mark)}, protocol=2)
+    )
     for name in ("zip.pth", "plain.pth"):
-        with pytest.raises(ModelMismatch, match=rf"{name}: not a file of weights that can be read safely") as caught:
+        with pytest.raises(
+            ModelMismatch, match=rf"{name}: not a file of weights that can be read safely"
+        ) as caught:
             pretrained("resnet50", tmp_path / name)
         assert "weights_only" not in str(caught.value)
     assert not mark.exists()
@@ -252,8 +276,12 @@ def test_a_file_of_something_else(tmp_path, tiny, content, phrase):
 
 
 def test_wrong_shapes_list_both(tmp_path, tiny):
-    torch.save(tiny().state_dict() | {"conv1.weight": torch.zeros(5, 3, 7, 7)}, tmp_path / "other.pth")
-    with pytest.raises(ModelMismatch, match=r"conv1.weight.*\[5, 3, 7, 7\].*\[64, 3, 7, 7\]") as caught:
+    torch.save(
+        tiny().state_dict() | {"conv1.weight": torch.zeros(5, 3, 7, 7)}, tmp_path / "other.pth"
+    )
+    with pytest.raises(
+        ModelMismatch, match=r"conv1.weight.*\[5, 3, 7, 7\].*\[64, 3, 7, 7\]"
+    ) as caught:
         pretrained("resnet50", tmp_path / "other.pth")
     assert "state dict of torchvision's resnet50" in str(caught.value)
 
@@ -270,7 +298,9 @@ def test_imagenet_from_the_cache(hub, tiny, monkeypatch):
     torch.save(source.state_dict(), hub / "plain.pth")
     begins = sha256(hub / "plain.pth")[:8]
     (hub / "plain.pth").rename(hub / f"resnet50-{begins}.pth")
-    here = dataclasses.replace(module._KNOWN["resnet50"], file=f"resnet50-{begins}.pth", begins=begins)
+    here = dataclasses.replace(
+        module._KNOWN["resnet50"], file=f"resnet50-{begins}.pth", begins=begins
+    )
     monkeypatch.setitem(module._KNOWN, "resnet50", here)
     monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
     model, sentence = best_available("resnet50", nn.Identity())
@@ -282,7 +312,9 @@ def test_a_damaged_file_in_the_cache(hub):
     hub.mkdir(parents=True)
     (hub / RESNET_FILE).write_bytes(b"half of it")
     for call in (lambda: pretrained("resnet50"), lambda: best_available("resnet50", nn.Identity())):
-        with pytest.raises(ModelMismatch, match=f"{RESNET_FILE} is damaged or cut short.*Delete it"):
+        with pytest.raises(
+            ModelMismatch, match=f"{RESNET_FILE} is damaged or cut short.*Delete it"
+        ):
             call()
 
 
@@ -302,7 +334,8 @@ def test_imagenet_is_downloaded_and_checked(hub, tiny, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "error", [urllib.error.URLError("Name or service not known"), RuntimeError("invalid hash value")]
+    "error",
+    [urllib.error.URLError("Name or service not known"), RuntimeError("invalid hash value")],
 )
 def test_imagenet_cannot_be_had(hub, tiny, monkeypatch, error):
     def fail(*_, **__):
@@ -334,7 +367,11 @@ def test_offline_means_no_attempt(hub, tiny, monkeypatch):
             ModelMismatch,
             "no pretrained 'resnet18'; there is resnet50, vgg16 and siglip",
         ),
-        (lambda: pretrained("vgg16", "nothing.pth"), DataNotFound, "nothing.pth: there is no such file.*'auto'"),
+        (
+            lambda: pretrained("vgg16", "nothing.pth"),
+            DataNotFound,
+            "nothing.pth: there is no such file.*'auto'",
+        ),
         (lambda: VGG16(size=31), DataError, "32 pixels or more, got size=31"),
     ],
 )
@@ -366,9 +403,27 @@ SIDE, WIDTH = 160, 96
 def both_halves(tmp_path_factory):
     """A small SigLIP of open_clip, eyes and reader; and its file, laid out as Marqo's."""
     folder = tmp_path_factory.mktemp("siglip")
-    text = {"context_length": 8, "vocab_size": 50, "width": 16, "heads": 2, "layers": 1, "no_causal_mask": True}
-    sees = {"image_size": SIDE, "timm_model_name": "test_vit3", "timm_pool": "map", "timm_proj": "none"}
-    whole = {"embed_dim": WIDTH, "init_logit_bias": -10, "custom_text": True, "vision_cfg": sees, "text_cfg": text}
+    text = {
+        "context_length": 8,
+        "vocab_size": 50,
+        "width": 16,
+        "heads": 2,
+        "layers": 1,
+        "no_causal_mask": True,
+    }
+    sees = {
+        "image_size": SIDE,
+        "timm_model_name": "test_vit3",
+        "timm_pool": "map",
+        "timm_proj": "none",
+    }
+    whole = {
+        "embed_dim": WIDTH,
+        "init_logit_bias": -10,
+        "custom_text": True,
+        "vision_cfg": sees,
+        "text_cfg": text,
+    }
     (folder / "tiny-siglip.json").write_text(json.dumps(whole))
     open_clip.add_model_config(folder / "tiny-siglip.json")
     with torch.random.fork_rng():
@@ -383,7 +438,9 @@ def siglip_hub(hub, both_halves, monkeypatch):
     """The small one in place of Marqo's, and empty caches."""
     monkeypatch.setenv("HF_HUB_CACHE", "nowhere")
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
-    small = dataclasses.replace(module._KNOWN["siglip"], kind=lambda size: SigLIP(SIDE, "tiny-siglip"))
+    small = dataclasses.replace(
+        module._KNOWN["siglip"], kind=lambda size: SigLIP(SIDE, "tiny-siglip")
+    )
     monkeypatch.setitem(module._KNOWN, "siglip", small)
     return hub
 
@@ -404,10 +461,17 @@ def test_siglip_computes_what_open_clip_computes(siglip_hub, both_halves):
     whole, file = both_halves
     model = pretrained("siglip", file)
     assert not model.training
-    pixels = np.random.default_rng(0).integers(0, 256, (12, 9, 3), np.uint8).repeat(20, 0).repeat(20, 1)
+    pixels = (
+        np.random.default_rng(0).integers(0, 256, (12, 9, 3), np.uint8).repeat(20, 0).repeat(20, 1)
+    )
     # open_clip's own preprocessing of a SigLIP: stretched to a square, bicubic, mean and deviation 0.5
     prepare = open_clip.image_transform(
-        SIDE, is_train=False, mean=(0.5,) * 3, std=(0.5,) * 3, resize_mode="squash", interpolation="bicubic"
+        SIDE,
+        is_train=False,
+        mean=(0.5,) * 3,
+        std=(0.5,) * 3,
+        resize_mode="squash",
+        interpolation="bicubic",
     )
     images = torch.from_numpy(pixels).movedim(-1, 0)[None] / 255
     with torch.no_grad():
@@ -415,20 +479,28 @@ def test_siglip_computes_what_open_clip_computes(siglip_hub, both_halves):
         square = model(images[:, :, :SIDE, :SIDE])
         torch.testing.assert_close(square, whole.encode_image(images[:, :, :SIDE, :SIDE] * 2 - 1))
     assert got.shape == (1, WIDTH)
-    assert torch.nn.functional.cosine_similarity(got, wanted).item() > 0.999  # PIL rounds, tensors do not
+    assert (
+        torch.nn.functional.cosine_similarity(got, wanted).item() > 0.999
+    )  # PIL rounds, tensors do not
     assert torch.nn.functional.cosine_similarity(got, square).item() < 0.999
 
 
 def test_siglips_weights_come_from_either_cache(siglip_hub, both_halves, monkeypatch):
     file = both_halves[1]
     monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repo, name: str(file.parent / name))
+    monkeypatch.setattr(
+        "huggingface_hub.try_to_load_from_cache", lambda repo, name: str(file.parent / name)
+    )
     model, sentence = best_available("siglip", nn.Identity())
     assert sentence == "The encoder is siglip with Marqo's published weights."
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
     siglip_hub.mkdir(parents=True)
     (siglip_hub / "marqo-fashionSigLIP.safetensors").write_bytes(file.read_bytes())
-    assert fingerprint(pretrained("siglip")) == fingerprint(model) != fingerprint(pretrained("siglip", "none"))
+    assert (
+        fingerprint(pretrained("siglip"))
+        == fingerprint(model)
+        != fingerprint(pretrained("siglip", "none"))
+    )
 
 
 def test_siglip_cannot_be_had(siglip_hub, monkeypatch):
@@ -436,13 +508,20 @@ def test_siglip_cannot_be_had(siglip_hub, monkeypatch):
     other = nn.Linear(1, 64)
     model, sentence = best_available("siglip", other)
     assert model is other
-    assert sentence.startswith("Linear stands in for siglip. Marqo's weights of siglip are not here, and FASHIONNB_OFF")
-    assert "Put https://huggingface.co/Marqo/marqo-fashionSigLIP/resolve/main/open_clip_model.safetensors" in sentence
+    assert sentence.startswith(
+        "Linear stands in for siglip. Marqo's weights of siglip are not here, and FASHIONNB_OFF"
+    )
+    assert (
+        "Put https://huggingface.co/Marqo/marqo-fashionSigLIP/resolve/main/open_clip_model.safetensors"
+        in sentence
+    )
     assert "--model siglip:a/file" in sentence
     with pytest.raises(DataNotFound, match="imagenet: there is no such file"):
         pretrained("siglip", "imagenet")
     monkeypatch.delenv("FASHIONNB_OFFLINE")
-    with pytest.raises(DataNotFound, match=r"Marqo's weights of siglip cannot be had \(Name or service"):
+    with pytest.raises(
+        DataNotFound, match=r"Marqo's weights of siglip cannot be had \(Name or service"
+    ):
         pretrained("siglip")
 
 
@@ -450,16 +529,21 @@ def test_without_open_clip_another_stands_in(monkeypatch):
     monkeypatch.setitem(sys.modules, "open_clip", None)
     _, sentence = best_available("siglip", nn.Identity())
     assert (
-        sentence == 'Identity stands in for siglip. Fashion SigLIP needs open_clip: `pip install "fashionnb[siglip]"`.'
+        sentence
+        == 'Identity stands in for siglip. Fashion SigLIP needs open_clip: `pip install "fashionnb[siglip]"`.'
     )
 
 
 def test_what_siglip_refuses(siglip_hub, both_halves, file, tmp_path):
-    with pytest.raises(DataError, match="looks at pictures of 160 pixels and no others, got size=64"):
+    with pytest.raises(
+        DataError, match="looks at pictures of 160 pixels and no others, got size=64"
+    ):
         SigLIP(64, "tiny-siglip")
     with pytest.raises(DataError, match=r"SigLIP takes images .* got \(2, 3, 31, 40\)"):
         pretrained("siglip", "none")(images(2, 31, 40))
-    with pytest.raises(ModelMismatch, match=r"does not fit SigLIP:\n  Missing key(.|\n)*open_clip's SigLIP"):
+    with pytest.raises(
+        ModelMismatch, match=r"does not fit SigLIP:\n  Missing key(.|\n)*open_clip's SigLIP"
+    ):
         pretrained("siglip", file)
     (tmp_path / "cut.safetensors").write_bytes(both_halves[1].read_bytes()[:1000])
     with pytest.raises(ModelMismatch, match="damaged"):
@@ -472,7 +556,7 @@ def test_a_search_takes_it_by_name(siglip_hub, both_halves, tmp_path, monkeypatc
     out = tmp_path / "out.safetensors"
     arguments = ["embed", str(tmp_path / "photos"), "--out", str(out), "--model"]
     assert cli.main([*arguments, f"siglip:{both_halves[1]}"]) == 0
-    found = vectors.load(out, model=fingerprint(pretrained("siglip", both_halves[1])))
+    found = vector_files.load(out, model=fingerprint(pretrained("siglip", both_halves[1])))
     assert found.values.shape == (1, WIDTH)
     monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
     capsys.readouterr()

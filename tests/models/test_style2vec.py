@@ -64,13 +64,20 @@ def test_it_normalises_inside():
 def test_every_parameter_is_trained():
     model = Style2Vec(**SMALL)
     (model(images()) * torch.linspace(-1, 1, 128)).sum().backward()
-    silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    silent = [
+        name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
     assert silent == []
 
 
 def test_its_arguments_build_it_again(tmp_path):
     model = Style2Vec(
-        dimensions=7, channels=3, stem=8, stages=((8, 1), (8, 1), (12, 2)), mirror=True, mean=[0.5, 0.4, 0.3]
+        dimensions=7,
+        channels=3,
+        stem=8,
+        stages=((8, 1), (8, 1), (12, 2)),
+        mirror=True,
+        mean=[0.5, 0.4, 0.3],
     )
     back, card = load(save(model, tmp_path))
     assert card.arguments == json.loads(json.dumps(model.arguments)) == back.arguments
@@ -79,7 +86,8 @@ def test_its_arguments_build_it_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("stages", "smallest"), [([(6, 1)], 4), ([(8, 2), (8, 1), (8, 1)], 8), ([(8, 2), (8, 2), (8, 2), (9, 1)], 32)]
+    ("stages", "smallest"),
+    [([(6, 1)], 4), ([(8, 2), (8, 1), (8, 1)], 8), ([(8, 2), (8, 2), (8, 2), (9, 1)], 32)],
 )
 def test_other_stages(stages, smallest):
     model = Style2Vec(dimensions=5, stem=6, stages=stages)
@@ -92,7 +100,9 @@ def test_other_stages(stages, smallest):
 
 
 def test_a_stem_that_keeps_the_size_leaves_the_stages_four_times_as_much_to_look_at():
-    whole, half = (Style2Vec(stem=8, stem_stride=stride, stages=[(16, 2)]).eval() for stride in (1, 2))
+    whole, half = (
+        Style2Vec(stem=8, stem_stride=stride, stages=[(16, 2)]).eval() for stride in (1, 2)
+    )
     assert whole.stem(images(1)).shape == (1, 8, 28, 28)
     assert half.stem(images(1)).shape == (1, 8, 14, 14)
     assert (whole.smallest, half.smallest) == (4, 8)
@@ -104,7 +114,10 @@ def test_a_block_that_keeps_its_shape_hands_its_input_on():
         torch.nn.init.zeros_(parameter)
     x = torch.rand(2, 6, 5, 5)
     assert torch.equal(block(x), x)
-    shortcuts = [type(block.shortcut).__name__ for block in Style2Vec(stem=6, stages=[(6, 2), (6, 1), (8, 1)]).stages]
+    shortcuts = [
+        type(block.shortcut).__name__
+        for block in Style2Vec(stem=6, stages=[(6, 2), (6, 1), (8, 1)]).stages
+    ]
     assert shortcuts == ["Sequential", "Identity", "Sequential"]
 
 
@@ -130,7 +143,9 @@ def test_lengths_are_exact_in_half_precision(mirror):
     torch.testing.assert_close(z.norm(dim=1), torch.ones(3), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("stages", [(), (64, 2), [(64, 2), (128,)], [(64, 2), (0, 1)], [(64, 0)], [("many", 1)], 3])
+@pytest.mark.parametrize(
+    "stages", [(), (64, 2), [(64, 2), (128,)], [(64, 2), (0, 1)], [(64, 0)], [("many", 1)], 3]
+)
 def test_stages_that_make_no_network(stages):
     with pytest.raises(DataError, match="pairs of 1 or more"):
         Style2Vec(stages=stages)

@@ -17,7 +17,9 @@ def shown(monkeypatch):
     found = []
     formatter = DisplayFormatter()
     formatter.active_types = ["text/plain", "text/markdown"]
-    monkeypatch.setattr("IPython.display.display", lambda thing: found.append(formatter.format(thing)))
+    monkeypatch.setattr(
+        "IPython.display.display", lambda thing: found.append(formatter.format(thing))
+    )
     monkeypatch.delenv("FASHIONNB_PROFILE", raising=False)
     return found
 
@@ -33,7 +35,9 @@ def test_one_that_does_not_hold_says_what_was_measured_and_expected(shown):
     [(data, _)] = shown
     sentence, notice = data["text/markdown"].split("\n\n")
     assert sentence == "It is enough."
-    assert notice == "> **This did not hold on this machine:** measured 0.721, expected at least 0.75."
+    assert (
+        notice == "> **This did not hold on this machine:** measured 0.721, expected at least 0.75."
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +76,10 @@ def test_the_quick_profile_is_named(shown, monkeypatch):
 def test_claims_are_found_in_a_notebook(shown):
     claim("A.", 1, at_least=2)
     claim("B.", math.nan, at_most=3)
-    outputs = [{"output_type": "display_data", "data": data, "metadata": metadata} for data, metadata in shown]
+    outputs = [
+        {"output_type": "display_data", "data": data, "metadata": metadata}
+        for data, metadata in shown
+    ]
     notebook = {"cells": [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": outputs}]}
     first, second = claims_in(json.loads(json.dumps(notebook)))
     assert first == Claim("A.", 1.0, at_least=2.0)
@@ -87,7 +94,11 @@ def test_from_json_is_the_way_back():
 
 
 def test_in_short_keeps_intervals_and_drops_markdown():
-    long = Claim("**Ours** is `0.5` [0.4, 0.6], see [chapter 02](02-style2vec.md): " + "word " * 40, 1, at_least=0)
+    long = Claim(
+        "**Ours** is `0.5` [0.4, 0.6], see [chapter 02](02-style2vec.md): " + "word " * 40,
+        1,
+        at_least=0,
+    )
     assert long.in_short.startswith("Ours is 0.5 [0.4, 0.6], see chapter 02: word")
     assert len(long.in_short) <= 150
     assert long.in_short.endswith(" …")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from fashionnb import results
 from fashionnb.errors import ResultError
 from fashionnb.notebook import full_run as module
+from fashionnb.notebook import results
 from fashionnb.notebook.full_run import decisive, full_run, not_converged, side_by_side
 from fashionnb.profiles import Profile
 
@@ -29,8 +29,12 @@ def package(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("home", ["book/results", "fashionnb/published_results"], ids=["checkout", "installed"])
-def test_the_full_run_is_found_in_a_checkout_and_in_an_installed_package(package, home, monkeypatch):
+@pytest.mark.parametrize(
+    "home", ["book/results", "fashionnb/published_results"], ids=["checkout", "installed"]
+)
+def test_the_full_run_is_found_in_a_checkout_and_in_an_installed_package(
+    package, home, monkeypatch
+):
     monkeypatch.setenv("FASHIONNB_RESULTS", str(package / home))
     recorded("full", ours=0.5).save()
     assert full_run("08-x").results[0].value == 0.5
@@ -51,7 +55,9 @@ def test_what_is_said_above_the_results():
     made = f"{full.run.date:%Y-%m-%d}, 0 seconds on {full.run.hardware}, float32, seeds 0; data: D"
     assert f"for 20 passes ({made})" in text
     assert "No full run came with this copy" in not_converged(None, "cpu", "6 passes", "20 passes")
-    assert not_converged(full, "full", "20 passes", "20 passes") == "This is the full run: 20 passes."
+    assert (
+        not_converged(full, "full", "20 passes", "20 passes") == "This is the full run: 20 passes."
+    )
 
 
 def test_both_runs_stand_side_by_side():
@@ -63,14 +69,23 @@ def test_both_runs_stand_side_by_side():
         "b": {"fitb, this run": "0.40 [0.30, 0.50]", "fitb, full run": ""},
         "c": {"fitb, this run": "", "fitb, full run": "0.60 [0.50, 0.70]"},
     }
-    assert list(side_by_side(record, None, ["fitb", "auc"]).columns) == ["fitb, this run", "auc, this run"]
+    assert list(side_by_side(record, None, ["fitb", "auc"]).columns) == [
+        "fitb, this run",
+        "auc, this run",
+    ]
     some = side_by_side(record, full, ["fitb"], ["c", "a", "nobody"])
-    assert some["fitb, full run"].to_dict() == {"c": "0.60 [0.50, 0.70]", "a": "0.50 [0.40, 0.60]", "nobody": ""}
+    assert some["fitb, full run"].to_dict() == {
+        "c": "0.60 [0.50, 0.70]",
+        "a": "0.50 [0.40, 0.60]",
+        "nobody": "",
+    }
 
 
 def test_conclusions_are_drawn_from_the_full_run_if_there_is_one():
     record, full = recorded("cpu", a=0.3), recorded("full", a=0.5).results()
-    assert decisive(record, full) == decisive(record, full, ["a"]) == (full.results, "in the full run")
+    assert (
+        decisive(record, full) == decisive(record, full, ["a"]) == (full.results, "in the full run")
+    )
     assert decisive(record, full, ["a", "b"])[1] == "in this run"
     rows, where = decisive(record, None)
     assert ([row.value for row in rows], where) == ([0.3], "in this run")

@@ -21,7 +21,9 @@ def test_a_sample_is_random_keeps_the_order_and_bears_too_few():
     assert some == sorted(some)
     assert len(set(some)) == 100
     assert 400 < np.mean(some) < 600  # the first hundred have a mean of 49.5
-    assert some == groups.sample(range(1_000), 100, seed=1) != groups.sample(range(1_000), 100, seed=2)
+    assert (
+        some == groups.sample(range(1_000), 100, seed=1) != groups.sample(range(1_000), 100, seed=2)
+    )
     assert groups.sample({"a": 1, "b": 2}, 5) == ["a", "b"]
     assert groups.sample([], 5) == []
 

@@ -71,7 +71,9 @@ def test_a_value_stands_out_by_its_share_against_the_whole():
 
 def test_the_most_telling_trait_comes_first_and_no_more_than_three():
     labels = np.repeat([0, 1], [10, 90])
-    table = pd.DataFrame({name: np.where(labels == 0, "yes", "no") for name in ("a", "b", "c", "d")})
+    table = pd.DataFrame(
+        {name: np.where(labels == 0, "yes", "no") for name in ("a", "b", "c", "d")}
+    )
     table.loc[:2, "b"] = "no"  # b says less of group 0 than the others
     (first, _) = traits(labels, table, ["b", "a", "c", "d"])
     assert [trait.column for trait in first] == ["a", "c", "d"]
@@ -91,7 +93,9 @@ def test_names_are_of_the_traits_and_differ():
 
 def test_the_table_of_groups_lists_every_item_once_the_most_typical_first():
     vectors, truth = planted((12, 30))
-    table = pd.DataFrame({"id": [f"i{i}" for i in range(42)], "category": np.array(["Bag", "Shoe"])[truth]})
+    table = pd.DataFrame(
+        {"id": [f"i{i}" for i in range(42)], "category": np.array(["Bag", "Shoe"])[truth]}
+    )
     found = described(group(vectors, 2), vectors, table, ["category"])
     assert found["name"].tolist() == ["Shoe", "Bag"]
     assert found["size"].tolist() == [30, 12]

@@ -27,7 +27,11 @@ def groups_by_definition(points, threshold, metric):
     while left:
         group = [left.pop(0)]
         for item in group:
-            near = [other for other in left if distance(points[item], points[other], metric) <= threshold + 1e-9]
+            near = [
+                other
+                for other in left
+                if distance(points[item], points[other], metric) <= threshold + 1e-9
+            ]
             group += near
             left = [other for other in left if other not in near]
         groups.append(sorted(group))
@@ -36,7 +40,12 @@ def groups_by_definition(points, threshold, metric):
 
 
 @settings(max_examples=60, deadline=None)
-@given(GRID, st.sampled_from([0, 0.02, 0.1, 1, 1.5]), st.sampled_from(["euclidean", "cosine"]), st.integers(8, 200))
+@given(
+    GRID,
+    st.sampled_from([0, 0.02, 0.1, 1, 1.5]),
+    st.sampled_from(["euclidean", "cosine"]),
+    st.integers(8, 200),
+)
 def test_groups_are_those_of_the_definition(points, threshold, metric, chunk_bytes):
     table = near_duplicates(
         np.array(points, float),
@@ -50,7 +59,9 @@ def test_groups_are_those_of_the_definition(points, threshold, metric, chunk_byt
     assert found == groups_by_definition(points, threshold + 1e-9, metric)
     for item, nearest in zip(table["id"], table["distance"], strict=True):
         mine = points[int(item[1:])]
-        others = [distance(mine, other, metric) for n, other in enumerate(points) if f"i{n}" != item]
+        others = [
+            distance(mine, other, metric) for n, other in enumerate(points) if f"i{n}" != item
+        ]
         assert nearest == pytest.approx(min(others), abs=1e-7)
 
 
@@ -66,7 +77,11 @@ def test_folding_in_between_changes_nothing(monkeypatch):
 def test_a_chain_is_one_group_and_equal_vectors_are_at_distance_0():
     line = np.array([[0.0], [1], [2], [9], [9]])
     table = near_duplicates(line, list("abcde"), 1.0, metric="euclidean")
-    assert table.to_dict("list") == {"group": [0, 0, 0, 1, 1], "id": list("abcde"), "distance": [1, 1, 1, 0, 0]}
+    assert table.to_dict("list") == {
+        "group": [0, 0, 0, 1, 1],
+        "id": list("abcde"),
+        "distance": [1, 1, 1, 0, 0],
+    }
     assert near_duplicates(line, list("abcde"), 0, metric="euclidean")["id"].tolist() == ["d", "e"]
 
 
@@ -89,7 +104,10 @@ def test_no_other_threshold_makes_fewer_mistakes(points, random, metric):
     found = threshold_from(np.array(points, float), np.array(copies, float), metric=metric)
 
     copied = [distance(a, b, metric) for a, b in zip(points, copies, strict=True)]
-    nearest = [min(distance(a, b, metric) for j, b in enumerate(points) if i != j) for i, a in enumerate(points)]
+    nearest = [
+        min(distance(a, b, metric) for j, b in enumerate(points) if i != j)
+        for i, a in enumerate(points)
+    ]
 
     def mistakes(threshold):
         return sum(d > threshold for d in copied), sum(d <= threshold for d in nearest)
@@ -111,10 +129,16 @@ def test_the_threshold_lies_between_copies_and_others():
     ("call", "phrase"),
     [
         (lambda x: near_duplicates(x, ["a"], 0.1), "one id for each of 3 embeddings, got 1"),
-        (lambda x: near_duplicates(x, list("abc"), -0.1), "The threshold is a distance, 0 or more; got -0.1"),
+        (
+            lambda x: near_duplicates(x, list("abc"), -0.1),
+            "The threshold is a distance, 0 or more; got -0.1",
+        ),
         (lambda x: near_duplicates(x, list("abc"), float("nan")), "The threshold is a distance"),
         (lambda x: near_duplicates(x * float("nan"), list("abc"), 0.1), "row 0 holds NaN"),
-        (lambda x: near_duplicates(x, list("abc"), 0.1, metric="manhattan"), "no metric 'manhattan'"),
+        (
+            lambda x: near_duplicates(x, list("abc"), 0.1, metric="manhattan"),
+            "no metric 'manhattan'",
+        ),
         (lambda x: near_duplicates(x[:0], [], 0.1), "n and d at least 1"),
         (lambda x: threshold_from(x, x[:2]), "got 3 items and 2 copies"),
         (lambda x: threshold_from(x[:1], x[:1]), "two items or more"),

@@ -13,20 +13,30 @@ import torch
 from PIL import Image
 from torch import nn
 
-from fashionnb import checkpoints, models, plots
-from fashionnb.data import atelier
+from fashionnb import checkpoints, models
+from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.images import FolderImages
-from fashionnb.data.nouns import Catalogue
-from fashionnb.errors import DataError, DataNotFound, FashionNBError, ModelMismatch, ProfileError, WriteError
+from fashionnb.errors import (
+    DataError,
+    DataNotFound,
+    FashionNBError,
+    ModelMismatch,
+    ProfileError,
+    WriteError,
+)
 from fashionnb.models.style2vec import Style2Vec
+from fashionnb.notebook import plots
 from fashionnb.search.engine import VisualSearchEngine
 from fashionnb.search.index import Index
+from fashionnb.synthetic import drawn_garments
 
 
 def save_model(folder, channels=3, seed=0, **card):
     """A small network, untrained, which is enough to tell pictures apart."""
     torch.manual_seed(seed)
-    model = Style2Vec(dimensions=8, channels=channels, stem=4, stages=[(8, 2), (16, 2)], mean=0.5, std=0.3)
+    model = Style2Vec(
+        dimensions=8, channels=channels, stem=4, stages=[(8, 2), (16, 2)], mean=0.5, std=0.3
+    )
     return checkpoints.save(model, folder, {"training": {"size": 32}, **card})
 
 
@@ -43,7 +53,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def drawn():
-    return atelier.catalogue(24, size=40, categories=("Bag", "Dress", "Sneaker"))
+    return drawn_garments.catalogue(24, size=40, categories=("Bag", "Dress", "Sneaker"))
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +118,18 @@ ODD = {
         {},
         Image.new("RGB", (40, 40), (9, 99, 200)),
     ),
-    "transparent": (Image.new("RGBA", (40, 40), (9, 9, 9, 0)), "PNG", {}, Image.new("RGB", (40, 40), "white")),
-    "1 x 1": (Image.new("RGB", (1, 1), (7, 8, 9)), "PNG", {}, Image.new("RGB", (32, 32), (7, 8, 9))),
+    "transparent": (
+        Image.new("RGBA", (40, 40), (9, 9, 9, 0)),
+        "PNG",
+        {},
+        Image.new("RGB", (40, 40), "white"),
+    ),
+    "1 x 1": (
+        Image.new("RGB", (1, 1), (7, 8, 9)),
+        "PNG",
+        {},
+        Image.new("RGB", (32, 32), (7, 8, 9)),
+    ),
 }
 
 
@@ -133,10 +153,17 @@ def bomb():
     """A PNG of a few bytes that claims a hundred megapixels."""
 
     def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", 10_000, 10_000, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
 
 
 BROKEN = {
@@ -145,7 +172,12 @@ BROKEN = {
     "cut short": encoded(Image.effect_noise((90, 90), 50))[:3000],
     "bomb": bomb(),
 }
-SAYS = {"text": "not a picture", "empty": "is empty", "cut short": "cut short or damaged", "bomb": "decompression bomb"}
+SAYS = {
+    "text": "not a picture",
+    "empty": "is empty",
+    "cut short": "cut short or damaged",
+    "bomb": "decompression bomb",
+}
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -171,7 +203,7 @@ def test_the_size_is_the_argument_or_the_cards_or_the_datasets(tmp_path, checkpo
 
 
 def test_the_published_model_finds_grey_garments():
-    garments = atelier.catalogue(40, size=28, channels=1, background="black")
+    garments = drawn_garments.catalogue(40, size=28, channels=1, background="black")
     engine = VisualSearchEngine("style2vec", device="cpu")
     engine.index(garments, progress=False)
     for item in garments.table["id"][::8]:
@@ -205,7 +237,11 @@ class Zero(nn.Module):
             ModelMismatch,
             "no model of pictures",
         ),
-        (lambda folder: save_model(folder, training={"size": 8}), DataError, "at least 16 x 16 pixels"),
+        (
+            lambda folder: save_model(folder, training={"size": 8}),
+            DataError,
+            "at least 16 x 16 pixels",
+        ),
         (lambda folder: save_model(folder, training={"size": "large"}), DataError, "A size is"),
     ],
 )
@@ -246,9 +282,12 @@ def test_folder_zip_and_catalogue_give_the_same_vectors_as_each_picture_alone(en
     catalogue = engine.embed_dataset(drawn, progress=False)
     assert catalogue.ids == drawn.table["id"].tolist()
     place = {
-        f"{c}/{i}.png": row for row, (i, c) in enumerate(zip(drawn.table["id"], drawn.table["category"], strict=True))
+        f"{c}/{i}.png": row
+        for row, (i, c) in enumerate(zip(drawn.table["id"], drawn.table["category"], strict=True))
     }
-    np.testing.assert_allclose(catalogue.vectors[[place[item] for item in folder.ids]], folder.vectors, atol=1e-5)
+    np.testing.assert_allclose(
+        catalogue.vectors[[place[item] for item in folder.ids]], folder.vectors, atol=1e-5
+    )
 
 
 def test_no_more_than_a_batch_is_shown_at_once(engine, shop, shown):
@@ -261,7 +300,10 @@ def test_a_folder_that_grew_costs_only_what_is_new(engine, shop, shown, tmp_path
     shown.clear()
     Image.new("RGB", (30, 30), (1, 200, 3)).save(shop / "new.png")
     second = engine.embed_dataset(shop, cache=tmp_path / "cache", progress=False)
-    assert sorted(shown) == [1, 4]  # four are looked at again, so that a change of the code is noticed
+    assert sorted(shown) == [
+        1,
+        4,
+    ]  # four are looked at again, so that a change of the code is noticed
     np.testing.assert_array_equal(second.vectors[:-1], first.vectors)
     (file,) = (tmp_path / "cache").iterdir()
     file.write_bytes(b"broken")
@@ -272,7 +314,11 @@ def test_a_folder_that_grew_costs_only_what_is_new(engine, shop, shown, tmp_path
 
 def test_other_sizes_and_models_keep_their_vectors_apart(checkpoint, shop, tmp_path):
     other = save_model(tmp_path / "other", seed=1)
-    made = [VisualSearchEngine(checkpoint), VisualSearchEngine(checkpoint, size=(48, 32)), VisualSearchEngine(other)]
+    made = [
+        VisualSearchEngine(checkpoint),
+        VisualSearchEngine(checkpoint, size=(48, 32)),
+        VisualSearchEngine(other),
+    ]
     for engine in made * 2:
         found = engine.embed_dataset(shop, cache=tmp_path / "cache", progress=False).vectors
         np.testing.assert_array_equal(found, engine.embed_dataset(shop, progress=False).vectors)
@@ -287,7 +333,8 @@ def spoil(shop):
 def test_unreadable_pictures_stop_it_and_are_counted(engine, shop):
     spoil(shop)
     with pytest.raises(
-        DataError, match=r"4 of 28 pictures cannot be read. The first: .*Bag/bomb.jpg.*unreadable='skip'"
+        DataError,
+        match=r"4 of 28 pictures cannot be read. The first: .*Bag/bomb.jpg.*unreadable='skip'",
     ):
         engine.embed_dataset(shop, progress=False)
 
@@ -299,7 +346,9 @@ def test_unreadable_pictures_are_left_out_if_asked_and_listed(engine, shop, capl
     assert found.ids == whole.ids
     np.testing.assert_allclose(found.vectors, whole.vectors, atol=1e-5)
     assert found.unreadable["id"].tolist() == [f"Bag/{name}.jpg" for name in sorted(BROKEN)]
-    assert all(SAYS[name] in why for name, why in zip(sorted(BROKEN), found.unreadable["why"], strict=True))
+    assert all(
+        SAYS[name] in why for name, why in zip(sorted(BROKEN), found.unreadable["why"], strict=True)
+    )
     assert "4 of 28 pictures cannot be read and are left out" in caplog.text
     with pytest.raises(DataError, match="'raise' or 'skip', got 'ignore'"):
         engine.embed_dataset(shop, unreadable="ignore")
@@ -312,11 +361,16 @@ def test_nothing_that_can_be_read(engine, tmp_path):
 
 
 def test_a_catalogue_whose_picture_is_missing(engine, shop):
-    table = pd.DataFrame({"id": ["a", "b"], "category": "Bag", "image": ["Bag/nowhere.png", "Bag/gone.png"]})
-    table.loc[1, "image"] = next(path.relative_to(shop).as_posix() for path in shop.glob("Bag/*.png"))
+    table = pd.DataFrame(
+        {"id": ["a", "b"], "category": "Bag", "image": ["Bag/nowhere.png", "Bag/gone.png"]}
+    )
+    table.loc[1, "image"] = next(
+        path.relative_to(shop).as_posix() for path in shop.glob("Bag/*.png")
+    )
     catalogue = Catalogue("mine", table, FolderImages(shop), ("Bag",))
     with pytest.raises(
-        DataError, match=r"1 of 2 pictures cannot be read.*Bag/nowhere.png: cannot be read \(No such file"
+        DataError,
+        match=r"1 of 2 pictures cannot be read.*Bag/nowhere.png: cannot be read \(No such file",
     ):
         engine.embed_dataset(catalogue, progress=False)
     engine.index(catalogue, unreadable="skip", progress=False)
@@ -331,7 +385,9 @@ def by_hand(engine, query, shop, category=None):
     asked, scores = engine.embed_image(query), []
     for path in shop.rglob("*.png"):
         if category in (None, path.parent.name):
-            scores.append((float(engine.embed_image(path) @ asked), path.relative_to(shop).as_posix()))
+            scores.append(
+                (float(engine.embed_image(path) @ asked), path.relative_to(shop).as_posix())
+            )
     return sorted(scores, reverse=True)
 
 
@@ -383,7 +439,9 @@ def test_mistakes_in_searching(engine, shop, tmp_path):
         with pytest.raises(DataError, match="nothing to search yet"):
             call(tmp_path / "any")
     engine.index(shop, progress=False)
-    with pytest.raises(DataError, match="No picture is in category 'bag'; the categories: Bag, Dress, Sneaker"):
+    with pytest.raises(
+        DataError, match="No picture is in category 'bag'; the categories: Bag, Dress, Sneaker"
+    ):
         engine.search(next(shop.rglob("*.png")), category="bag")
     with pytest.raises(DataNotFound, match="there is no such picture"):
         engine.search(tmp_path / "nowhere.png")
@@ -433,7 +491,9 @@ def test_the_size_is_remembered(checkpoint, shop, tmp_path):
 
 def test_a_published_model_is_remembered_by_its_name(tmp_path):
     engine = VisualSearchEngine("style2vec")
-    engine.index(atelier.catalogue(3, size=28, channels=1, background="black"), progress=False)
+    engine.index(
+        drawn_garments.catalogue(3, size=28, channels=1, background="black"), progress=False
+    )
     engine.save(tmp_path / "grey.index")
     assert VisualSearchEngine.load(tmp_path / "grey.index").checkpoint == "style2vec"
 
@@ -445,15 +505,26 @@ def test_a_model_that_moved_changed_or_is_gone(shop, tmp_path):
     shutil.move(tmp_path / "model", tmp_path / "moved")
     with pytest.raises(DataNotFound, match="model"):
         VisualSearchEngine.load(tmp_path / "shop.index")
-    assert len(VisualSearchEngine.load(tmp_path / "shop.index", tmp_path / "moved").search(next(shop.rglob("*.png"))))
+    assert len(
+        VisualSearchEngine.load(tmp_path / "shop.index", tmp_path / "moved").search(
+            next(shop.rglob("*.png"))
+        )
+    )
     save_model(tmp_path / "model", seed=1)
-    with pytest.raises(ModelMismatch, match=r"shop.index was made by the model .* now holds .*--model"):
+    with pytest.raises(
+        ModelMismatch, match=r"shop.index was made by the model .* now holds .*--model"
+    ):
         VisualSearchEngine.load(tmp_path / "shop.index")
 
 
 def test_an_index_that_no_engine_wrote(engine, tmp_path):
-    Index.build(np.eye(8, dtype=np.float32), list("abcdefgh"), model=engine.fingerprint).save(tmp_path / "plain.index")
-    with pytest.raises(DataError, match=r"plain.index: an index, but no search engine wrote it.*fashionnb index build"):
+    Index.build(np.eye(8, dtype=np.float32), list("abcdefgh"), model=engine.fingerprint).save(
+        tmp_path / "plain.index"
+    )
+    with pytest.raises(
+        DataError,
+        match=r"plain.index: an index, but no search engine wrote it.*fashionnb index build",
+    ):
         VisualSearchEngine.load(tmp_path / "plain.index")
 
 
@@ -485,7 +556,10 @@ def test_the_figure_shows_query_and_results(ready, shop):
     query = next(shop.rglob("*.png"))
     results = ready.search(query, 3)
     figure = ready.display_results(results, query)
-    assert titles(figure) == ["query", *(f"{r.rank} · {r.score:.2f}\n{r.category}" for r in results.itertuples())]
+    assert titles(figure) == [
+        "query",
+        *(f"{r.rank} · {r.score:.2f}\n{r.category}" for r in results.itertuples()),
+    ]
     assert len(titles(ready.display_results(results))) == 3
     plots.plt.close("all")
 

@@ -8,15 +8,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fashionnb.data import atelier
-from fashionnb.data.images import ArrayImages
-from fashionnb.data.nouns import Catalogue
+from fashionnb.data.catalogue import Catalogue
+from fashionnb.data.images import ArrayImages, prepared
 from fashionnb.errors import DataError, DataNotFound
-from fashionnb.search.gallery import Gallery, open_gallery, prepared
+from fashionnb.search.gallery import Gallery, open_gallery
+from fashionnb.synthetic import drawn_garments
 
 
 def photo(height=20, width=12, seed=0):
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
+    return Image.fromarray(
+        np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    )
 
 
 def encoded(image, kind="PNG", **options):
@@ -28,7 +30,11 @@ def encoded(image, kind="PNG", **options):
 @pytest.fixture
 def shelf(tmp_path):
     """Three pictures, one of them broken, and a file that is none, in a folder and in a zip."""
-    files = {"a.PNG": encoded(photo()), "shoes/b.jpg": b"broken", "x/bags/c.webp": encoded(photo(), "WEBP")}
+    files = {
+        "a.PNG": encoded(photo()),
+        "shoes/b.jpg": b"broken",
+        "x/bags/c.webp": encoded(photo(), "WEBP"),
+    }
     files |= {"styles.csv": b"id\n", ".hidden.png": b""}
     for name, content in files.items():
         path = tmp_path / "shelf" / name
@@ -43,9 +49,16 @@ def shelf(tmp_path):
 @pytest.mark.parametrize("name", ["shelf", "shelf.zip"])
 def test_files_are_pictures_by_their_name_and_lie_in_categories(shelf, name):
     gallery = open_gallery(shelf / name)
-    assert gallery.items["id"].tolist() == gallery.items["image"].tolist() == ["a.PNG", "shoes/b.jpg", "x/bags/c.webp"]
+    assert (
+        gallery.items["id"].tolist()
+        == gallery.items["image"].tolist()
+        == ["a.PNG", "shoes/b.jpg", "x/bags/c.webp"]
+    )
     assert gallery.items["category"].tolist() == ["", "shoes", "bags"]
-    assert gallery.paths(np.array([2, 0])) == [f"{shelf}/{name}/x/bags/c.webp", f"{shelf}/{name}/a.PNG"]
+    assert gallery.paths(np.array([2, 0])) == [
+        f"{shelf}/{name}/x/bags/c.webp",
+        f"{shelf}/{name}/a.PNG",
+    ]
     assert gallery.images.image("a.PNG").size == (12, 20)
     again = Gallery(gallery.source, gallery.items)
     assert again.images.image("a.PNG").size == (12, 20)
@@ -60,7 +73,7 @@ def test_a_relative_path_is_found_from_elsewhere_too(shelf, monkeypatch):
 
 
 def test_a_catalogue_keeps_its_ids_and_categories():
-    drawn = atelier.catalogue(12, size=16)
+    drawn = drawn_garments.catalogue(12, size=16)
     gallery = open_gallery(drawn)
     assert gallery.items["id"].tolist() == drawn.table["id"].tolist()
     assert gallery.items["category"].tolist() == drawn.table["category"].tolist()
@@ -81,8 +94,14 @@ def test_a_catalogue_of_files_is_found_again(shelf):
 def test_a_drawn_stand_in_is_not_taken_for_the_dataset():
     table = pd.DataFrame({"id": ["0"], "category": ["Bag"], "image": [0]})
     pictures = ArrayImages(np.zeros((1, 28, 28), np.uint8))
-    assert open_gallery(Catalogue("fashion-mnist", table, pictures, ("Bag",))).source == "fashion-mnist"
-    assert open_gallery(Catalogue("fashion-mnist", table, pictures, ("Bag",), "fashion-mnist")).source == ""
+    assert (
+        open_gallery(Catalogue("fashion-mnist", table, pictures, ("Bag",))).source
+        == "fashion-mnist"
+    )
+    assert (
+        open_gallery(Catalogue("fashion-mnist", table, pictures, ("Bag",), "fashion-mnist")).source
+        == ""
+    )
 
 
 def test_a_dataset_by_its_name(real_data, monkeypatch):
@@ -101,7 +120,7 @@ def test_a_dataset_by_its_name(real_data, monkeypatch):
         (lambda folder: folder / "shelf" / "styles.csv", DataError, "not a zip file"),
         (lambda folder: folder / "empty", DataError, "no pictures.*the files here: none"),
         (lambda folder: folder / "texts", DataError, "no pictures.*the files here: readme.txt"),
-        (lambda _: atelier.catalogue(3, size=16).take([]), DataError, "has no items"),
+        (lambda _: drawn_garments.catalogue(3, size=16).take([]), DataError, "has no items"),
     ],
 )
 def test_where_there_is_nothing_to_search(shelf, make, error, phrase):
@@ -119,7 +138,14 @@ def test_all_ways_to_give_a_picture_are_the_same(tmp_path):
     image = photo(8, 8)
     (tmp_path / "one.png").write_bytes(encoded(image))
     array = np.asarray(image)
-    ways = [tmp_path / "one.png", str(tmp_path / "one.png"), encoded(image), image, array, array / 255]
+    ways = [
+        tmp_path / "one.png",
+        str(tmp_path / "one.png"),
+        encoded(image),
+        image,
+        array,
+        array / 255,
+    ]
     ways += [array.astype(np.float32) / 255, Image.open(tmp_path / "one.png")]
     for way in ways:
         np.testing.assert_array_equal(prepared(way, 8, 3), array)
@@ -144,7 +170,9 @@ def test_a_pil_image_with_a_damaged_exif_block_is_still_a_picture():
     np.testing.assert_array_equal(prepared(image, 8, 3), np.asarray(photo(8, 8)))
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "HSV", "LAB"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "HSV", "LAB"]
+)
 def test_pil_images_of_every_mode(mode):
     assert prepared(Image.new(mode, (3, 2)), 4, 3).shape == (4, 4, 3)
 

@@ -30,7 +30,8 @@ def test_the_same_seed_gives_the_same_vectors():
 
 
 @pytest.mark.parametrize(
-    ("vectors", "n"), [(REAL[:1], 5), (np.zeros((3, 4)), 5), (REAL[0], 5), (REAL, 0), (np.empty((0, 4)), 5)]
+    ("vectors", "n"),
+    [(REAL[:1], 5), (np.zeros((3, 4)), 5), (REAL[0], 5), (REAL, 0), (np.empty((0, 4)), 5)],
 )
 def test_jittered_refuses(vectors, n):
     with pytest.raises(DataError, match="two vectors"):
@@ -43,7 +44,11 @@ def asked():
     queries, vectors = made[:40], made[40:]
     ids = [str(i) for i in range(1_000)]
     true = np.argsort(-queries @ vectors.T, axis=1, kind="stable")[:, :10].astype(str)
-    return queries, true, {kind: Index.build(vectors, ids, kind=kind) for kind in ("exact", "ivf-pq", "hnsw")}
+    return (
+        queries,
+        true,
+        {kind: Index.build(vectors, ids, kind=kind) for kind in ("exact", "ivf-pq", "hnsw")},
+    )
 
 
 def test_an_exact_index_finds_all(asked):
@@ -64,7 +69,10 @@ def test_recall_is_the_share_of_true_neighbours_at_each_effort(asked, kind):
     for effort, recall in zip(efforts, table["recall"], strict=True):
         index.effort = effort
         found = index.search(queries, 10)[0]
-        hits = [sum(one in row for one in wanted) for wanted, row in zip(true.tolist(), found.tolist(), strict=True)]
+        hits = [
+            sum(one in row for one in wanted)
+            for wanted, row in zip(true.tolist(), found.tolist(), strict=True)
+        ]
         assert recall == pytest.approx(sum(hits) / 400)
     index._effort, index.recall = before
 

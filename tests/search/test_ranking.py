@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fashionnb.errors import DataError
-from fashionnb.search.ranking import best, diverse, fuse_ranks, fuse_scores, learn_weights, similarities
+from fashionnb.search.ranking import (
+    best,
+    diverse,
+    fuse_ranks,
+    fuse_scores,
+    learn_weights,
+    similarities,
+)
 
 few_values = st.lists(st.integers(0, 3), min_size=1, max_size=12)  # so few that there are ties
 
@@ -37,15 +44,25 @@ def test_a_similarity_does_not_depend_on_the_company(d, n, seed, data):
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 3), st.tuples(st.integers(0, 3), st.integers(0, 3))), min_size=1, max_size=10),
+    st.lists(
+        st.tuples(st.integers(0, 3), st.tuples(st.integers(0, 3), st.integers(0, 3))),
+        min_size=1,
+        max_size=10,
+    ),
     st.integers(1, 12),
     st.sampled_from([0, 0.25, 0.5, 1]),
 )
 def test_diverse_is_maximal_marginal_relevance(items, k, diversity):
-    relevance, vectors = [score / 4 for score, _ in items], directions([place for _, place in items])
+    relevance, vectors = (
+        [score / 4 for score, _ in items],
+        directions([place for _, place in items]),
+    )
     chosen, left = [], list(range(len(items)))
     while left and len(chosen) < k:
-        likeness = {row: [float(similarities(vectors[[row]], vectors[one])[0]) for one in chosen] for row in left}
+        likeness = {
+            row: [float(similarities(vectors[[row]], vectors[one])[0]) for one in chosen]
+            for row in left
+        }
         gain = {row: relevance[row] - diversity * max([0, *likeness[row]]) for row in left}
         pick = max(left, key=lambda row: (gain[row], -row))
         chosen.append(pick)
@@ -64,7 +81,10 @@ def test_no_candidates_no_choice():
     assert best(np.zeros(3), 2, np.array([], int)).tolist() == []
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=10), st.integers(0, 3))
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=10),
+    st.integers(0, 3),
+)
 def test_fusions_are_their_definitions(items, weight):
     signals = {"a": np.array([a for a, _ in items]) / 3, "b": np.array([b for _, b in items]) / 3}
     weights = {"a": 1, "b": weight}
@@ -86,12 +106,18 @@ def test_one_item_more_can_swap_two_others_where_ranks_are_fused_but_not_where_s
     assert (fuse_scores(more, weights)[:2] == fuse_scores(signals, weights)).all()
 
 
-def judged(queries: int, each: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def judged(
+    queries: int, each: int = 20, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Judgements that follow signal 0 mostly, signal 1 a little, signal 2 not at all, signal 3 the wrong way."""
     rng = np.random.default_rng(seed)
     signals = rng.random((queries * each, 4))
-    level = np.repeat(rng.normal(0, 3, queries), each)  # some queries have many relevant items, some few
-    signals[:, 0] += np.repeat(rng.random(queries), each)  # and some score high throughout, which says nothing
+    level = np.repeat(
+        rng.normal(0, 3, queries), each
+    )  # some queries have many relevant items, some few
+    signals[:, 0] += np.repeat(
+        rng.random(queries), each
+    )  # and some score high throughout, which says nothing
     centred = signals - np.repeat(signals.reshape(queries, each, 4).mean(1), each, axis=0)
     chance = 1 / (1 + np.exp(-(8 * centred[:, 0] + 3 * centred[:, 1] - 3 * centred[:, 3] + level)))
     return signals, rng.random(len(chance)) < chance, np.repeat(np.arange(queries), each)
@@ -107,7 +133,10 @@ def test_weights_are_learnt_and_beat_equal_ones():
 
 
 def test_auc_counts_pairs_and_half_of_ties():
-    signals, relevant = np.array([[3.0], [2], [2], [1], [2], [5]]), np.array([1, 0, 1, 0, 0, 1], bool)
+    signals, relevant = (
+        np.array([[3.0], [2], [2], [1], [2], [5]]),
+        np.array([1, 0, 1, 0, 0, 1], bool),
+    )
     learnt = learn_weights(signals, relevant, np.array([0, 0, 0, 0, 1, 1]), ["one"], folds=2)
     assert learnt.auc.tolist() == [(2 + 1.5) / 4, 1.0]
     assert learnt.weights == {"one": 1.0}
@@ -116,13 +145,17 @@ def test_auc_counts_pairs_and_half_of_ties():
 def test_a_held_out_query_does_not_teach():
     """Two queries that contradict each other: each is scored by what the other taught."""
     signals = np.array([[1.0, 0.1], [0.0, 0.2], [0.0, 1.0], [1.0, 0.0]])
-    learnt = learn_weights(signals, np.array([1, 0, 1, 0], bool), np.array(["x", "x", "y", "y"]), ["a", "b"], folds=2)
+    learnt = learn_weights(
+        signals, np.array([1, 0, 1, 0], bool), np.array(["x", "x", "y", "y"]), ["a", "b"], folds=2
+    )
     assert learnt.auc.tolist() == [0.0, 0.0]
 
 
 def test_where_no_signal_helps_all_count_the_same():
     signals = np.array([[0.0, 0.0], [1.0, 1.0]] * 4)
-    learnt = learn_weights(signals, np.tile([True, False], 4), np.repeat(np.arange(4), 2), ["a", "b"])
+    learnt = learn_weights(
+        signals, np.tile([True, False], 4), np.repeat(np.arange(4), 2), ["a", "b"]
+    )
     assert learnt.weights == {"a": 0.5, "b": 0.5}
 
 
@@ -144,5 +177,10 @@ def test_the_same_seed_learns_the_same():
 def test_judgements_that_teach_nothing(change, phrase):
     signals, relevant, queries = judged(2)
     with pytest.raises(DataError) as raised:
-        learn_weights(**({"signals": signals, "relevant": relevant, "queries": queries, "names": "abcd"} | change))
+        learn_weights(
+            **(
+                {"signals": signals, "relevant": relevant, "queries": queries, "names": "abcd"}
+                | change
+            )
+        )
     assert phrase in str(raised.value)

@@ -10,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fashionnb import colour, plots
-from fashionnb.data import atelier
+from fashionnb.data import colour
+from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.images import ArrayImages
-from fashionnb.data.nouns import Catalogue
 from fashionnb.errors import DataError, DataNotFound, ModelMismatch
-from fashionnb.search.attributes import ATTRIBUTES
+from fashionnb.features.vector_files import Vectors, load, save
+from fashionnb.notebook import plots
+from fashionnb.search.item_attributes import ATTRIBUTES
 from fashionnb.search.recommend import GOES, Recommender
-from fashionnb.search.vectors import Vectors, load, save
+from fashionnb.synthetic import drawn_garments
 
 COLUMNS = ["rank", "id", *ATTRIBUTES, "score", "similarity", "agree", "known", "harmony", "reasons"]
 VALUES = {
@@ -53,7 +54,7 @@ def catalogue_of(rows: list[dict[str, str]]) -> Catalogue:
 @pytest.fixture(scope="module")
 def shop() -> Recommender:
     """Drawn garments with two attributes more than the atelier draws, some of them not known."""
-    catalogue = atelier.catalogue(200, size=16, seed=1)
+    catalogue = drawn_garments.catalogue(200, size=16, seed=1)
     rng = np.random.default_rng(0)
     for column in ("gender", "usage"):
         catalogue.table[column] = rng.choice(VALUES[column], 200)
@@ -70,18 +71,24 @@ def test_similar_items_are_the_nearest_pictures_without_the_item_and_its_copies(
     table, vectors = shop.catalogue.table, shop.vectors
     catalogue = Catalogue("twice", pd.concat([table, table.iloc[:1].assign(id="copy")], ignore_index=True), None,
                           shop.catalogue.classes)  # fmt: skip
-    found = Recommender(catalogue, np.concatenate([vectors, vectors[:1]])).find_similar_items("drawn-00000", 8)
+    found = Recommender(catalogue, np.concatenate([vectors, vectors[:1]])).find_similar_items(
+        "drawn-00000", 8
+    )
     cosine = [math.fsum(np.multiply(vectors[0], row, dtype=float)) for row in vectors]
     expected = sorted(range(1, len(table)), key=lambda row: -cosine[row])[:8]
     assert found["id"].tolist() == table["id"].iloc[expected].tolist()
-    assert found["similarity"].tolist() == pytest.approx([cosine[row] for row in expected], abs=1e-6)
+    assert found["similarity"].tolist() == pytest.approx(
+        [cosine[row] for row in expected], abs=1e-6
+    )
     assert found["score"].tolist() == found["similarity"].tolist()
     assert found["rank"].tolist() == list(range(1, 9))
 
 
 def test_how_near_a_copy_is_can_be_said(shop):
     nearest = shop.find_similar_items("drawn-00000", 2)
-    strict = Recommender(shop.catalogue, shop.vectors, copies=1 - nearest["similarity"].iloc[0] + 1e-6)
+    strict = Recommender(
+        shop.catalogue, shop.vectors, copies=1 - nearest["similarity"].iloc[0] + 1e-6
+    )
     assert strict.find_similar_items("drawn-00000", 1)["id"].iloc[0] == nearest["id"].iloc[1]
 
 
@@ -99,7 +106,9 @@ def test_every_answer_has_the_same_columns_and_true_reasons(shop):
         assert list(table) == COLUMNS, kind
         assert len(table)
         for row in table.itertuples():
-            assert shop.catalogue.table.set_index("id").loc[row.id, list(ATTRIBUTES)].tolist() == list(row[3:9])
+            assert shop.catalogue.table.set_index("id").loc[
+                row.id, list(ATTRIBUTES)
+            ].tolist() == list(row[3:9])
             if kind in ("attributes", "season"):
                 assert (row.agree, row.known, row.harmony) == ((), 0, "")
                 assert math.isnan(row.similarity)
@@ -116,7 +125,10 @@ def test_every_answer_has_the_same_columns_and_true_reasons(shop):
 
 
 def test_what_is_not_known_never_agrees():
-    rows = [{"id": str(i), "category": "Shirt", "colour": "", "season": "Winter" if i else ""} for i in range(3)]
+    rows = [
+        {"id": str(i), "category": "Shirt", "colour": "", "season": "Winter" if i else ""}
+        for i in range(3)
+    ]
     shop = Recommender(catalogue_of(rows), np.eye(3))
     found = shop.find_similar_items("0")
     assert found["agree"].tolist() == [("category",)] * 2
@@ -127,12 +139,22 @@ def test_what_is_not_known_never_agrees():
 
 def test_attributes_are_all_wanted_in_any_spelling_and_several_values_mean_any(shop):
     table = shop.catalogue.table
-    found = shop.recommend_by_attributes(color="navy", season="FALL", category=["Shirt", "Bag"], top_k=200)
-    mask = (table["colour"] == "Navy Blue") & (table["season"] == "Autumn") & table["category"].isin(["Shirt", "Bag"])
+    found = shop.recommend_by_attributes(
+        color="navy", season="FALL", category=["Shirt", "Bag"], top_k=200
+    )
+    mask = (
+        (table["colour"] == "Navy Blue")
+        & (table["season"] == "Autumn")
+        & table["category"].isin(["Shirt", "Bag"])
+    )
     assert found["id"].tolist() == table["id"][mask].tolist()
     assert len(found)
-    assert found["reasons"].iloc[0].startswith("as asked: colour Navy Blue, season Autumn, category ")
-    again = shop.get_seasonal_recommendations("fall", 200, colour="Navy Blue", category=["Bag", "Shirt"])
+    assert (
+        found["reasons"].iloc[0].startswith("as asked: colour Navy Blue, season Autumn, category ")
+    )
+    again = shop.get_seasonal_recommendations(
+        "fall", 200, colour="Navy Blue", category=["Bag", "Shirt"]
+    )
     assert again["id"].tolist() == found["id"].tolist()
 
 
@@ -155,7 +177,9 @@ def test_goes_with_is_another_kind_for_the_same_people_in_a_colour_that_goes(sho
         kind = colour.harmony(own["colour"], row.colour)
         if kind.kind not in GOES or row.category == "Shirt" or row.gender == "Men":
             continue
-        same = [getattr(row, name) == own[name] for name in ("season", "usage", "gender") if own[name]]
+        same = [
+            getattr(row, name) == own[name] for name in ("season", "usage", "gender") if own[name]
+        ]
         expected[row.id] = (2 * kind.score + sum(same) / len(same)) / 3
     assert dict(zip(found["id"], found["score"], strict=True)) == pytest.approx(expected)
     assert found["score"].is_monotonic_decreasing
@@ -165,9 +189,13 @@ def test_goes_with_is_another_kind_for_the_same_people_in_a_colour_that_goes(sho
 
 def test_red_and_green_go_together_only_as_opposites(shop):
     item = one(shop, category="Shirt", colour="Red")
-    assert set(shop.get_color_coordinated_items(item, 200, kinds="complementary")["colour"]) >= {"Green"}
+    assert set(shop.get_color_coordinated_items(item, 200, kinds="complementary")["colour"]) >= {
+        "Green"
+    }
     for kinds in ("same", "analogous", "neutral", ("same", "neutral")):
-        assert "Green" not in set(shop.get_color_coordinated_items(item, 200, kinds=kinds)["colour"])
+        assert "Green" not in set(
+            shop.get_color_coordinated_items(item, 200, kinds=kinds)["colour"]
+        )
     weak = shop.get_color_coordinated_items(one(shop, colour="Navy Blue"), 200, kinds="weak")
     assert set(weak["colour"]) == {"Black"}
     assert weak["reasons"].iloc[0].startswith("Black with Navy Blue is weak: too near")
@@ -175,14 +203,22 @@ def test_red_and_green_go_together_only_as_opposites(shop):
 
 def test_where_there_is_a_sub_category_goes_with_means_another_one():
     kinds = [("Shirt", "Top"), ("Bag", "Top"), ("Trouser", "Bottom"), ("Trouser", "")]
-    rows = [{"id": str(i), "category": a, "sub_category": b, "colour": "White"} for i, (a, b) in enumerate(kinds)]
-    found = Recommender(catalogue_of(rows), np.eye(4)).get_color_coordinated_items("0", kinds="same")
+    rows = [
+        {"id": str(i), "category": a, "sub_category": b, "colour": "White"}
+        for i, (a, b) in enumerate(kinds)
+    ]
+    found = Recommender(catalogue_of(rows), np.eye(4)).get_color_coordinated_items(
+        "0", kinds="same"
+    )
     assert found["id"].tolist() == ["2", "3"]
 
 
 @pytest.mark.parametrize("own", ["", "Multi", "Hausfarbe 7"])
 def test_without_a_colour_of_its_own_nothing_goes_with_it(own, caplog):
-    rows = [{"id": str(i), "category": VALUES["category"][i], "colour": name} for i, name in enumerate([own, "White"])]
+    rows = [
+        {"id": str(i), "category": VALUES["category"][i], "colour": name}
+        for i, name in enumerate([own, "White"])
+    ]
     found = Recommender(catalogue_of(rows), np.eye(2)).get_color_coordinated_items("0")
     assert len(found) == 0
     assert list(found) == ["rank", "id", "category", "colour", *COLUMNS[8:]]
@@ -195,10 +231,18 @@ def test_signals_lie_between_0_and_1_and_say_what_they_are(shop):
     assert list(signals) == ["image", *ATTRIBUTES]
     row = shop.catalogue.table.index[shop.catalogue.table["id"] == item][0]
     assert signals["image"] == pytest.approx((1 + shop.vectors @ shop.vectors[row]) / 2, abs=1e-6)
-    assert signals["pattern"].tolist() == (shop.catalogue.table["pattern"] == own["pattern"]).astype(float).tolist()
-    near = {name: signals["colour"][(shop.catalogue.table["colour"] == name).to_numpy()] for name in atelier.COLOURS}
+    assert (
+        signals["pattern"].tolist()
+        == (shop.catalogue.table["pattern"] == own["pattern"]).astype(float).tolist()
+    )
+    near = {
+        name: signals["colour"][(shop.catalogue.table["colour"] == name).to_numpy()]
+        for name in drawn_garments.COLOURS
+    }
     assert near["Blue"] == pytest.approx(1)
-    assert near["Navy Blue"] == pytest.approx(1 - 2 * colour.harmony("Blue", "Navy Blue").difference)
+    assert near["Navy Blue"] == pytest.approx(
+        1 - 2 * colour.harmony("Blue", "Navy Blue").difference
+    )
     assert near["Navy Blue"].max() > near["Yellow"].max()
     assert all(values.min() >= 0 and values.max() <= 1 for values in signals.values())
 
@@ -252,7 +296,7 @@ def test_diversity_brings_other_garments(shop):
 
 
 def test_a_picture_is_asked_by_its_pixels_and_the_colour_that_is_seen(shop, tmp_path):
-    drawn = atelier.draw("Trouser", "Green", size=64, seed=5)
+    drawn = drawn_garments.draw("Trouser", "Green", size=64, seed=5)
     Image.fromarray(drawn).save(tmp_path / "mine.png")
     tables = [shop.get_color_coordinated_items(picture, 200, kinds="complementary")
               for picture in (drawn, Image.fromarray(drawn), tmp_path / "mine.png")]  # fmt: skip
@@ -265,13 +309,17 @@ def test_a_picture_is_asked_by_its_pixels_and_the_colour_that_is_seen(shop, tmp_
 
 
 def test_a_picture_where_no_colour_is_known_says_nothing_of_colours():
-    found = Recommender(catalogue_of([{"id": "0", "category": "Bag"}]), np.ones((1, 192)), embed=embed)
+    found = Recommender(
+        catalogue_of([{"id": "0", "category": "Bag"}]), np.ones((1, 192)), embed=embed
+    )
     table = found.find_similar_items(np.zeros((20, 20, 3), np.uint8))
     assert table["known"].tolist() == [0]
 
 
 def test_one_item_has_nobody_to_be_recommended_to(caplog):
-    shop = Recommender(catalogue_of([{"id": "a", "category": "Bag", "colour": "Red"}]), np.ones((1, 3)))
+    shop = Recommender(
+        catalogue_of([{"id": "a", "category": "Bag", "colour": "Red"}]), np.ones((1, 3))
+    )
     for ask in (shop.find_similar_items, shop.get_color_coordinated_items, shop.ensemble_recommend):
         caplog.clear()
         assert len(ask("a", diversity=0.5)) == 0
@@ -283,11 +331,15 @@ def test_one_item_has_nobody_to_be_recommended_to(caplog):
 def test_if_nothing_is_as_wanted_the_log_says_what_is_too_much(shop, caplog):
     rows = [{"id": str(i), "category": "Bag", "colour": c, "season": s}
             for i, (c, s) in enumerate([("Red", "Winter"), ("Red", "Winter"), ("White", "Fall")])]  # fmt: skip
-    found = Recommender(catalogue_of(rows), np.eye(3)).recommend_by_attributes(color="red", season="fall")
+    found = Recommender(catalogue_of(rows), np.eye(3)).recommend_by_attributes(
+        color="red", season="fall"
+    )
     assert len(found) == 0
     assert list(found) == ["rank", "id", "category", "colour", "season", *COLUMNS[8:]]
     assert "would be 1 without colour, 2 without season" in caplog.text
-    assert [found[column].dtype.kind for column in ("rank", "score", "similarity", "known")] == list("iffi")
+    assert [
+        found[column].dtype.kind for column in ("rank", "score", "similarity", "known")
+    ] == list("iffi")
 
 
 def test_the_same_again_is_the_same(shop):
@@ -317,7 +369,9 @@ def shops(draw, least: int = 2, most: int = 9):
 
 ASKED = {
     "similar": lambda shop, k: shop.find_similar_items("item 0", k),
-    "attributes": lambda shop, k: shop.recommend_by_attributes(category=["Shirt", "Trouser", "Bag"], top_k=k),
+    "attributes": lambda shop, k: shop.recommend_by_attributes(
+        category=["Shirt", "Trouser", "Bag"], top_k=k
+    ),
     "coordinated": lambda shop, k: shop.get_color_coordinated_items("item 0", k),
     "ensemble": lambda shop, k: shop.ensemble_recommend("item 0", None, k),
 }
@@ -347,7 +401,10 @@ def test_with_diversity_an_item_that_is_not_chosen_changes_nothing(shop):
     smaller = Recommender(shop.catalogue.take(keep), shop.vectors[keep])
     tried = 0
     for item in shop.catalogue.table["id"][:40]:
-        with_it, without = (each.find_similar_items(item, 3, diversity=0.6)["id"].tolist() for each in (shop, smaller))
+        with_it, without = (
+            each.find_similar_items(item, 3, diversity=0.6)["id"].tolist()
+            for each in (shop, smaller)
+        )
         pool = shop.find_similar_items(item, 30)["id"].tolist()
         if "drawn-00150" not in pool:
             assert with_it == without
@@ -358,7 +415,10 @@ def test_with_diversity_an_item_that_is_not_chosen_changes_nothing(shop):
 def test_clusters_of_the_shop_are_named_and_complete(shop):
     found = shop.clusters(4)
     assert list(found) == ["cluster", "name", "size", "stands_out", "items"]
-    assert sorted(item for items in found["items"] for item in items) == shop.catalogue.table["id"].tolist()
+    assert (
+        sorted(item for items in found["items"] for item in items)
+        == shop.catalogue.table["id"].tolist()
+    )
     assert found["size"].is_monotonic_decreasing
     assert found["name"].is_unique
     assert any("category" in text for text in found["stands_out"])
@@ -380,7 +440,9 @@ def test_saved_and_loaded_it_recommends_the_same(shop, tmp_path):
     Recommender(shop.catalogue, shop.vectors, model="abc").save(tmp_path / "v.safetensors")
     loaded = Recommender.load(tmp_path / "v.safetensors", shop.catalogue, model="abc", seed=4)
     assert (loaded.model, loaded.seed) == ("abc", 4)
-    pd.testing.assert_frame_equal(loaded.find_similar_items("drawn-00001"), shop.find_similar_items("drawn-00001"))
+    pd.testing.assert_frame_equal(
+        loaded.find_similar_items("drawn-00001"), shop.find_similar_items("drawn-00001")
+    )
     part = shop.catalogue.take(np.arange(30)[::-1])
     smaller = Recommender.load(tmp_path / "v.safetensors", part)
     assert smaller.vectors.tolist() == loaded.vectors[:30][::-1].tolist()
@@ -390,7 +452,9 @@ def test_a_file_of_vectors_that_does_not_fit_is_refused(shop, tmp_path):
     path, vectors = tmp_path / "v.safetensors", np.eye(2, dtype=np.float32)
     save(path, Vectors(vectors, ["a", "b"], "a shop", "abc"))
     assert load(path).ids == ["a", "b"]
-    with pytest.raises(DataError, match=r"200 of 200 items have no vector there, the first is 'drawn-00000'"):
+    with pytest.raises(
+        DataError, match=r"200 of 200 items have no vector there, the first is 'drawn-00000'"
+    ):
         Recommender.load(path, shop.catalogue)
     with pytest.raises(ModelMismatch, match="were made by the model abc, not by xyz"):
         load(path, model="xyz")
@@ -445,7 +509,9 @@ def test_mistakes(shop, ask, phrase):
 
 def test_a_catalogue_without_colours_has_nothing_to_coordinate():
     with pytest.raises(DataError, match="has no attribute 'colour'"):
-        Recommender(catalogue_of([{"id": "a", "category": "Bag"}]), np.ones((1, 2))).get_color_coordinated_items("a")
+        Recommender(
+            catalogue_of([{"id": "a", "category": "Bag"}]), np.ones((1, 2))
+        ).get_color_coordinated_items("a")
 
 
 def test_a_picture_needs_a_model_that_fits(shop, tmp_path):
@@ -470,9 +536,9 @@ def test_vectors_that_are_none(vectors, phrase):
 
 
 def test_the_real_catalogue_has_reasons_too(real_data):
-    from fashionnb import data
+    from fashionnb import datasets
 
-    catalogue = data.load("fashion-product-images-small", real_data)
+    catalogue = datasets.load("fashion-product-images-small", real_data)
     vectors = np.random.default_rng(0).standard_normal((len(catalogue), 16))
     shop = Recommender(catalogue, vectors)
     item = one(shop, category="Shirts", colour="Navy Blue", gender="Men")
@@ -480,6 +546,8 @@ def test_the_real_catalogue_has_reasons_too(real_data):
     assert len(found) == 20
     assert set(found["gender"]) <= {"Men", "Unisex", ""}
     assert set(found["harmony"]) <= set(GOES)
-    assert set(catalogue.table.set_index("id").loc[found["id"], "sub_category"]).isdisjoint({"Topwear"})
+    assert set(catalogue.table.set_index("id").loc[found["id"], "sub_category"]).isdisjoint(
+        {"Topwear"}
+    )
     unknown = set(catalogue.table["colour"]) - set(colour.COLOURS) - {""}
     assert unknown == set(), "the shop has colours without a reference"

@@ -34,7 +34,9 @@ class ColourEncoder(ColourClassifier):
 ARCHITECTURES = {"colour-classifier": ColourClassifier, "colour-encoder": ColourEncoder}
 
 
-def shop(folder: Path, wrong: int = 0, splits: tuple[str, ...] = ("train", "test"), n: int = 4) -> Path:
+def shop(
+    folder: Path, wrong: int = 0, splits: tuple[str, ...] = ("train", "test"), n: int = 4
+) -> Path:
     """Write `n` garments of each colour and split; in each category the first `wrong` are of the next colour."""
     rng = np.random.default_rng(0)
     colours = list(COLOURS.values())

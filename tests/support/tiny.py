@@ -3,7 +3,7 @@
 import textwrap
 from pathlib import Path
 
-from fashionnb.runs.chapters import Book
+from fashionnb.publishing.chapters import Book
 
 HEADER = "---\nkernelspec:\n  display_name: Python 3\n  language: python\n  name: python3\n---\n\n"
 

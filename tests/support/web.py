@@ -20,7 +20,9 @@ def picture(shade: int = 0, size: tuple[int, int] = (6, 4), kind: str = "PNG") -
     return buffer.getvalue()
 
 
-def page(content: bytes = b"", kind: str | None = "image/png", status: int = 200, **headers: str | None) -> Answer:
+def page(
+    content: bytes = b"", kind: str | None = "image/png", status: int = 200, **headers: str | None
+) -> Answer:
     """A plain answer. A header that is None is left out; "_" in its name stands for "-"."""
     sent = {"Content_Type": kind, "Content_Length": str(len(content)), **headers}
 
@@ -82,7 +84,9 @@ class Web:
                 web.asked.append((self.headers["Host"], self.path))
                 web.headers = dict(self.headers)
                 answers = web.answers.get(self.path, [page(status=404, kind=None)])
-                with contextlib.suppress(OSError, ValueError):  # the client hung up; or a closed file, after `reset`
+                with contextlib.suppress(
+                    OSError, ValueError
+                ):  # the client hung up; or a closed file, after `reset`
                     (answers.pop(0) if len(answers) > 1 else answers[0])(self)
 
             def log_message(self, *_) -> None:

@@ -18,7 +18,14 @@ import pyarrow.compute as pc
 
 from fashionnb.errors import DataError, ModelMismatch
 from fashionnb.search.index import stored, structures
-from fashionnb.search.index.inputs import check_different, check_one_each, floats, largest, strings, unit
+from fashionnb.search.index.inputs import (
+    check_different,
+    check_one_each,
+    floats,
+    largest,
+    strings,
+    unit,
+)
 from fashionnb.search.index.nearest import in_order, nearest, one_thread, products
 from fashionnb.search.index.structures import CODES, KINDS
 
@@ -62,7 +69,13 @@ class Index:
         """For `build` and `load`."""
         self._structure = structure
         self._ids = ids  # null where the item was removed, but its vector is still in the structure
-        self.kind, self.metric, self.dimensions, self.model, self.recall = kind, metric, dimensions, model, recall
+        self.kind, self.metric, self.dimensions, self.model, self.recall = (
+            kind,
+            metric,
+            dimensions,
+            model,
+            recall,
+        )
         self._effort, self._shift, self._scale, self.extra = effort, shift, scale, dict(extra)
 
     @classmethod
@@ -100,7 +113,10 @@ class Index:
         DataError : vectors not (n, d), with NaN or infinity, or of length 0 with "cosine"; ids not n different strings;
             an unknown kind or metric; a recall beyond 0 to 1; too few vectors for "ivf-pq".
         """
-        for name, given, known in (("kind of index", kind, ("auto", *KINDS)), ("metric", metric, METRICS)):
+        for name, given, known in (
+            ("kind of index", kind, ("auto", *KINDS)),
+            ("metric", metric, METRICS),
+        ):
             if given not in known:
                 raise DataError(f"There is no {name} {given!r}. Use one of: {', '.join(known)}.")
         if not 0 <= recall <= 1:
@@ -109,7 +125,9 @@ class Index:
         if kind == "auto":
             kind = "exact" if len(x) <= EXACT_UP_TO else "ivf-pq"
         if kind == "ivf-pq" and len(x) < CODES:
-            raise DataError(f"An ivf-pq index learns from at least {CODES} vectors, got {len(x)}. Use kind='exact'.")
+            raise DataError(
+                f"An ivf-pq index learns from at least {CODES} vectors, got {len(x)}. Use kind='exact'."
+            )
         names = strings(ids)
         check_one_each(names, len(x))
         index = cls(None, names, kind=kind, metric=metric, dimensions=x.shape[1], model=model)
@@ -127,7 +145,9 @@ class Index:
         return len(self._ids) - self._ids.null_count
 
     def __repr__(self) -> str:
-        how = "" if self.kind == "exact" else f", recall@10 {self.recall:.3f} at effort {self.effort}"
+        how = (
+            "" if self.kind == "exact" else f", recall@10 {self.recall:.3f} at effort {self.effort}"
+        )
         return f"Index({self.kind}, {len(self):,} items of {self.dimensions} dimensions, {self.metric}{how})"
 
     @property
@@ -157,7 +177,10 @@ class Index:
         """About how much memory the index holds: vectors, codes, graph and ids."""
         counted = [self._ids.nbytes]
         # As FAISS would write it, but to nowhere.
-        faiss.write_index(self._structure, faiss.PyCallbackIOWriter(lambda block: counted.append(len(block)), 2**20))
+        faiss.write_index(
+            self._structure,
+            faiss.PyCallbackIOWriter(lambda block: counted.append(len(block)), 2**20),
+        )
         return sum(counted)
 
     def add(self, vectors: np.ndarray, ids: Sequence[str], *, model: str | None = None) -> None:
@@ -244,7 +267,11 @@ class Index:
         if not k or not len(x):
             return np.empty((len(x), k), object), np.empty((len(x), k), np.float32)
         found, squared = self._search_all(x, k) if rows is None else self._scan(x, k, rows)
-        ids = self._ids.take(pa.array(found.ravel())).to_numpy(zero_copy_only=False).reshape(found.shape)
+        ids = (
+            self._ids.take(pa.array(found.ravel()))
+            .to_numpy(zero_copy_only=False)
+            .reshape(found.shape)
+        )
         if self.metric == "cosine":
             return ids, np.maximum(1 - squared / 2, -1).astype(np.float32)
         return ids, (np.sqrt(squared) / self._scale).astype(np.float32)
@@ -309,7 +336,9 @@ class Index:
         if mask.dtype != bool:
             return np.unique(self._rows(strings(among)))
         if mask.shape != (len(self),):
-            raise DataError(f"A mask over the {len(self)} items was expected in `among`, got the shape {mask.shape}.")
+            raise DataError(
+                f"A mask over the {len(self)} items was expected in `among`, got the shape {mask.shape}."
+            )
         return self._present()[mask]
 
     def _present(self) -> np.ndarray:
@@ -338,9 +367,13 @@ class Index:
             return unit(x, name)
         x -= np.array(self._shift, np.float32)
         x *= np.float32(self._scale)
-        limit = 6e4 if self.kind == "ivf-pq" else 1e16  # float16 ends soon after; float32 at the square, times d
+        limit = (
+            6e4 if self.kind == "ivf-pq" else 1e16
+        )  # float16 ends soon after; float32 at the square, times d
         if (far := np.flatnonzero(largest(x) > limit)).size:
-            raise DataError(f"{name}: row {far[0]} is {limit:.0e} times as long as is usual here. Is it a mistake?")
+            raise DataError(
+                f"{name}: row {far[0]} is {limit:.0e} times as long as is usual here. Is it a mistake?"
+            )
         return x
 
     def _search_all(self, x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -376,5 +409,14 @@ def recall(found: np.ndarray, true: np.ndarray) -> float:
     DataError : of different shapes, or empty.
     """
     if np.shape(found) != np.shape(true) or not np.size(true):
-        raise DataError(f"Recall compares two arrays (q, k) of ids, got {np.shape(found)} and {np.shape(true)}.")
-    return float(np.mean([len(set(one) & set(other)) / len(other) for one, other in zip(found, true, strict=True)]))
+        raise DataError(
+            f"Recall compares two arrays (q, k) of ids, got {np.shape(found)} and {np.shape(true)}."
+        )
+    return float(
+        np.mean(
+            [
+                len(set(one) & set(other)) / len(other)
+                for one, other in zip(found, true, strict=True)
+            ]
+        )
+    )

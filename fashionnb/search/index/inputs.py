@@ -45,7 +45,9 @@ def largest(x: np.ndarray) -> np.ndarray:
 def strings(ids: Sequence[str]) -> pa.StringArray:
     """Ids as Arrow keeps them: the letters of all in one piece, four bytes more for each, and no Python objects."""
     if isinstance(ids, str):
-        raise DataError(f"Ids are a sequence of strings, got the single string {ids!r}. Write [{ids!r}].")
+        raise DataError(
+            f"Ids are a sequence of strings, got the single string {ids!r}. Write [{ids!r}]."
+        )
     try:
         array = pa.array(list(ids), pa.string())
     except (TypeError, ValueError) as error:
@@ -53,7 +55,9 @@ def strings(ids: Sequence[str]) -> pa.StringArray:
             f"Ids are strings: {error}. Make them strings, for instance by [str(id) for id in ids]."
         ) from error
     if array.null_count:
-        raise DataError(f"Ids are strings, but {array.null_count} of these {len(array)} are None or NaN.")
+        raise DataError(
+            f"Ids are strings, but {array.null_count} of these {len(array)} are None or NaN."
+        )
     return array
 
 

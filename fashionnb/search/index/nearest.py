@@ -33,7 +33,9 @@ def nearest(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarra
     rows, squared : (q, k) int64 and float64: which vectors, and their squared Euclidean distances, nearest first; of
         equal distances (as float32) the lower row first.
     """
-    parts = [_nearest(chunk, vectors, k) for chunk in chunks(queries, 8 * vectors.shape[1] * (k + SPARE))]
+    parts = [
+        _nearest(chunk, vectors, k) for chunk in chunks(queries, 8 * vectors.shape[1] * (k + SPARE))
+    ]
     rows, distances = zip(*parts, strict=True)
     return np.concatenate(rows), np.concatenate(distances)
 
@@ -110,7 +112,9 @@ def _nearest(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarr
     return rows[:, :k], squared[:, :k]
 
 
-def _doubtful(queries: np.ndarray, vectors: np.ndarray, rough: np.ndarray, kth: np.ndarray) -> np.ndarray:
+def _doubtful(
+    queries: np.ndarray, vectors: np.ndarray, rough: np.ndarray, kth: np.ndarray
+) -> np.ndarray:
     """Queries of which a vector beyond the last candidate might still be as near as the k-th neighbour.
 
     Sums in float32 run in eight lanes or more: each takes d / 8 roundings and a few to put the lanes together.

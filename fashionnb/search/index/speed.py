@@ -58,7 +58,11 @@ def jittered(vectors: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
 
 
 def trade_off(
-    index: Index, queries: np.ndarray, true: np.ndarray, efforts: Sequence[int | None] = (None,), batch: int = 100
+    index: Index,
+    queries: np.ndarray,
+    true: np.ndarray,
+    efforts: Sequence[int | None] = (None,),
+    batch: int = 100,
 ) -> pd.DataFrame:
     """What `index` finds and how long it takes, at each effort, on one thread. Introduced in chapter 06.
 
@@ -81,7 +85,9 @@ def trade_off(
     DataError : as `Index.search`; or there is not one row of `true` for each query; or no query.
     """
     if len(true) != len(queries) or not len(queries):
-        raise DataError(f"Expected true neighbours for each query, got {len(queries)} queries and {len(true)} rows.")
+        raise DataError(
+            f"Expected true neighbours for each query, got {len(queries)} queries and {len(true)} rows."
+        )
     kept = index.effort, index.recall
     try:
         rows = [_measured(index, queries, true, effort, batch) for effort in efforts]
@@ -90,7 +96,9 @@ def trade_off(
     return pd.DataFrame(rows)
 
 
-def _measured(index: Index, queries: np.ndarray, true: np.ndarray, effort: int | None, batch: int) -> dict[str, float]:
+def _measured(
+    index: Index, queries: np.ndarray, true: np.ndarray, effort: int | None, batch: int
+) -> dict[str, float]:
     if effort is not None:
         index.effort = effort
     found, speed = [], []
@@ -102,7 +110,10 @@ def _measured(index: Index, queries: np.ndarray, true: np.ndarray, effort: int |
             found.append(index.search(some, true.shape[1])[0])
             speed.append(len(some) / (time.perf_counter() - begun))
     hits = np.array(
-        [len(set(one) & set(other)) / len(other) for one, other in zip(np.vstack(found), true, strict=True)]
+        [
+            len(set(one) & set(other)) / len(other)
+            for one, other in zip(np.vstack(found), true, strict=True)
+        ]
     )
     span = bootstrap(hits, of="queries")
     slow, median, fast = np.quantile(speed, [0.025, 0.5, 0.975])

@@ -46,7 +46,9 @@ def read(path: Path) -> tuple[dict[str, Any], pa.StringArray, faiss.Index]:
     DataError : it is no index, is damaged, or was written by another version.
     """
     if not path.is_file():
-        raise DataNotFound(f"{path} is not there. `fashionnb index build` (or `Index.save`) makes such a file.")
+        raise DataNotFound(
+            f"{path} is not there. `fashionnb index build` (or `Index.save`) makes such a file."
+        )
     body = _checked(path, path.read_bytes())
     try:
         parts = safetensors.numpy.load(body)
@@ -57,7 +59,9 @@ def read(path: Path) -> tuple[dict[str, Any], pa.StringArray, faiss.Index]:
         if (structure.ntotal, structure.d) != (len(ids), about["dimensions"]):
             raise ValueError("ids and vectors do not belong together")
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise DataError(f"{path} cannot be read by this version ({error}). Build the index again.") from error
+        raise DataError(
+            f"{path} cannot be read by this version ({error}). Build the index again."
+        ) from error
     return about, ids, structure
 
 
@@ -66,7 +70,9 @@ def _checked(path: Path, content: bytes) -> bytes:
     if not content.startswith(NAME):
         raise DataError(f"{path} is not an index of fashionnb. `Index.save` writes such files.")
     if not content.startswith(NAME + VERSION):
-        raise DataError(f"{path} was written by a newer version of fashionnb. Install that, or build the index again.")
+        raise DataError(
+            f"{path} was written by a newer version of fashionnb. Install that, or build the index again."
+        )
     start = len(NAME + VERSION)
     checksum, body = content[start : start + 32], content[start + 32 :]
     if hashlib.sha256(body).digest() != checksum:

@@ -8,7 +8,14 @@ import logging
 import faiss
 import numpy as np
 
-from fashionnb.search.index.nearest import chunks, in_order, nearest, one_thread, products, squared_distances
+from fashionnb.search.index.nearest import (
+    chunks,
+    in_order,
+    nearest,
+    one_thread,
+    products,
+    squared_distances,
+)
 
 KINDS = ("exact", "hnsw", "ivf-pq")
 LINKS = 16  # of a vector in the graph of "hnsw", and twice as many on its lowest level
@@ -28,7 +35,12 @@ def build(kind: str, vectors: np.ndarray, seed: int) -> faiss.Index:
 
 
 def search(
-    kind: str, structure: faiss.Index, queries: np.ndarray, k: int, effort: int, present: np.ndarray | None = None
+    kind: str,
+    structure: faiss.Index,
+    queries: np.ndarray,
+    k: int,
+    effort: int,
+    present: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Neighbours as an approximate structure finds them. Introduced in chapter 06.
 
@@ -52,7 +64,9 @@ def search(
         spread = 1 if present is None else len(present) / present.sum()
         how = faiss.SearchParametersHNSW(efSearch=int(max(effort, k) * spread), sel=passes)
     else:
-        cells = faiss.SearchParametersPreTransform(index_params=faiss.SearchParametersIVF(nprobe=effort, sel=passes))
+        cells = faiss.SearchParametersPreTransform(
+            index_params=faiss.SearchParametersIVF(nprobe=effort, sel=passes)
+        )
         how = faiss.IndexRefineSearchParameters(k_factor=candidates / k, base_index_params=cells)
     parts = []
     for chunk in chunks(queries, 12 * candidates):
@@ -93,16 +107,22 @@ def least_effort(
     rng, k = np.random.default_rng(seed), min(10, len(vectors))
     items = vectors[np.sort(rng.choice(len(vectors), min(SAMPLE, len(vectors)), replace=False))]
     steps = vectors[nearest(items, vectors, k)[0]] - items[:, None]
-    queries = items + np.einsum("qkd,qk->qd", steps, rng.normal(size=steps.shape[:2]) / k**0.5).astype(np.float32)
+    queries = items + np.einsum(
+        "qkd,qk->qd", steps, rng.normal(size=steps.shape[:2]) / k**0.5
+    ).astype(np.float32)
     if unit:
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    farthest = nearest(queries, vectors, k)[1][:, -1:] * (1 + 1e-6)  # what is as far as the k-th is as good
+    farthest = nearest(queries, vectors, k)[1][:, -1:] * (
+        1 + 1e-6
+    )  # what is as far as the k-th is as good
     for effort in sorted({min(round(least * 2 ** (step / 2)), most) for step in range(40)}):
         found, _ = search(kind, structure, queries, k, effort)
         hits = (squared_distances(queries, vectors, found) <= farthest) & (found >= 0)
         if (recall := float(hits.mean())) >= wanted:
             return effort, recall
-    logger.warning("%s: recall@10 is %.3f even at effort %d, %.3f was wanted.", kind, recall, effort, wanted)
+    logger.warning(
+        "%s: recall@10 is %.3f even at effort %d, %.3f was wanted.", kind, recall, effort, wanted
+    )
     return effort, recall
 
 
@@ -115,7 +135,9 @@ def _search(
     """
     x = np.ascontiguousarray(x, np.float32)
     squared, rows = np.empty((len(x), k), np.float32), np.empty((len(x), k), np.int64)
-    structure.search_c(len(x), faiss.swig_ptr(x), k, faiss.swig_ptr(squared), faiss.swig_ptr(rows), how)
+    structure.search_c(
+        len(x), faiss.swig_ptr(x), k, faiss.swig_ptr(squared), faiss.swig_ptr(rows), how
+    )
     return squared, rows
 
 
@@ -142,7 +164,11 @@ def _ivf_pq(vectors: np.ndarray, seed: int) -> faiss.Index:
     cells = faiss.IndexIVFPQ(faiss.IndexFlatL2(inside), inside, _cells(len(vectors)), parts, 8)
     for clustering in (cells.cp, cells.pq.cp):
         # FAISS warns about few vectors on the screen; the recall is measured, and says more.
-        clustering.seed, clustering.min_points_per_centroid, clustering.max_points_per_centroid = seed, 1, 64
+        clustering.seed, clustering.min_points_per_centroid, clustering.max_points_per_centroid = (
+            seed,
+            1,
+            64,
+        )
     rough = faiss.IndexPreTransform(axes, cells)
     rough.train(vectors)
     return faiss.IndexRefine(rough, faiss.IndexScalarQuantizer(d, faiss.ScalarQuantizer.QT_fp16))

@@ -1,0 +1,193 @@
+"""Open a dataset by its name: `load("fashion-mnist")` gives a `Catalogue`, whatever this machine has.
+
+The three types are in `fashionnb.data.catalogue`, the datasets in `fashionnb.data.registry`, one reader per format beside
+them. Where a dataset cannot be had, drawn garments (`fashionnb.synthetic`) take its place, and `banner` says so on the
+page. Importing this module is light; pandas and the readers come with the first `load`.
+"""
+
+import logging
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from fashionnb.errors import DataError, DataNotFound
+from fashionnb.files import WriteError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from IPython.display import Markdown
+
+    from fashionnb.data.catalogue import Catalogue, Outfits
+
+log = logging.getLogger(__name__)
+
+
+def load(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -> "Catalogue":
+    """The catalogue of a dataset: found on this machine, else fetched, else drawn. Introduced in chapter 01.
+
+    Parameters
+    ----------
+    name : "fashion-mnist", "clothing-dataset-small" or "fashion-product-images-small".
+    folder : where the datasets lie; without it `FASHIONNB_DATA`, and after either the cache and a download.
+    stand_in : draw garments of the same shape if the dataset cannot be had. The catalogue then says so in
+        `stands_in_for`, a warning is logged, and the page should show `banner`. False: raise instead.
+
+    Returns
+    -------
+    Catalogue of all splits.
+
+    Raises
+    ------
+    DataError : the dataset is here but damaged, or there is none of that name. Nothing stands in for a mistake.
+    DataNotFound : the folder (or `FASHIONNB_DATA`) is none; or the dataset cannot be had and `stand_in` is False.
+    WriteError : the dataset cannot be put into the cache and `stand_in` is False.
+    """
+    reader, path = _found(name, folder, stand_in)
+    return reader.read(path) if path else _drawn(name)
+
+
+def load_outfits(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -> "Outfits":
+    """The outfits of a dataset with their items, as `load`. Introduced in chapter 08.
+
+    Parameters
+    ----------
+    name : a dataset of outfits, such as "mango-outfits".
+    folder : as in `load`.
+    stand_in : True composes outfits of drawn garments by the rules of `fashionnb.synthetic.composed_outfits` if the dataset cannot
+        be had; their catalogue says so in `stands_in_for`. False: raise instead.
+
+    Raises
+    ------
+    DataError, DataNotFound, WriteError : as `load`; or the dataset has no outfits.
+    """
+    reader, path = _found(name, folder, stand_in)
+    if not hasattr(reader, "read_outfits"):
+        raise DataError(
+            f"{name} has no outfits. `fashionnb data list` says what each dataset holds."
+        )
+    if path:
+        return reader.read_outfits(path)
+    from fashionnb.synthetic import composed_outfits
+
+    return composed_outfits.compose(_drawn(name), 1_000, "nondisjoint")
+
+
+def _found(
+    name: str, folder: "Path | str | None", stand_in: bool
+) -> "tuple[ModuleType, Path | None]":
+    """The reader of a dataset, and where the dataset lies; None if it cannot be had and garments may be drawn."""
+    from fashionnb.data import registry
+
+    reader = registry.reader(name)
+    registry.places(
+        folder
+    )  # raises here, since a wrong folder is a mistake and not a missing dataset
+    try:
+        return reader, registry.fetch(name, folder)
+    except (DataNotFound, DataError, WriteError) as error:
+        if not stand_in:
+            raise
+        log.warning(
+            "%s cannot be had, drawn garments stand in. `fashionnb data fetch %s` tells why.",
+            name,
+            name,
+        )
+        log.info("%s", error)
+        return reader, None
+
+
+def banner(*catalogues: "Catalogue") -> "Markdown | None":
+    """A block quote that says which datasets are drawn; None, which a cell does not show, if all are real.
+
+    Introduced in chapter 01.
+
+    A chapter displays it right below its set-up cell, so that nobody takes its numbers for those of the real data.
+    """
+    from fashionnb.data.registry import get
+
+    missing = list(
+        dict.fromkeys(
+            catalogue.stands_in_for for catalogue in catalogues if catalogue.stands_in_for
+        )
+    )
+    if not missing:
+        return None
+    from IPython.display import Markdown
+
+    titles = " and ".join(f"**{get(name).title}**" for name in missing)
+    commands = ", ".join(f"`fashionnb data fetch {name}`" for name in missing)
+    return Markdown(
+        f"> ⚠️ **Drawn garments stand in for the real ones.** This page ran without {titles}: not on this "
+        "machine, and not to be downloaded. Everything below was computed on garments that "
+        "`fashionnb.synthetic.drawn_garments` draws. It shows that the code works and what the figures look "
+        "like, but **its numbers are not comparable** with those of the real data, here or anywhere else."
+        f"\n>\n> To get the real data: {commands}, then run this page again."
+    )
+
+
+def _drawn(name: str) -> "Catalogue":
+    """Drawn garments in the shape of a dataset: its splits, its picture size (or about that), its channels."""
+    from fashionnb.data import (
+        clothing,
+        fashion_mnist,
+        mango,
+        maryland,
+        polyvore,
+        products,
+        shop_the_look,
+    )
+    from fashionnb.synthetic import drawn_garments
+
+    # Fewer than the real ones where those are many: drawing should take seconds.
+    shapes = {
+        fashion_mnist.SOURCE: {
+            "size": 28,
+            "channels": 1,
+            "background": "black",
+            "categories": fashion_mnist.CLASSES,
+            "splits": {"train": 12_000, "test": 2_000},
+        },
+        clothing.SOURCE: {"size": 64, "splits": clothing.COUNTS},
+        products.SOURCE: {
+            "size": (80, 60),
+            "splits": {"train": 1_600, "validation": 200, "test": 200},
+        },
+        mango.SOURCE: {
+            "size": (112, 80),
+            "splits": {"train": 600},
+        },  # outfits have splits, not their items
+        polyvore.SOURCE: {"size": 96, "splits": {"train": 600}},
+        shop_the_look.SOURCE: {"size": 96, "splits": {"train": 600}},
+        maryland.SOURCE: {"size": 96, "splits": {"train": 400, "validation": 100, "test": 100}},
+    }
+    shape = shapes[name]
+    return drawn_garments.catalogue(sum(shape["splits"].values()), stands_in_for=name, **shape)
+
+
+def open_catalogue(source: str) -> "Catalogue":
+    """The catalogue that a word or a path means. Introduced in chapter 07.
+
+    Parameters
+    ----------
+    source : a name of `fashionnb data list`; "atelier" for 2,000 drawn garments; a detector's JSON, or a folder or zip
+        that holds such; or a folder or zip of pictures, in a folder for each category.
+
+    Raises
+    ------
+    DataNotFound : there is nothing at the path, or the dataset is not on this machine and cannot be fetched.
+    DataError : the files are damaged, or there is no picture.
+    """
+    from fashionnb.data import detector, folder  # pandas, which importing this module does not need
+    from fashionnb.data.images import open_images
+    from fashionnb.data.registry import SOURCES
+    from fashionnb.synthetic import drawn_garments
+
+    if source in SOURCES:
+        return load(source, stand_in=False)
+    if source == "atelier":
+        return drawn_garments.catalogue()
+    path = Path(source)
+    if path.is_file() and path.suffix.lower() == ".json":
+        return detector.read(path)
+    found = any(PurePosixPath(name).match(detector.FILES) for name in open_images(path).names)
+    return detector.read(path) if found else folder.read(path)

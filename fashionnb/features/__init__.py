@@ -1,0 +1,1 @@
+"""Images to vectors, computed once and kept on disk."""

@@ -1,0 +1,334 @@
+"""Scenes without the product that is asked for: cropped as in the paper, by piece, and whole, as the encoder see them.
+
+`view` looks at every pair of `fashionnb.data.catalogue.Scenes` and keeps what it found, so that models of chapter 11
+learn from numbers that were computed once. Products are looked at by `fashionnb.features.garments`.
+"""
+
+import hashlib
+import logging
+import math
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from fashionnb.checkpoints import fingerprint
+from fashionnb.data.catalogue import BOX, Scenes
+from fashionnb.data.images import as_stored, letterbox
+from fashionnb.errors import DataError
+from fashionnb.features.embedding import embed
+from fashionnb.features.garments import FeatureExtractor, pretrained_encoder
+from fashionnb.files import written_whole
+from fashionnb.models.complete_the_look import Scene
+from fashionnb.models.encoder import MultiStageEncoder
+
+logger = logging.getLogger(__name__)
+CHUNK = 256  # scenes at a time: memory stays flat, and a killed process loses no more
+SIDE = 48  # pixels of a crop and of a piece, as the encoder get them
+MOST = 8
+"""So many other pieces of a scene are looked at, at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """What the encoder see in n pairs of m scenes. Introduced in chapter 11. Columns have mean 0 and deviation 1."""
+
+    crops: Tensor
+    """Of each pair the largest region without the product, (n, d) float32."""
+    uncut: Tensor
+    """Of each scene all, the product too, (m, d) float32: it shows what cutting is for."""
+    pieces: Tensor
+    """Of each pair what is in the box, (n, d) float16. It is the product itself, so only other pairs may look at it."""
+    boxes: Tensor
+    """Where it is, (n, 4) float32: left, top, right, bottom, 0 to 1."""
+    scene: Tensor
+    """The scene of each pair, (n,) int64."""
+    others: Tensor
+    """The pairs of its scene whose box does not touch that of the pair, (n, 8) int64; -1 where there are no more."""
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def to(self, device: torch.device | str) -> "Views":
+        """The same on another device."""
+        return Views(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+def view(
+    scenes: Scenes,
+    *,
+    encoder: MultiStageEncoder | None = None,
+    device: str | None = None,
+    cache: Path | str | None = None,
+) -> Views:
+    """Look at the scene of every pair. Introduced in chapter 11.
+
+    Parameters
+    ----------
+    scenes : pairs; those of a scene stand together.
+    encoder : None: those of `fashionnb.features.garments.pretrained_encoder`.
+    device : where the encoder work; None: where they are.
+    cache : a folder. What was seen is kept there, some scenes a file, under a hash of the encoder' weights, of the
+        pictures and of the boxes.
+
+    Raises
+    ------
+    DataError : a picture cannot be read, or a product fills its whole scene.
+    WriteError : the cache cannot be written.
+    """
+    encoder = encoder or pretrained_encoder()
+    keys = scenes.table["scene"].drop_duplicates().tolist()
+    place = {key: row for row, key in enumerate(keys)}
+    scene = scenes.table["scene"].map(place).to_numpy(np.int64, copy=True)
+    parts = []
+    for start in range(0, len(keys), CHUNK):
+        rows = (scene >= start) & (scene < start + CHUNK)
+        part = replace(scenes, table=scenes.table[rows].reset_index(drop=True))
+        parts.append(_kept(part, keys[start : start + CHUNK], encoder, device, cache))
+    found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    # The parts come in the order of the scenes; the pairs go back to where they were.
+    back = torch.from_numpy(np.argsort(np.argsort(scene // CHUNK, kind="stable")))
+    boxes = torch.tensor(scenes.table[BOX].to_numpy(np.float32))
+    return Views(
+        _standard(found["crops"][back]),
+        _standard(found["uncut"]),
+        _standard(found["pieces"][back]).half(),
+        boxes,
+        torch.from_numpy(scene),
+        apart(torch.from_numpy(scene), boxes),
+    )
+
+
+def apart(scene: Tensor, boxes: Tensor) -> Tensor:
+    """Which pieces of its scene may be looked at when a pair's product is hidden. Introduced in chapter 11.
+
+    Boxes that touch the product's may show some of it.
+
+    Parameters
+    ----------
+    scene : (n,) int64. boxes : (n, 4) float, left, top, right, bottom.
+
+    Returns
+    -------
+    (n, 8) int64, pairs of the same scene whose box does not touch, in their order; -1 where there are no more.
+    """
+    place, count = scene.unique(return_inverse=True, return_counts=True)[1:]
+    order = torch.argsort(place, stable=True)
+    slot = torch.arange(len(scene)) - (count.cumsum(0) - count)[place[order]]
+    table = torch.full(
+        (len(count), int(count.max()) if len(count) else 0), -1
+    )  # a row for each scene
+    table[place[order], slot] = order
+    left, top, right, bottom = boxes[table].unbind(-1)
+    beside = (right[..., None] <= left[:, None]) | (right[:, None] <= left[..., None])
+    free = beside | (bottom[..., None] <= top[:, None]) | (bottom[:, None] <= top[..., None])
+    free &= (table >= 0)[:, None]
+    nth = free.cumsum(-1) - 1
+    there, one, other = (free & (nth < MOST) & (table >= 0)[..., None]).nonzero(as_tuple=True)
+    found = torch.full((len(scene), MOST), -1)
+    found[table[there, one], nth[there, one, other]] = table[there, other]
+    return found
+
+
+def _kept(
+    part: Scenes,
+    keys: list,
+    encoder: MultiStageEncoder,
+    device: str | None,
+    cache: Path | str | None,
+) -> dict[str, Tensor]:
+    if cache is None:
+        return _seen(part, keys, encoder, device)
+    file = Path(cache) / f"{_key(part, keys, encoder)}.safetensors"
+    if file.exists():
+        try:
+            return safetensors.torch.load_file(file)
+        except (SafetensorError, OSError) as error:
+            logger.warning("%s is broken (%s); looking at its scenes again.", file, error)
+    found = _seen(part, keys, encoder, device)
+    with written_whole(file) as aside:
+        aside.write_bytes(safetensors.torch.save(found))
+    return found
+
+
+def _seen(
+    part: Scenes, keys: list, encoder: MultiStageEncoder, device: str | None
+) -> dict[str, Tensor]:
+    pictures = {key: part.images.image(key).convert("RGB") for key in keys}
+    whole = np.stack([letterbox(picture, SIDE, 3) for picture in pictures.values()])
+    pieces = np.empty((len(part), SIDE, SIDE, 3), np.uint8)
+    for row, (key, *box) in enumerate(
+        part.table[["scene", *BOX]].itertuples(index=False, name=None)
+    ):
+        picture = pictures[key]
+        left, top, right, bottom = np.array(box) * ([picture.width, picture.height] * 2)
+        # Rounded towards the inside, so that nothing of a neighbour is in it; one pixel at least.
+        left, top = min(math.ceil(left), picture.width - 1), min(math.ceil(top), picture.height - 1)
+        pieces[row] = letterbox(
+            picture.crop((left, top, max(left + 1, int(right)), max(top + 1, int(bottom)))), SIDE, 3
+        )
+    look = FeatureExtractor(encoder)
+    return {
+        name: torch.from_numpy(embed(look, pixels, batch_size=CHUNK, device=device)).half()
+        for name, pixels in (
+            ("crops", scene_pixels(part, SIDE)),
+            ("uncut", whole),
+            ("pieces", pieces),
+        )
+    }
+
+
+def _key(part: Scenes, keys: list, encoder: MultiStageEncoder) -> str:
+    digest = hashlib.sha256(f"{fingerprint(encoder.backbone)} {SIDE} pieces".encode())
+    for key in keys:
+        digest.update(as_stored(part.images, key))
+    digest.update(part.table[BOX].to_numpy(np.float64).tobytes())
+    digest.update(str(part.table["scene"].tolist()).encode())
+    return digest.hexdigest()[:32]
+
+
+def _standard(values: Tensor) -> Tensor:
+    values = values.float()
+    return (values - values.mean(0)) / (values.std(0, correction=0) + 1e-3)
+
+
+REGIONS = ("above", "below", "left", "right")
+"""The parts of a scene beside a box, in the order in which `largest_region` looks at them."""
+
+
+def largest_region(boxes: np.ndarray) -> np.ndarray:
+    """The largest part of each scene without its product. Introduced in chapter 11. Kang et al. 2019, section 3.
+
+    Of the four rectangles above, below, left and right of the box, each as wide or as high as the scene, the one with
+    the largest area; of equals the first in this order.
+
+    Parameters
+    ----------
+    boxes : (n, 4) float, left, top, right, bottom, from 0 to 1.
+
+    Returns
+    -------
+    (n, 4) float64, likewise. Where the box fills the whole scene it has no area.
+
+    Raises
+    ------
+    DataError : another shape, or a box that is not within 0 to 1.
+    """
+    boxes = np.asarray(boxes, float)
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or not ((boxes >= 0) & (boxes <= 1)).all():
+        raise DataError(
+            f"Boxes are (n, 4): left, top, right, bottom, from 0 to 1; got {boxes.shape}."
+        )
+    left, top, right, bottom = boxes.T
+    zero, one = np.zeros(len(boxes)), np.ones(len(boxes))
+    regions = np.stack(
+        [
+            np.stack([zero, zero, one, top], 1),
+            np.stack([zero, bottom, one, one], 1),
+            np.stack([zero, zero, left, one], 1),
+            np.stack([right, zero, one, one], 1),
+        ]
+    )
+    largest = np.stack([top, 1 - bottom, left, 1 - right]).argmax(0)
+    return regions[largest, np.arange(len(boxes))]
+
+
+def scene_pixels(scenes: Scenes, size: int | tuple[int, int], cut: bool = True) -> np.ndarray:
+    """The scene of every pair, cropped to `largest_region` of its box. Introduced in chapter 11.
+
+    Parameters
+    ----------
+    size : each is letterboxed to it, on white. cut : False leaves the product in, which shows how much that gives away.
+
+    Returns
+    -------
+    uint8 (pairs, height, width, 3)
+
+    Raises
+    ------
+    DataError : a picture cannot be read, or a product fills its whole scene.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    regions = largest_region(scenes.table[BOX].to_numpy(float))
+    out = np.empty((len(scenes), height, width, 3), np.uint8)
+    last, picture = None, None  # the pairs of a scene stand together
+    for row, key in enumerate(scenes.table["scene"]):
+        if picture is None or key != last:
+            last, picture = key, scenes.images.image(key)
+        part = picture
+        if cut:
+            left, top, right, bottom = regions[row] * ([picture.width, picture.height] * 2)
+            # Rounded towards the outside: a pixel that the box touches is not kept.
+            corners = int(np.ceil(left)), int(np.ceil(top)), int(right), int(bottom)
+            if corners[0] >= corners[2] or corners[1] >= corners[3]:
+                raise DataError(
+                    f"Pair {row}: its product fills the scene {key!r}, so nothing is left without it."
+                )
+            part = picture.crop(corners)
+        out[row] = letterbox(part, (height, width), 3)
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """n pairs of a scene and a product that is cut out of it, and p products. Introduced in chapter 11.
+
+    views : of the scenes, n rows. product : (n,) int64, a row of the products.
+    features : (p, d) float32. kinds : (p,) int64, from 0 on.
+    labels : (p, l) int64, what else the shop says of each product, such as its colour: known values from 1 on, 0 is
+        unknown. None: nothing.
+
+    Raises `DataError` if they disagree.
+    """
+
+    views: Views
+    product: Tensor
+    features: Tensor
+    kinds: Tensor
+    labels: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        n, p = len(self.views), len(self.features)
+        labels = self.kinds[:, None] if self.labels is None else self.labels
+        shapes = [tuple(part.shape) for part in (self.product, self.kinds, labels)]
+        if (
+            shapes[:2] != [(n,), (p,)]
+            or labels.ndim != 2
+            or len(labels) != p
+            or (n and int(self.product.max()) >= p)
+        ):
+            raise DataError(
+                f"Expected one product, below {p}, for each of {n} pairs, and a kind and a row of labels for each of "
+                f"{p} products; got {', '.join(map(str, shapes))}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.product)
+
+    def scene(self, rows: Tensor, uncut: bool = False) -> Scene:
+        """The scenes of these pairs as the models take them. With `uncut` the crops are whole scenes, product too."""
+        views = self.views
+        others = views.others[rows]
+        there = others >= 0
+        seen = others[there]
+        crops = views.uncut[views.scene[rows]] if uncut else views.crops[rows]
+        return crops, there, views.pieces[seen].float(), views.boxes[seen]
+
+    def products(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """FeatureExtractor, kinds and labels of these products, as the models take them."""
+        return (
+            self.features[rows],
+            self.kinds[rows],
+            None if self.labels is None else self.labels[rows],
+        )
+
+    def to(self, device: str) -> "Pairs":
+        """The same on another device."""
+        parts = (self.product, self.features, self.kinds, self.labels)
+        return Pairs(
+            self.views.to(device), *(part if part is None else part.to(device) for part in parts)
+        )

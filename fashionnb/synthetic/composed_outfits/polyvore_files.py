@@ -1,0 +1,134 @@
+"""Write composed outfits as Polyvore Outfits' own files, so that `fashionnb.data.polyvore` reads them back.
+
+Whatever works on Polyvore Outfits then works on a lookbook, and the other way round.
+"""
+
+import csv
+import io
+import json
+import pickle
+import re
+from collections.abc import Mapping
+from itertools import combinations_with_replacement
+from pathlib import Path
+
+from fashionnb.data.catalogue import Catalogue, Outfits
+from fashionnb.data.polyvore import EDITIONS, SPLITS
+from fashionnb.data.question_files import write_blanks, write_judged
+from fashionnb.errors import DataError
+from fashionnb.files import write_text, written_whole
+from fashionnb.synthetic.composed_outfits.hard_questions import make_blanks, make_judged
+from fashionnb.synthetic.composed_outfits.rules import kinds
+
+
+def write(
+    folder: Path | str, editions: Mapping[str, Outfits], hardness: str = "type", seed: int = 0
+) -> None:
+    """Write outfits, items, categories, photos, type pairs and questions. Introduced in chapter 08.
+
+    An item's semantic category is its role, its fine category is its kind. The metadata come last, and without them
+    nothing can be read: a run that was killed leaves no half a dataset that looks like a whole one.
+
+    Parameters
+    ----------
+    folder : made if need be. editions : "disjoint" or "nondisjoint", or both -> outfits of one catalogue.
+    hardness, seed : of the questions; see `fashionnb.synthetic.composed_outfits.hard_questions`.
+
+    Raises
+    ------
+    DataError : an edition of another name, none at all, or with catalogues that differ; an id that cannot be the name
+        of a file; or no question can be made.
+    WriteError : the folder cannot be written.
+    """
+    folder = Path(folder)
+    catalogue = _one_catalogue(editions)
+    for edition, outfits in editions.items():
+        for published, split in SPLITS.items():
+            rows = [
+                {
+                    "set_id": name,
+                    "items": [
+                        {"item_id": item, "index": i} for i, item in enumerate(items, start=1)
+                    ],
+                }
+                for name, items in outfits.sets.items()
+                if outfits.split[name] == split
+            ]
+            write_text(folder / edition / f"{published}.json", json.dumps(rows))
+            if split != "train":
+                blanks = make_blanks(outfits, hardness, split, seed=seed)
+                write_blanks(folder / edition / f"fill_in_blank_{published}.json", blanks, outfits)
+                judged = make_judged(outfits, hardness, split, seed=seed)
+                write_judged(folder / edition / f"compatibility_{published}.txt", judged, outfits)
+        roles = sorted(set(catalogue.table["role"]))
+        with written_whole(
+            folder / edition / "typespaces.p"
+        ) as aside:  # lists, tuples and text only: nothing to run
+            aside.write_bytes(
+                pickle.dumps(list(combinations_with_replacement(roles, 2)), protocol=2)
+            )
+    used = {
+        item for outfits in editions.values() for items in outfits.sets.values() for item in items
+    }
+    worn = catalogue.take(catalogue.table["id"].isin(used))
+    write_photos(worn, folder / "images")
+    numbers = {
+        pair: number
+        for number, pair in enumerate(
+            sorted(set(zip(kinds(worn), worn.table["role"], strict=True)))
+        )
+    }
+    lines = io.StringIO(newline="")
+    csv.writer(lines, lineterminator="\n").writerows(
+        (number, *pair) for pair, number in numbers.items()
+    )
+    write_text(folder / "categories.csv", lines.getvalue())
+    metadata = {
+        row["id"]: {
+            "url_name": "",
+            "description": "",
+            "catgeories": [],  # the published files spell it so
+            "title": row.get("name", ""),
+            "related": [],
+            "category_id": str(numbers[kind, row["role"]]),
+            "semantic_category": row["role"],
+        }
+        for row, kind in zip(worn.table.to_dict("records"), kinds(worn), strict=True)
+    }
+    write_text(folder / "polyvore_item_metadata.json", json.dumps(metadata))
+
+
+def write_photos(catalogue: Catalogue, folder: Path) -> None:
+    """Write each picture as `<id>.jpg`, one at a time; JPEG files of a folder or a zip are copied byte for byte.
+
+    Raises
+    ------
+    DataError : an id that cannot be the name of a file.
+    WriteError : the folder cannot be written.
+    """
+    ids, keys = catalogue.table["id"], catalogue.table["image"]
+    if strange := [item for item in ids if not re.fullmatch(r"[A-Za-z0-9_-][\w.-]{0,99}", item)]:
+        raise DataError(
+            f"{catalogue.name}: the id {strange[0]!r} cannot be the name of a photo's file."
+        )
+    for item, key in zip(ids, keys, strict=True):
+        with written_whole(folder / f"{item}.jpg") as aside:
+            if hasattr(catalogue.images, "read") and str(key).lower().endswith((".jpg", ".jpeg")):
+                aside.write_bytes(catalogue.images.read(key))
+            else:
+                catalogue.images.image(key).save(aside, "JPEG", quality=95)
+
+
+def _one_catalogue(editions: Mapping[str, Outfits]) -> Catalogue:
+    if not editions or set(editions) - set(EDITIONS):
+        raise DataError(
+            f"Expected outfits for disjoint, nondisjoint or both, got {sorted(editions) or 'none'}."
+        )
+    first, *others = (outfits.catalogue for outfits in editions.values())
+    if "role" not in first.table:
+        raise DataError(
+            f"{first.name}: its items have no role; write outfits that `compose` has made."
+        )
+    if any(other.table["id"].tolist() != first.table["id"].tolist() for other in others):
+        raise DataError("The editions have different catalogues; their items would get mixed up.")
+    return first

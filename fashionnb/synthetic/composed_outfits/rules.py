@@ -1,0 +1,244 @@
+"""The rules of the lookbook: which two pieces may be in one outfit, by their attributes alone.
+
+Each rule is about two pieces, and an outfit is good if no two of its pieces break a rule. What is not known breaks no
+rule. The rules are those of any style guide; they are no claim about taste, only a truth that can be known and learnt.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from fashionnb.data import colour
+from fashionnb.data.catalogue import Catalogue
+from fashionnb.errors import DataError
+
+ROLES = ("top", "bottom", "dress", "layer", "shoes", "bag", "accessory")
+"""What a piece is in an outfit. A layer is worn over a top or a dress."""
+
+RULES = ("role", "gender", "usage", "season", "colour", "focal")
+"""What two pieces may break:
+
+role : one piece for each role, and no top or bottom beside a dress.
+gender : all for one gender; "Unisex" goes with every one.
+usage : all for one occasion, or for two of one group of `OCCASIONS`.
+season : of one season, or of two that follow each other.
+colour : the two colours are not "weak" together (`fashionnb.data.colour.harmony`).
+focal : one focal piece: not both draw the eye, by a pattern, by many colours, or by a colour as strong as `VIVID`.
+"""
+
+OCCASIONS = (
+    {"Casual", "Smart Casual", "Travel"},
+    {"Formal", "Smart Casual", "Party"},
+    {"Sports"},
+    {"Ethnic"},
+)
+"""Occasions that go together."""
+
+VIVID = 0.15
+"""From this chroma on (OKLCh) a colour draws the eye: red, orange, yellow and the like."""
+
+_SEASONS = (
+    "Spring",
+    "Summer",
+    "Autumn",
+    "Winter",
+)  # each goes with itself and its neighbours, in a circle
+_PIECES = {  # comma-separated names of the book's catalogues: drawn garments, product photos, MANGO's families
+    "top": "T-shirt/top, Pullover, Shirt, Tshirts, Shirts, Tops, Kurtas, Kurtis, Tunics, Sweatshirts, Sweaters, "
+    "Lounge Tshirts, T-shirt, Poloshirts, Bodysuits, Sweater",
+    "bottom": "Trouser, Jeans, Shorts, Trousers, Track Pants, Leggings, Capris, Skirts, Jeggings, Patiala, Churidar, "
+    "Salwar, Leggings and joggers",
+    "dress": "Dress, Dresses, Jumpsuit",
+    "layer": "Coat, Jackets, Blazers, Waistcoat, Shrug, Rain Jacket, Nehru Jackets, Cardigans, Coats, Puffer coats, "
+    "Trenchcoats, Parkas, Leather jackets, Vest, Outer Vest",
+    "shoes": "Sandal, Sneaker, Ankle boot, Casual Shoes, Sports Shoes, Heels, Sandals, Formal Shoes, Flats, "
+    "Flip Flops, Sports Sandals, Footwear",
+    "bag": "Bag, Handbags, Backpacks, Clutches, Messenger Bag, Duffel Bag, Laptop Bag, Rucksacks, Bags",
+    "accessory": "Watches; Belts; Sunglasses; Caps; Hat; Scarves; Stoles; Mufflers; Ties; Earrings; Pendant; Ring; "
+    "Necklace and Chains; Bangle; Bracelet; Jewellery Set; Jewellery; Glasses; Hats, scarves and gloves; "
+    "Belts and Ties",
+}
+ROLE_OF = {
+    name.strip(): role
+    for role, names in _PIECES.items()
+    for name in names.split(";" if ";" in names else ",")
+}
+"""Category (of drawn garments and product photos) or family (of MANGO outfits) -> role. What is not here is not worn,
+or has no role: underwear, socks, sarees, perfume."""
+
+
+def kinds(catalogue: Catalogue) -> np.ndarray:
+    """What kind of piece each item is, (n,) str: the column `family` if there is one, else `category`."""
+    return catalogue.table["family" if "family" in catalogue.table else "category"].to_numpy(object)
+
+
+def roles(catalogue: Catalogue) -> np.ndarray:
+    """The role of each item, (n,) str: one of `ROLES`, or "" for what has none. Introduced in chapter 08."""
+    return np.array([ROLE_OF.get(kind, "") for kind in kinds(catalogue)], dtype=object)
+
+
+def broken(catalogue: Catalogue, sets: Sequence[Sequence[str]]) -> np.ndarray:
+    """Count the pairs of pieces that break each rule. Introduced in chapter 08.
+
+    Parameters
+    ----------
+    catalogue : with the columns that the rules read; one that is missing is unknown. sets : m sets of item ids.
+
+    Returns
+    -------
+    (m, 6) int64, in the order of `RULES`; a row of zeros is a good outfit.
+
+    Raises
+    ------
+    DataError : an id that the catalogue does not have.
+    """
+    rules = Rulebook(catalogue)
+    pairs = [
+        (number, *pair)
+        for number, items in enumerate(sets)
+        for pair in combinations(rules.rows(items), 2)
+    ]
+    owner, one, other = np.array(pairs, dtype=np.int64).reshape(-1, 3).T
+    bits = np.unpackbits(
+        rules.broken(one, other)[:, None], axis=1, count=len(RULES), bitorder="little"
+    )
+    counts = np.zeros((len(sets), len(RULES)), np.int64)
+    np.add.at(counts, owner, bits)
+    return counts
+
+
+def oracle(catalogue: Catalogue, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    """Score pairs by the rules themselves: what a model could reach that knows every attribute and every rule.
+
+    Introduced in chapter 08. An upper bound for models that see only photos. The pairs are those that
+    `fashionnb.evaluation.compatibility` makes of outfits and of questions, and it takes the scores.
+
+    Returns
+    -------
+    (m,) float64: minus the number of rules that the two pieces break, so 0 is best.
+
+    Raises
+    ------
+    DataError : an id that the catalogue does not have.
+    """
+    rules = Rulebook(catalogue)
+    one, other = (rules.rows([pair[side] for pair in pairs]) for side in (0, 1))
+    return -np.bitwise_count(rules.broken(one, other)).astype(float)
+
+
+class Rulebook:
+    """The rules, worked out for all items of one catalogue, so that millions of pairs are looked up in a second.
+
+    Items with the same attributes have the same profile; for each two profiles there is one byte, with a bit for each
+    rule that they break.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.name = catalogue.name
+        self._row = {item: row for row, item in enumerate(catalogue.table["id"])}
+        values = _attributes(catalogue)
+        profiles = values.drop_duplicates(ignore_index=True)
+        numbers = {
+            profile: number
+            for number, profile in enumerate(profiles.itertuples(index=False, name=None))
+        }
+        self.profile = np.array(
+            [numbers[row] for row in values.itertuples(index=False, name=None)], np.int64
+        )
+        self._bits = np.zeros((len(profiles), len(profiles)), np.uint8)
+        for bit, rule in enumerate(RULES):
+            code, names = pd.factorize(profiles[rule])
+            clash = np.array([[_CLASH[rule](one, other) for other in names] for one in names], bool)
+            self._bits |= clash[code[:, None], code].astype(np.uint8) << bit
+
+    def rows(self, items: Sequence[str]) -> np.ndarray:
+        """Ids as rows of the catalogue, (n,) int64."""
+        if strange := [item for item in items if item not in self._row]:
+            raise DataError(
+                f"{self.name} has no item {strange[0]!r}, so no rule can be applied to it."
+            )
+        return np.array([self._row[item] for item in items], np.int64)
+
+    def broken(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """The rules that two rows break, uint8, bit i for rule i of `RULES`; the shapes broadcast."""
+        return self._bits[self.profile[one], self.profile[other]]
+
+
+def _attributes(catalogue: Catalogue) -> pd.DataFrame:
+    """One column for each rule: what it looks at."""
+    table = catalogue.table
+    known = {
+        name: table[name] if name in table else pd.Series("", index=table.index)
+        for name in ("gender", "usage", "season", "colour", "pattern")
+    }
+    tone = known["colour"].map({name: _tone(name) for name in known["colour"].unique()})
+    strong = tone.map({name: _draws_the_eye(name) for name in tone.unique()})
+    return pd.DataFrame(
+        {
+            "role": roles(catalogue),
+            "gender": known["gender"].replace("Unisex", ""),
+            "usage": known["usage"],
+            "season": known["season"].replace("Fall", "Autumn"),
+            "colour": tone,
+            "focal": strong | ~known["pattern"].isin(["", "Solid"]),
+        }
+    )
+
+
+def _tone(name: str) -> str:
+    """The colour as `fashionnb.data.colour` calls it; "" if it does not know it."""
+    try:
+        return colour.canonical(name) if name else ""
+    except DataError:
+        return ""
+
+
+@cache
+def _draws_the_eye(name: str) -> bool:
+    if not name or name in colour.METALS:
+        return False
+    rgb = colour.COLOURS[name]
+    return rgb is None or bool(colour.to_lch(colour.to_oklab(np.array(rgb, np.uint8)))[1] >= VIVID)
+
+
+def _role_clash(one: str, other: str) -> bool:
+    return bool(one) and (one == other or {one, other} in ({"dress", "top"}, {"dress", "bottom"}))
+
+
+def _gender_clash(one: str, other: str) -> bool:
+    return bool(one and other) and one != other
+
+
+def _usage_clash(one: str, other: str) -> bool:
+    return (
+        bool(one and other)
+        and one != other
+        and not any({one, other} <= group for group in OCCASIONS)
+    )
+
+
+def _season_clash(one: str, other: str) -> bool:
+    if one not in _SEASONS or other not in _SEASONS:
+        return False
+    return (_SEASONS.index(one) - _SEASONS.index(other)) % 4 == 2
+
+
+def _colour_clash(one: str, other: str) -> bool:
+    return colour.harmony(one, other).kind == "weak"
+
+
+def _focal_clash(one: bool, other: bool) -> bool:
+    return bool(one and other)
+
+
+_CLASH = {
+    "role": _role_clash,
+    "gender": _gender_clash,
+    "usage": _usage_clash,
+    "season": _season_clash,
+    "colour": _colour_clash,
+    "focal": _focal_clash,
+}

@@ -1,0 +1,172 @@
+"""Colours, seasons and woven or printed patterns: the cloth that the `atelier` cuts its garments from.
+
+The cloth has its own coordinates (u across, v down, in units of the picture), so that stripes can follow a sleeve.
+"""
+
+from functools import cache
+
+import numpy as np
+
+COLOURS = {
+    "Black": (44, 43, 48),
+    "White": (242, 240, 235),
+    "Grey": (146, 149, 154),
+    "Beige": (216, 195, 162),
+    "Brown": (124, 82, 54),
+    "Red": (196, 48, 50),
+    "Pink": (238, 158, 176),
+    "Yellow": (240, 200, 76),
+    "Green": (78, 132, 88),
+    "Blue": (84, 142, 202),
+    "Navy Blue": (38, 54, 104),
+    "Purple": (128, 88, 156),
+}
+PATTERNS = ("Solid", "Striped", "Checked", "Dotted", "Printed")
+SEASONS = ("Spring", "Summer", "Autumn", "Winter")
+
+# What goes well beside each colour: as stripe, dot, flower, trim or belt.
+_BESIDE = {
+    "Black": ("White", "Grey", "Red", "Beige"),
+    "White": ("Navy Blue", "Black", "Red", "Blue"),
+    "Grey": ("White", "Black", "Navy Blue", "Pink"),
+    "Beige": ("White", "Brown", "Navy Blue", "Black"),
+    "Brown": ("Beige", "White", "Black", "Yellow"),
+    "Red": ("White", "Black", "Navy Blue", "Beige"),
+    "Pink": ("White", "Red", "Grey", "Purple"),
+    "Yellow": ("White", "Black", "Grey", "Brown"),
+    "Green": ("White", "Beige", "Black", "Yellow"),
+    "Blue": ("White", "Navy Blue", "Beige", "Grey"),
+    "Navy Blue": ("White", "Beige", "Red", "Blue"),
+    "Purple": ("White", "Pink", "Grey", "Black"),
+}
+# The light of a season: a tint, and how much of it. Spring is fresh, summer clear, autumn warm, winter deep.
+_TINT = {
+    "Spring": ((255, 252, 244), 0.09),
+    "Summer": ((255, 236, 190), 0.0),
+    "Autumn": ((150, 92, 44), 0.1),
+    "Winter": ((34, 42, 62), 0.08),
+}
+_WARM = {"Spring": 0.62, "Summer": 1.0, "Autumn": 0.33, "Winter": 0.0}
+MATERIALS = ("fabric", "accent", "strap", "light", "sole", "metal", "button")
+
+
+def warmth(season: np.ndarray) -> np.ndarray:
+    """Seasons (numbers into `SEASONS`) as warmth: 0 for winter to 1 for summer."""
+    return np.array([_WARM[name] for name in SEASONS])[season]
+
+
+def palette(colour: np.ndarray, season: np.ndarray, chances: np.ndarray) -> dict[str, np.ndarray]:
+    """The colours of each item, by material.
+
+    Introduced in chapter 01.
+
+    Parameters
+    ----------
+    colour, season : (b,) int, numbers into `COLOURS` and `SEASONS`. chances : (b, 5) in [0, 1).
+
+    Returns
+    -------
+    One (b, 3) float32, 0 to 255, for each of `MATERIALS`.
+    """
+    names, values = list(COLOURS), np.array(list(COLOURS.values()), np.float32)
+    beside = np.array([[names.index(other) for other in _BESIDE[name]] for name in names])
+    tint = np.array([_TINT[name][0] for name in SEASONS], np.float32)[season]
+    share = np.array([_TINT[name][1] for name in SEASONS], np.float32)[season][:, None]
+    c = chances.astype(np.float32)
+
+    own = values[colour] + share * (tint - values[colour])
+    own = own * (0.955 + 0.09 * c[:, :1]) + np.float32([6, 0, -6]) * (
+        c[:, 1:2] - 0.5
+    )  # no two dye baths are alike
+    other = values[beside[colour, (c[:, 2] * 4).astype(int)]]
+    pale, dark = np.float32([244, 241, 234]), np.float32([52, 46, 44])
+    leather = np.float32([[60, 48, 42], [148, 98, 62], [196, 152, 104], [40, 40, 44]])[
+        (c[:, 3] * 4).astype(int)
+    ]
+    bright = (own * np.float32([0.3, 0.6, 0.1])).sum(1) > 120
+    return {
+        "fabric": np.clip(own, 0, 255),
+        "accent": other,
+        "strap": np.where(c[:, 4:5] < 0.55, own * 0.9, leather),
+        "light": np.broadcast_to(pale, own.shape),
+        "sole": np.where(c[:, 3:4] < 0.6, leather, dark),
+        "metal": np.where(
+            c[:, 4:5] < 0.6, np.float32([212, 176, 104]), np.float32([196, 200, 206])
+        ),
+        "button": np.where(
+            bright[:, None] & (c[:, 3:4] < 0.6), own * 0.55, np.where(bright[:, None], dark, pale)
+        ),
+    }
+
+
+def weave(
+    pattern: str, u: np.ndarray, v: np.ndarray, chances: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """How much of the second and of the third colour a patterned cloth shows at each point.
+
+    Parameters
+    ----------
+    pattern : one of `PATTERNS` but "Solid". u, v : (b, h, w) cloth coordinates. chances : (b, 4) in [0, 1).
+    size : pixels to one unit of the cloth, so that edges are one pixel soft and motifs never finer than the picture.
+
+    Returns
+    -------
+    Two (b, h, w) float32, 0 to 1; or 0.0 for the third colour where there is none.
+    """
+    a, b, c, d = (chances[:, k].astype(np.float32)[:, None, None] for k in range(4))
+    if pattern == "Striped":
+        upright = d < 0.3
+        return _bands(
+            np.where(upright, u, v), np.minimum(7 + 11 * a, size / 5), 0.26 + 0.24 * b, size
+        ), 0.0
+    if pattern == "Checked":
+        often, wide = np.minimum(5 + 7 * a, size / 7), 0.3 + 0.2 * b
+        across, down = _bands(u, often, wide, size), _bands(v, often, wide, size)
+        fine = np.where(
+            c < 0.5,
+            _bands(u + 0.25 / often, often, 0.07, size)
+            + _bands(v + 0.25 / often, often, 0.07, size),
+            0,
+        )
+        return 0.42 * (across + down), 0.5 * np.minimum(fine, 1)
+    if pattern == "Dotted":
+        often, big = np.minimum(6 + 9 * a, size / 6), 0.16 + 0.14 * b
+        x, y = u * often, v * often
+        shift = 0.5 * (np.floor(y) % 2)
+        x, y = x + shift - np.floor(x + shift) - 0.5, y - np.floor(y) - 0.5
+        return np.clip(0.5 + (big - np.sqrt(x * x + y * y)) * (size / often), 0, 1), 0.0
+    return _flowers(u, v, (a, b, c, d), size)
+
+
+def _bands(x, often, wide, size):
+    """Stripes: `often` to the unit, each filling `wide` of its period."""
+    phase = x * often
+    away = np.abs(phase - np.floor(phase) - 0.5)
+    return np.clip(0.5 + (wide / 2 - away) * (size / often), 0, 1)
+
+
+def _flowers(u, v, chances, size):
+    """Scattered five-petalled flowers, each in a cell of its own."""
+    a, b, c, d = chances
+    often = np.minimum(5 + 4 * a, size / 9)
+    x, y = u * often + 40 * c, v * often + 40 * d
+    row = np.floor(y)
+    x += 0.5 * (row % 2)
+    column = np.floor(x)
+    place = (
+        column.astype(np.int32) * 37 + row.astype(np.int32) * 101 + (b * 1023).astype(np.int32)
+    ) % 1024
+    right, low, turn, big = _scatter()[:, place]
+    x, y = x - column - 0.5 - 0.2 * (right - 0.5), y - row - 0.5 - 0.2 * (low - 0.5)
+    far = np.sqrt(x * x + y * y)
+    petals = 0.55 + 0.45 * np.sqrt(np.abs(np.cos(2.5 * (np.arctan2(y, x) + 6.3 * turn))))
+    soft = size / often
+    return np.clip(0.5 + ((0.27 + 0.15 * big) * petals - far) * soft, 0, 1), np.clip(
+        0.5 + (0.1 - far) * soft, 0, 1
+    )
+
+
+@cache
+def _scatter() -> np.ndarray:
+    """Fixed random numbers for 1024 cells: the printing block, the same for every cloth."""
+    return np.random.default_rng(7).random((4, 1024), dtype=np.float32)

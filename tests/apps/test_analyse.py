@@ -1,0 +1,165 @@
+"""`fashionnb analyse`: photos become a detector's files, whole or not at all."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from fashionnb import checkpoints, cli
+from fashionnb.apps.analyse import analyse
+from fashionnb.data import detector
+from fashionnb.data.attribute_encoder import AttributeEncoder
+from fashionnb.errors import DataError, DataNotFound, ModelMismatch
+from fashionnb.models.fusion import AttributeHeads
+from fashionnb.models.style2vec import Style2Vec
+from fashionnb.synthetic import drawn_garments
+
+TINY = {"dimensions": 8, "channels": 3, "stem": 4, "stages": [[8, 2]], "mean": 0.5, "std": 0.5}
+TABLE = pd.DataFrame(
+    {
+        "category": ["Dress", "Shirt"],
+        "season": ["Summer", "Winter"],
+        "pattern": ["Solid", "Striped"],
+    }
+)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with photos, and one with a model that was never trained."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
+    encoder = AttributeEncoder.fit(TABLE, ["category", "season", "pattern"])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        checkpoints.save(AttributeHeads(encoder.sizes, TINY), "model", {"training": {"size": 32}})
+    encoder.save("model/attributes.json")
+    (tmp_path / "photos" / "below").mkdir(parents=True)
+    for name, colour in (("red.png", (200, 20, 30)), ("below/blue.png", (20, 60, 200))):
+        photo = np.full((200, 120, 3), 250, np.uint8)
+        photo[60:150, 30:90] = colour
+        Image.fromarray(photo).save(tmp_path / "photos" / name)
+    (tmp_path / "photos" / "notes.txt").write_text("no photo")
+    return tmp_path
+
+
+def test_it_writes_what_the_detector_reads(here):
+    done = analyse("photos", "found", model="model")
+    assert done.skipped == ()
+    assert sorted(file.relative_to("found").as_posix() for file in done.files) == [
+        "below/fashion_analysis_blue.json", "fashion_analysis_red.json",
+    ]  # fmt: skip
+    found = detector.read("found")
+    assert len(found) == 2
+    red = found.table[found.table["source"] == "fashion_analysis_red.json"].iloc[0]
+    assert red["colour"] == "Red"
+    assert red["category"] in ("Dress", "Shirt")
+    assert red["season"] in ("Summer", "Winter")
+    assert red["pattern"] in ("Solid", "Striped")
+    scores = found.table[
+        ["category_score", "colour_score", "season_score", "pattern_score"]
+    ].to_numpy()
+    assert ((scores > 0) & (scores <= 1)).all()
+    raw = json.loads((here / "found" / "fashion_analysis_red.json").read_text())
+    assert raw["photo"] == "red.png"
+
+
+def test_the_box_is_around_the_garment_and_the_crop_is_the_box(here):
+    analyse("photos", "found", model="model")
+    row = detector.read("found").table.set_index("source").loc["fashion_analysis_red.json"]
+    box = row[list(detector.BOX)].to_numpy(float)
+    assert np.abs(box - [30, 60, 90, 150]).max() <= 8
+    assert (box[:2] <= [30, 60]).all()
+    assert (box[2:] >= [90, 150]).all()
+    crop = Image.open(here / "found" / row["crop_file"])
+    assert crop.size == (box[2] - box[0], box[3] - box[1])
+
+
+@pytest.mark.parametrize("size", [(40, 30), (900, 300)])
+def test_photos_of_any_size(here, size):
+    Image.fromarray(drawn_garments.draw("Dress", "Green", size=48)).resize(size).save(
+        "photos/other.jpg"
+    )
+    analyse("photos", "found", model="model")
+    row = detector.read("found").table.set_index("source").loc["fashion_analysis_other.json"]
+    assert 0 <= row["x1"] < row["x2"] <= size[0]
+    assert 0 <= row["y1"] < row["y2"] <= size[1]
+
+
+def test_a_blank_photo_is_the_whole_photo(here):
+    Image.new("L", (80, 100), 255).save("photos/blank.png")
+    analyse("photos", "found", model="model")
+    row = detector.read("found").table.set_index("source").loc["fashion_analysis_blank.json"]
+    assert row[list(detector.BOX)].tolist() == [0, 0, 80, 100]
+    assert row["colour"] in ("White", "Off White")
+
+
+def test_photos_that_differ_in_their_ending_alone(here):
+    Image.open("photos/red.png").save("photos/red.jpg")
+    files = analyse("photos", "found", model="model").files
+    assert len(set(files)) == 3
+    assert len(detector.read("found")) == 3
+
+
+def test_twice_is_the_same(here):
+    first = {file: file.read_bytes() for file in analyse("photos", "found", model="model").files}
+    assert {
+        file: file.read_bytes() for file in analyse("photos", "found", model="model").files
+    } == first
+
+
+def test_an_unreadable_photo_is_one_error_and_nothing_is_written(here):
+    (here / "photos" / "torn.jpg").write_bytes((here / "photos" / "red.png").read_bytes()[:200])
+    with pytest.raises(DataError, match=r"torn\.jpg.*Nothing was written"):
+        analyse("photos", "found", model="model")
+    assert not (here / "found").exists()
+
+
+def test_or_it_is_skipped_on_request_and_told(here, capsys):
+    (here / "photos" / "torn.jpg").write_text("no picture")
+    done = analyse("photos", "found", model="model", unreadable="skip")
+    assert [name for name, _ in done.skipped] == ["torn.jpg"]
+    assert len(detector.read("found")) == 2
+    assert (
+        cli.main(["analyse", "photos", "--out", "again", "--model", "model", "--skip-unreadable"])
+        == 0
+    )
+    out = capsys.readouterr().out
+    assert "2 photo(s) analysed" in out
+    assert "skipped torn.jpg: " in out
+
+
+def test_without_the_model_the_remedy_is_told(here, monkeypatch, capsys):
+    def nowhere(name):
+        raise DataNotFound(f"No model {name!r} came with fashionnb.")
+
+    monkeypatch.setattr(checkpoints, "published", nowhere)
+    assert cli.main(["analyse", "photos", "--out", "found"]) == 2
+    err = capsys.readouterr().err
+    assert "`fashionnb run 07` trains it" in err
+    assert "Traceback" not in err
+    assert not (here / "found").exists()
+
+
+def test_what_does_not_fit_is_refused(here):
+    with pytest.raises(DataNotFound, match="no such folder"):
+        analyse("nowhere", "found", model="model")
+    with pytest.raises(DataError, match="is within photos"):
+        analyse("photos", "photos/found", model="model")
+    with pytest.raises(DataError, match="'raise' or 'skip'"):
+        analyse("photos", "found", model="model", unreadable="ignore")
+    (here / "empty").mkdir()
+    with pytest.raises(DataError, match="no photo in it"):
+        analyse("empty", "found", model="model")
+    checkpoints.save(Style2Vec(**TINY), "other")
+    (here / "other" / "attributes.json").write_bytes(
+        (here / "model" / "attributes.json").read_bytes()
+    )
+    with pytest.raises(ModelMismatch, match="style2vec, but naming attributes"):
+        analyse("photos", "found", model="other")
+    AttributeEncoder.fit(TABLE, ["category"]).save("model/attributes.json")
+    with pytest.raises(ModelMismatch, match="does not belong to the model"):
+        analyse("photos", "found", model="model")

@@ -1,0 +1,120 @@
+"""fashionnb.data.catalogue: what a catalogue, outfits and scenes promise."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fashionnb.data.catalogue import Catalogue, Outfits, Scenes
+from fashionnb.data.images import ArrayImages
+from fashionnb.errors import DataError
+
+
+@pytest.fixture
+def catalogue():
+    table = pd.DataFrame(
+        {
+            "id": list("abcdef"),
+            "category": ["Bag", "Shirt", "Bag", "Shirt", "Shirt", "Bag"],
+            "colour": ["red", "blue", "", "red", "blue", "red"],
+            "split": ["train"] * 4 + ["test"] * 2,
+            "image": range(6),
+        }
+    )
+    pictures = np.arange(6, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 6, 3), np.uint8)
+    return Catalogue("tiny", table, ArrayImages(pictures), classes=("Shirt", "Bag"))
+
+
+def test_rows_are_taken_by_position_and_by_mask_in_the_order_given(catalogue):
+    assert list(catalogue.take([4, 0]).table["id"]) == ["e", "a"]
+    assert list(catalogue.take(catalogue.table["category"] == "Bag").table["id"]) == ["a", "c", "f"]
+    assert list(catalogue.take([4, 0]).table.index) == [0, 1]
+
+
+def test_labels_count_in_the_order_of_the_classes(catalogue):
+    assert catalogue.labels().tolist() == [1, 0, 1, 0, 0, 1]
+    assert catalogue.labels("colour").tolist() == [2, 1, 0, 2, 1, 2]
+    assert catalogue.take([0]).labels().tolist() == [1]  # the same number in every subset
+
+
+def test_split_and_sample(catalogue):
+    assert list(catalogue.split("test").table["id"]) == ["e", "f"]
+    assert len(catalogue.sample(4, seed=1)) == 4
+    assert list(catalogue.sample(4, seed=1).table["id"]) == list(
+        catalogue.sample(4, seed=1).table["id"]
+    )
+    assert catalogue.sample(2, by="category").table["category"].value_counts().to_dict() == {
+        "Shirt": 2,
+        "Bag": 2,
+    }
+    assert len(catalogue.sample(100)) == 6
+
+
+def test_pictures_follow_the_rows(catalogue):
+    backwards = catalogue.take([5, 4, 3])
+    assert backwards.pixels()[:, 0, 0, 0].tolist() == [5, 4, 3]
+    assert tuple(backwards.tensor().shape) == (3, 3, 8, 6)
+    assert np.asarray(backwards.image("e"))[0, 0, 0] == 4
+
+
+def test_what_is_not_there_is_said(catalogue):
+    with pytest.raises(DataError, match="no split 'validation'; it has test, train"):
+        catalogue.split("validation")
+    with pytest.raises(DataError, match="no item 'zebra'"):
+        catalogue.image("zebra")
+    with pytest.raises(DataError, match="no column 'fabric'"):
+        catalogue.labels("fabric")
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        (lambda table: table.drop(columns="category"), r"lacks the column\(s\) category"),
+        (lambda table: table.assign(id="a"), "ids? must be unique|Ids must be unique"),
+        (lambda table: table.assign(category="Spaceship"), "unknown categories Spaceship"),
+    ],
+)
+def test_a_broken_table_is_refused(catalogue, change, phrase):
+    with pytest.raises(DataError, match=phrase):
+        Catalogue("tiny", change(catalogue.table), catalogue.images, catalogue.classes)
+
+
+def test_outfits_name_only_items_of_their_catalogue(catalogue):
+    assert len(Outfits(catalogue, {"o1": ("a", "b")}, {"o1": "train"})) == 1
+    with pytest.raises(DataError, match="'zebra'"):
+        Outfits(catalogue, {"o1": ("a", "zebra")}, {"o1": "train"})
+    with pytest.raises(DataError, match="in no split"):
+        Outfits(catalogue, {"o1": ("a", "b")}, {})
+
+
+def test_a_sample_of_outfits_holds_only_their_items(catalogue):
+    sets = {f"look {i}": (a, b) for i, (a, b) in enumerate(["ab", "bc", "cd", "de", "ef"])}
+    outfits = Outfits(catalogue, sets, dict.fromkeys(sets, "train"))
+    some = outfits.sample(2, seed=1)
+    assert list(some.sets) == list(some.split) == sorted(some.sets)
+    assert len(some) == 2
+    assert set(some.catalogue.table["id"]) == {
+        item for items in some.sets.values() for item in items
+    }
+    assert len({tuple(outfits.sample(2, seed).sets) for seed in range(20)}) > 3
+    every = outfits.sample(9)
+    assert list(every.sets) == list(sets)
+    assert list(every.catalogue.table["id"]) == list("abcdef")
+
+
+@pytest.mark.parametrize(
+    "box", [(0.5, 0.1, 0.4, 0.9), (-0.1, 0, 1, 1), (0, 0, 1, 1.2), (0, float("nan"), 1, 1)]
+)
+def test_scenes_refuse_boxes_outside_the_picture(catalogue, box):
+    columns = ["left", "top", "right", "bottom"]
+    row = {"scene": "s", "product": "a", **dict(zip(columns, (0.1, 0.1, 0.5, 0.5), strict=True))}
+    assert len(Scenes(catalogue, catalogue.images, pd.DataFrame([row]))) == 1
+    with pytest.raises(DataError, match="Scene row 0"):
+        Scenes(
+            catalogue, catalogue.images, pd.DataFrame([row | dict(zip(columns, box, strict=True))])
+        )
+
+
+def test_scenes_refuse_unknown_products(catalogue):
+    row = {"scene": "s", "product": "zebra", "left": 0.0, "top": 0.0, "right": 1.0, "bottom": 1.0}
+    with pytest.raises(DataError, match="zebra"):
+        Scenes(catalogue, catalogue.images, pd.DataFrame([row]))

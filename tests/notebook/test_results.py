@@ -1,0 +1,345 @@
+"""Results: recorded, saved, read back, shown."""
+
+import io
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fashionnb.errors import ResultError
+from fashionnb.notebook import results
+from fashionnb.profiles import Profile
+
+QUICK = Profile("quick", "cpu", "no", 2, (0, 1))
+ITEMS = {"data": "fashion-mnist", "split": "test", "n": 10_000}
+HOW = "bootstrap over 10,000 test items, 1,000 resamples"
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("FASHIONNB_RESULTS", "FASHIONNB_MODELS", "FASHIONNB_PARAMETERS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def record():
+    return results.start("02-style2vec", QUICK, seeds=[0, 1])
+
+
+def checkout(folder: Path) -> Path:
+    (folder / "book" / "deep").mkdir(parents=True)
+    (folder / "_toc.yml").touch()
+    return folder
+
+
+def test_time_that_an_interrupted_run_had_spent_counts(record):
+    record.earlier_seconds = 1_000.0
+    record.add("pixels", "recall@1", 0.8, (0.79, 0.81, HOW), role="baseline", **ITEMS)
+    assert 1_000 <= record.results().run.seconds < 1_100
+
+
+def test_what_is_saved_is_what_is_read(record):
+    record.add("pixels", "recall@1", 0.8, (0.79, 0.81, HOW), role="baseline", **ITEMS)
+    row = record.add(
+        "Style2Vec", "silhouette", np.float32(0.5), SimpleNamespace(low=0.4, high=0.6, how=HOW, level=0.9),
+        class_="Shirt", reference=(0.35, "starting point"), **(ITEMS | {"n": np.int64(1000)}),
+    )  # fmt: skip
+    path = record.save()
+    assert path == Path("results/quick/02-style2vec.json").resolve()
+    read = results.load("02-style2vec", "quick")
+    assert read.results[1] == row
+    assert (row.class_, row.n, row.interval.level, row.reference.source) == (
+        "Shirt",
+        1000,
+        0.9,
+        "starting point",
+    )
+    assert read.run.seeds == [0, 1]
+    assert (read.run.profile, read.run.threads, read.run.device) == ("quick", 2, "cpu")
+    assert read.run.precision in ("no", "bf16")
+    assert read.run.peak_memory_mb > 10
+    assert {"python", "torch", "numpy", "fashionnb"} <= set(read.run.versions)
+    raw = json.loads(path.read_text())
+    assert list(raw) == ["results", "run"]
+    assert raw["results"][1]["class"] == "Shirt"
+    assert "class" not in raw["results"][0], "what is not there is not written"
+    assert list(raw["results"][0])[:4] == ["method", "metric", "value", "interval"]
+
+
+def test_a_number_measured_again_replaces_the_former(record):
+    record.add("a", "recall@1", 0.5, (0.4, 0.6, HOW), **ITEMS)
+    record.add("a", "recall@1", 0.7, (0.6, 0.8, HOW), **ITEMS)
+    record.add("a", "recall@1", 0.9, (0.8, 1.0, HOW), **(ITEMS | {"split": "train"}))
+    assert [row.value for row in record.results().results] == [0.7, 0.9]
+
+
+def test_value(record):
+    record.add("a", "silhouette", 0.5, (0.4, 0.6, HOW), **ITEMS)
+    record.add("a", "silhouette", 0.1, (0.0, 0.2, HOW), class_="Shirt", **ITEMS)
+    assert record.value("a", "silhouette") == 0.5
+    assert record.value("a", "silhouette", "Shirt") == 0.1
+    with pytest.raises(
+        ResultError, match=r"0 rows for 'mrr' of 'a'.*Recorded so far: a · silhouette"
+    ):
+        record.value("a", "mrr")
+    record.add("a", "silhouette", 0.6, (0.5, 0.7, HOW), **(ITEMS | {"split": "train"}))
+    with pytest.raises(ResultError, match="2 rows"):
+        record.value("a", "silhouette")
+
+
+def test_a_lead_is_the_gap_between_intervals_and_nothing_measured_is_nan(record):
+    record.add("ours", "mrr", 0.8, (0.7, 0.9, HOW), **(ITEMS | {"split": "validation"}))
+    record.add("ours", "mrr", 0.6, (0.5, 0.7, HOW), **(ITEMS | {"split": "test"}))
+    record.add("theirs", "mrr", 0.3, (0.2, 0.4, HOW), **(ITEMS | {"split": "test"}))
+    record.add("theirs", "mrr", 0.9, (0.9, 0.9, HOW), class_="Shirt", **(ITEMS | {"split": "test"}))
+    assert record.lead("ours", "theirs", "mrr") == pytest.approx(0.1)
+    assert record.lead("theirs", "ours", "mrr") == pytest.approx(-0.5)
+    assert math.isnan(record.lead("ours", "nobody", "mrr"))
+    rows = record.results().results
+    assert results.value(rows, "ours", "mrr") == 0.6
+    assert math.isnan(results.value(rows, "nobody", "mrr"))
+    assert (
+        results.gap(rows, "ours", "theirs", "mrr")
+        == results.gap(rows, "theirs", "ours", "mrr")
+        == pytest.approx(0.1)
+    )
+    assert math.isnan(results.gap(rows, "ours", "nobody", "mrr"))
+    assert record.shown("ours", "mrr") == "0.600 [0.500, 0.700]"
+    assert record.shown("nobody", "mrr") == "not measured"
+    assert results.best(record.results().results, ["nobody", "theirs", "ours"], "mrr") == "ours"
+    assert results.best([], ["nobody", "theirs"], "mrr") == "nobody"
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "cell"),
+    [
+        (0.5512, 0.5623, 0.5734, "0.56 [0.55, 0.57]"),
+        (0.881, 0.888, 0.894, "0.888 [0.881, 0.894]"),
+        (0.88801, 0.88842, 0.88883, "0.8884 [0.8880, 0.8888]"),
+        (0.9, 0.9, 0.9, "0.900 [0.900, 0.900]"),
+        (-0.4, 0.1, 0.9, "0.10 [-0.40, 0.90]"),
+    ],
+)
+def test_cells_show_what_the_interval_can_tell_apart(record, low, value, high, cell):
+    record.add("a", "silhouette", value, (low, high, HOW), **ITEMS)
+    assert record.table().loc["a", "silhouette"] == cell
+
+
+def test_large_numbers_are_whole(record):
+    record.add("a", "images_per_second", 6282.55, (6182.9, 6382.2, HOW), **ITEMS)
+    assert record.table().loc["a", "images_per_second"] == "6,283 [6,183, 6,382]"
+
+
+def test_table(record):
+    record.add("pixels", "recall@1", 0.8, (0.7, 0.9, HOW), role="baseline", **ITEMS)
+    record.add("ours", "mrr", 0.9, (0.8, 1.0, HOW), role="ours", **ITEMS)
+    record.add(
+        "ours",
+        "recall@1",
+        0.9,
+        (0.8, 1.0, HOW),
+        role="ours",
+        reference=(0.949, "ResNet18 (README)"),
+        **ITEMS,
+    )
+    record.add("ours", "mrr", 0.1, (0.0, 0.2, HOW), class_="Shirt", **ITEMS)
+    table = record.table()
+    assert list(table.columns) == ["role", "recall@1", "mrr"]
+    assert table.to_dict("index") == {
+        "pixels": {"role": "baseline", "recall@1": "0.80 [0.70, 0.90]", "mrr": ""},
+        "ours": {"role": "ours", "recall@1": "0.90 [0.80, 1.00]", "mrr": "0.90 [0.80, 1.00]"},
+        "ResNet18 (README)": {"role": "reported elsewhere", "recall@1": "0.949", "mrr": ""},
+    }
+    assert list(record.table(["mrr"]).columns) == ["role", "mrr"]
+    assert list(record.table(["mrr"]).index) == ["ours"]
+
+
+def test_table_tells_splits_apart(record):
+    for split in ("train", "test"):
+        record.add("a", "accuracy", 0.9, (0.8, 1.0, HOW), **(ITEMS | {"split": split}))
+    assert record.table()["split"].tolist() == ["train", "test"]
+
+
+def test_table_of_nothing_is_empty(record):
+    assert record.table().empty
+
+
+def test_to_frame(record):
+    record.add("a", "recall@1", 0.5, (0.4, 0.6, HOW), reference=(0.4, "they"), **ITEMS)
+    record.add("a", "mrr", 0.5, (0.4, 0.6, HOW), class_="Bag", **ITEMS)
+    frame = results.to_frame(record.results())
+    assert frame["class"].tolist() == ["", "Bag"]
+    assert frame["source"].tolist() == ["they", ""]
+    assert frame["reference"].isna().tolist() == [False, True]
+    assert list(results.to_frame([]).columns) == results.COLUMNS
+    assert isinstance(frame, pd.DataFrame)
+
+
+@given(
+    value=st.floats(0, 1),
+    below=st.floats(0, 1),
+    above=st.floats(0, 1),
+    n=st.integers(1, 10**9),
+    level=st.floats(0.5, 0.99),
+)
+def test_any_good_row_survives_the_file(value, below, above, n, level):
+    interval = SimpleNamespace(low=value - below, high=value + above, how=HOW, level=level)
+    record = results.start("x", QUICK)
+    row = record.add("a", "auc", value, interval, data="d", split="s", n=n)
+    record.save()
+    assert results.load("x", "quick").results == [row]
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        (
+            {"metric": "recall"},
+            "no metric 'recall'; use one of: recall@k, precision@k, map@r, mrr, silhouette",
+        ),
+        ({"metric": "Recall@1"}, "no metric"),
+        ({"value": float("nan")}, "value: Input should be a finite number, got nan"),
+        (
+            {"value": 80.0, "interval": (79.0, 81.0, HOW)},
+            "lies in 0 to 1, got 80.0; is it a percentage",
+        ),
+        ({"interval": (0.6, 0.7, HOW)}, "does not contain the value 0.8"),
+        ({"interval": (0.9, 0.7, HOW)}, "low 0.9 is above high 0.7"),
+        ({"interval": (0.7, 0.9, "")}, "interval.how"),
+        ({"interval": (0.7, float("inf"), HOW)}, "interval.high: Input should be a finite number"),
+        ({"interval": 0.1}, "an interval is an `Interval` or (low, high, how), got 0.1"),
+        ({"n": 0}, "n: Input should be greater than or equal to 1, got 0"),
+        ({"role": "best"}, "role: Input should be 'baseline', 'upper bound' or 'ours', got 'best'"),
+        ({"split": ""}, "split: String should have at least 1 character"),
+        ({"value": None}, "value: Input should be a valid number, got None"),
+    ],
+)
+def test_bad_rows(record, change, phrase):
+    good = {
+        "metric": "recall@1",
+        "value": 0.8,
+        "interval": (0.7, 0.9, HOW),
+        "role": None,
+        **ITEMS,
+    } | change
+    with pytest.raises(ResultError) as error:
+        record.add("a", good.pop("metric"), good.pop("value"), good.pop("interval"), **good)
+    assert phrase in str(error.value)
+    assert str(error.value).startswith("02-style2vec: ")
+    assert record.results().results == []
+
+
+def test_resampled_statistics_may_miss_their_interval(record):
+    record.add("a", "davies_bouldin", 1.0, (1.1, 1.4, HOW), **ITEMS)
+    assert record.value("a", "davies_bouldin") == 1.0
+
+
+def test_nothing_is_not_saved(record):
+    with pytest.raises(ResultError, match="nothing was recorded"):
+        record.save()
+
+
+@pytest.mark.parametrize("chapter", ["02-style2vec.md", "../02", "", "a/b"])
+def test_chapters_have_plain_names(chapter):
+    with pytest.raises(ResultError, match="named like '02-style2vec'"):
+        results.start(chapter, QUICK)
+
+
+def test_parameters_of_the_run_are_recorded(monkeypatch):
+    monkeypatch.setenv("FASHIONNB_PARAMETERS", '{"epochs": 3}')
+    assert results.start("x", QUICK).results().run.parameters == {"epochs": 3}
+    assert results.start("x", QUICK, parameters={"margin": 0.2}).results().run.parameters == {
+        "margin": 0.2
+    }
+
+
+def saved(root: Path, chapter: str, profile: str = "cpu") -> Path:
+    record = results.start(chapter, Profile(profile, "cpu", "no", 1, (0,)))
+    record.add("a", "mrr", 0.5, (0.4, 0.6, HOW), **ITEMS)
+    path = root / profile / f"{chapter}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return record.save().rename(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "phrase"),
+    [
+        (lambda text: text[:100], "Invalid JSON"),
+        (
+            lambda text: text.replace('"mrr"', '"nonsense"'),
+            "results.0.metric: there is no metric 'nonsense'",
+        ),
+        (lambda text: text.replace('"seeds"', '"sedes"'), "run.seeds: Field required"),
+        (lambda text: text.replace('"value": 0.5', '"value": "NaN"'), "results.0.value"),
+    ],
+)
+def test_damaged_files_say_where(tmp_path, damage, phrase):
+    path = saved(tmp_path, "02-style2vec")
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(ResultError) as error:
+        results.load("02-style2vec", root=tmp_path)
+    assert str(path) in str(error.value)
+    assert phrase in str(error.value)
+
+
+def test_a_missing_file_says_what_there_is(tmp_path):
+    saved(tmp_path, "01-exploring")
+    with pytest.raises(
+        ResultError,
+        match=r"Results of profile cpu: 01-exploring\. `fashionnb run 02-x --profile cpu`",
+    ):
+        results.load("02-x", root=tmp_path)
+
+
+def test_load_all_goes_in_the_order_of_the_book(tmp_path):
+    for chapter in ("02-b", "01-a"):
+        saved(tmp_path, chapter)
+    assert list(results.load_all(root=tmp_path)) == ["01-a", "02-b"]
+    assert results.load_all("full", tmp_path) == {}
+
+
+def test_folders(tmp_path, monkeypatch):
+    assert results.checkout() is None
+    assert results.results_folder() == tmp_path / "results"
+    assert results.models_folder("02-x", QUICK) == tmp_path / "models" / "02-x" / "quick"
+    root = checkout(tmp_path / "clone")
+    monkeypatch.chdir(root / "book" / "deep")
+    assert results.checkout() == root
+    assert results.results_folder() == root / "book" / "results"
+    assert results.models_folder("02-x", "full") == root / "_build" / "models" / "02-x" / "full"
+    monkeypatch.setenv("FASHIONNB_RESULTS", str(tmp_path / "r"))
+    monkeypatch.setenv("FASHIONNB_MODELS", str(tmp_path / "m"))
+    assert results.results_folder() == tmp_path / "r"
+    assert results.models_folder("02-x", QUICK) == tmp_path / "m" / "02-x" / "quick"
+
+
+def test_results_kept_apart_do_not_hide_the_published_ones(tmp_path, monkeypatch):
+    root = checkout(tmp_path / "clone")
+    monkeypatch.chdir(root)
+    saved(root / "book" / "results", "01-a")
+    saved(root / "book" / "results", "02-b")
+    saved(root / "_build" / "results", "02-b")
+    monkeypatch.setenv("FASHIONNB_RESULTS", str(root / "_build" / "results"))
+    assert results.recorded() == ["01-a", "02-b"]
+    (root / "_build" / "results" / "cpu" / "02-b.json").write_text("damaged")
+    assert results.load("01-a").run.chapter == "01-a"
+    with pytest.raises(ResultError, match="_build"):
+        results.load("02-b")
+
+
+def test_as_text(record):
+    from rich.console import Console
+
+    record.add("Style2Vec", "recall@1", 0.888, (0.881, 0.894, HOW), **ITEMS)
+    console = Console(width=160, file=io.StringIO())
+    console.print(results.as_text({"02-style2vec": record.results()}))
+    text = console.file.getvalue()
+    assert "0.888 [0.881, 0.894]" in text
+    assert "02-style2vec · quick" in text

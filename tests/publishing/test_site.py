@@ -1,0 +1,359 @@
+"""Publishing: what is staged, and every reason to refuse. The real book is built in test_book."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import tiny
+import yaml
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+from small_chapter import CHAPTER
+
+from fashionnb.files import sha256
+from fashionnb.notebook.claims import Claim
+from fashionnb.publishing import chapters, site
+from fashionnb.publishing.pages import PublishError
+from fashionnb.publishing.site import RECORDED
+
+ROOT = Path(__file__).resolve().parents[2]
+PIXEL = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A checkout with two chapters, both run in profile quick, and two plain pages."""
+    for name in ("_config.yml", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("_ext", "_extra"):
+        shutil.copytree(ROOT / "book" / name, tmp_path / "book" / name)
+    (tmp_path / "fashionnb").mkdir()
+    (tmp_path / "README.md").write_text("# Readme\n")
+    book = tmp_path / "book"
+    (book / "_static").mkdir()
+    (book / "_static" / "cover.svg").write_text(PIXEL)
+    (book / "01-one.md").write_text(
+        CHAPTER.replace("Text with", "Read [two](02-two.md#a-title). Text with")
+    )
+    (book / "02-two.md").write_text(CHAPTER)
+    (book / "index.md").write_text(
+        "# The book\n\n[one](01-one.md) [readme](../README.md) ![cover](_static/cover.svg)\n"
+    )
+    (book / "words.md").write_text("# Words\n\nNone.\n")
+    chapters = [{"file": "book/01-one"}, {"file": "book/02-two"}, {"file": "book/words"}]
+    toc = {
+        "format": "jb-book",
+        "root": "book/index",
+        "parts": [{"caption": "Chapters", "chapters": chapters}],
+    }
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
+    for name in ("01-one", "02-two"):
+        pretend_to_run(tmp_path, name)
+    return tmp_path
+
+
+def pretend_to_run(root, name, **more):
+    notebook = chapters.as_notebook(root / "book" / f"{name}.md")
+    notebook.cells.insert(2, new_code_cell("seed = 1", metadata={"tags": ["injected-parameters"]}))
+    for count, cell in enumerate(
+        [cell for cell in notebook.cells if cell.cell_type == "code"], start=1
+    ):
+        cell.execution_count = count
+        cell.outputs = [new_output("stream", text="1\n")]
+    measured = {
+        "profile": "quick",
+        "seconds": 126.0,
+        "peak_memory_mb": 640.0,
+        "hardware": "A & B, 2 cores",
+    }
+    notebook.metadata["fashionnb"] = {**measured, "date": "2026-01-02T03:04:05+00:00", **more}
+    path = root / "_build" / "run" / "quick" / f"{name}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+def record(root, name="02-two", folder="book/results"):
+    """A results file of a chapter in profile quick."""
+    interval = '{"low": 0.4, "high": 0.6, "how": "bootstrap"}'
+    about = '"method": "net", "metric": "mrr", "value": 0.5, "data": "D", "split": "test", "n": 9'
+    row = f'{{{about}, "interval": {interval}}}'
+    run = (
+        f'{{"chapter": "{name}", "profile": "quick", "seconds": 1, "peak_memory_mb": 1, "hardware": "", '
+        '"device": "cpu", "threads": 1, "versions": {}, "seeds": [0], "date": "2026-01-02T03:04:05Z"}'
+    )
+    path = root / folder / "quick" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'{{"results": [{row}], "run": {run}}}')
+    return path
+
+
+def staged(root):
+    site.stage(root, "quick", root / "_build" / "src")
+    return root / "_build" / "src"
+
+
+def test_chapters_are_staged_as_they_were_run(root):
+    there = staged(root)
+    notebook = nbformat.read(there / "book" / "01-one.ipynb", as_version=4)
+    top, bottom = notebook.cells[0].source, notebook.cells[-1].source
+    assert top.startswith("# A title\n\n<p class=")
+    assert "book/01-one.ipynb" in top
+    assert "2.1 min, 640 MB, on A &amp; B, 2 cores, profile quick, 2026-01-02" in top
+    assert "[two](02-two.ipynb#a-title)" in top
+    assert "profile quick" in bottom
+    assert "torch" in bottom
+    assert not (there / "book" / "01-one.md").exists()
+
+
+def test_plain_pages_link_to_pages_pictures_and_the_repository(root):
+    text = (staged(root) / "book" / "index.md").read_text()
+    url = site.repository(root)
+    assert text.split()[3:] == [
+        "[one](01-one.ipynb)",
+        f"[readme]({url}/blob/main/README.md)",
+        "![cover](_static/cover.svg)",
+    ]
+    assert (root / "_build" / "src" / "book" / "_static" / "cover.svg").exists()
+
+
+def test_the_site_brings_its_own_scripts_and_the_repository_comes_from_pyproject(root):
+    there = staged(root)
+    for name in ("tex-svg-full.js", "plotly.min.js"):
+        assert (there / "_extra" / "assets" / name).stat().st_size > 1_000_000
+    config = yaml.safe_load((there / "_config.yml").read_text())
+    assert config["repository"] == {"url": site.repository(ROOT), "branch": "main"}
+
+
+def test_results_of_this_very_run_stand_on_the_page_that_asks_for_them(root):
+    asked = "Ours: <!-- result: 02-two; net; mrr -->, theirs: <!-- result: 02-two; no net; mrr -->."
+    (root / "book" / "words.md").write_text(f"# Words\n\n{asked}\n\n<!-- results: here -->\n")
+    assert "Nothing was recorded" in (staged(root) / "book" / "words.md").read_text()
+    results = record(root, folder="_build/results")
+    pretend_to_run(root, "02-two", results=sha256(results))
+    text = (staged(root) / "book" / "words.md").read_text()
+    assert "### [A title](02-two.ipynb)" in text
+    assert "| net | 0.500 [0.400,\N{NO-BREAK SPACE}0.600] |" in text
+    assert "Ours: **0.500 [0.400, 0.600]**, theirs: *(not measured in this profile)*." in text
+    full = record(root, "01-one")
+    (root / "book" / "results" / "full").mkdir()
+    full.replace(root / "book" / "results" / "full" / "01-one.json")
+    (root / "book" / "words.md").write_text(
+        "# Words\n\nLong: <!-- result: 01-one; net; mrr; full -->.\n"
+    )
+    assert "Long: **0.500 [0.400, 0.600]**." in (staged(root) / "book" / "words.md").read_text()
+    (root / "book" / "words.md").write_text("# Words\n\n<!-- results: here -->\n")
+    pretend_to_run(root, "02-two", results="of another run")
+    assert "Nothing was recorded" in (staged(root) / "book" / "words.md").read_text()
+
+
+def test_api_pages_are_added_to_the_table_of_contents(root):
+    (root / "fashionnb" / "losses.py").touch()
+    there = staged(root)
+    parts = yaml.safe_load((there / "_toc.yml").read_text())["parts"]
+    assert parts[-1] == {"caption": "API reference", "chapters": [{"file": "api/losses"}]}
+    assert "automodule:: fashionnb.losses" in (there / "api" / "losses.md").read_text()
+
+
+def test_what_lay_there_before_is_gone(root):
+    (root / "_build" / "src").mkdir()
+    (root / "_build" / "src" / "old.md").touch()
+    assert not (staged(root) / "old.md").exists()
+
+
+def test_a_chapter_that_is_not_fit_to_publish_is_refused(root):
+    path = root / "_build" / "run" / "quick" / "02-two.ipynb"
+    source = root / "book" / "02-two.md"
+    source.write_text(source.read_text().replace("Text", "Words"))
+    with pytest.raises(
+        PublishError,
+        match=r"02-two\.md changed since it was run in profile quick\. Run `fashionnb run 02-two",
+    ):
+        staged(root)
+    notebook = nbformat.read(path, as_version=4)
+    del notebook.metadata["fashionnb"]
+    nbformat.write(notebook, path)
+    with pytest.raises(PublishError, match="does not say what its run took"):
+        staged(root)
+    path.unlink()
+    with pytest.raises(
+        PublishError, match=r"02-two\.ipynb is missing: the chapter was not run in profile quick"
+    ):
+        staged(root)
+
+
+def test_table_of_contents_and_files_must_agree(root):
+    (root / "book" / "03-three.md").write_text(CHAPTER)
+    with pytest.raises(
+        PublishError, match=r"does not list 03-three. Add a line `- file: book/03-three`"
+    ):
+        staged(root)
+    (root / "book" / "03-three.md").unlink()
+    (root / "book" / "words.md").unlink()
+    with pytest.raises(PublishError, match=r"lists book/words, but there is no book/words.md"):
+        staged(root)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("nowhere.md", "index.md: it links to nowhere.md, but nowhere.md is not there"),
+        ("01-one", "Write 01-one.md, which works on GitHub too"),
+        ("../../outside.md", "outside.md is not there"),
+    ],
+)
+def test_links_that_lead_nowhere_are_refused(root, target, message):
+    (root / "book" / "index.md").write_text(f"# The book\n\n[there]({target})\n")
+    with pytest.raises(PublishError, match=message):
+        staged(root)
+
+
+FAILED = {
+    "cell": 2,
+    "source": "print(seed)",
+    "line": 1,
+    "name": "ValueError",
+    "traceback": [],
+    "died": False,
+}
+
+
+def test_a_chapter_that_failed_has_a_page_with_a_notice(root):
+    path = pretend_to_run(root, "02-two", error={**FAILED, "value": f"{root}/book is `odd`"})
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["papermill"] = {"exception": True}
+    marks = new_markdown_cell(
+        "<span>An Exception was encountered</span>", metadata={"tags": ["papermill-error-cell-tag"]}
+    )
+    notebook.cells.insert(0, marks)
+    stopped = notebook.cells[-2]
+    stopped.outputs.append(new_output("error", ename="ValueError", evalue="odd", traceback=["…"]))
+    notebook.cells[-1].execution_count = None
+    nbformat.write(notebook, path)
+    (root / "book" / "words.md").write_text("# Words\n\nOurs: <!-- result: 02-two; net; mrr -->.\n")
+
+    there = staged(root)
+    page = nbformat.read(there / "book" / "02-two.ipynb", as_version=4)
+    top = page.cells[0].source
+    assert (
+        "**This page is not complete.** Its run stopped in code cell 2: `ValueError: ./book is 'odd'`."
+        in top
+    )
+    assert "`fashionnb run 02-two --profile quick`" in top
+    assert RECORDED not in page.cells[-1].source
+    texts = [cell.source for cell in page.cells]
+    place = next(
+        number
+        for number, text in enumerate(texts)
+        if text.startswith("> **Here this run stopped:**")
+    )
+    below = [cell for cell in page.cells[place:] if cell.cell_type == "code"]
+    assert [[output.text for output in cell.outputs] for cell in below] == [["1\n"], []]
+    assert "An Exception was encountered" not in "".join(texts)
+    assert "(not measured in this profile)" in (there / "book" / "words.md").read_text()
+
+    record(root)
+    there = staged(root)
+    page = nbformat.read(there / "book" / "02-two.ipynb", as_version=4)
+    assert "[recorded results](#recorded-results)" in page.cells[0].source
+    assert "## Recorded results" in page.cells[-1].source
+    assert "| net | 0.500" in page.cells[-1].source
+    shown = (there / "book" / "words.md").read_text()
+    assert "Ours: **0.500 [0.400, 0.600]** *(the run of that chapter was not completed)*." in shown
+
+
+def test_the_report_lists_what_failed_and_which_claims_did_not_hold(root):
+    path = pretend_to_run(root, "01-one")
+    notebook = nbformat.read(path, as_version=4)
+    data, metadata = Claim("It is **more**.", 0.4, at_least=0.5)._repr_mimebundle_()
+    notebook.cells[-1].outputs.append(new_output("display_data", data=data, metadata=metadata))
+    nbformat.write(notebook, path)
+    pretend_to_run(root, "02-two", error={**FAILED, "value": "odd"})
+    chapters = site.stage(root, "quick", root / "_build" / "src")
+    lines = site.Site(root / "index.html", "quick", chapters).report().splitlines()
+    assert lines[0] == "Published 2 chapters, as run in profile quick:"
+    assert lines[2].endswith("stopped: `ValueError: odd`")
+    assert lines[3:6] == [
+        "1 claim of the book did not hold in this run:",
+        "  01-one: measured 0.4, expected at least 0.5: It is more.",
+        "1 of them not complete, with a notice on its page: 02-two.",
+    ]
+
+
+CLAIM = "from fashionnb.notebook.claims import claim\nclaim('It is **more** than half.', 0.4, at_least=0.5)"
+RAISES = "print('computed before')", "raise ValueError('too small')", "print('never reached')"
+KILLED = "print('computed before')", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+
+
+@pytest.mark.book
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_site_is_always_built(root, monkeypatch, strict):
+    """A chapter that raises, one whose kernel is killed, one whose claim does not hold: run and published for real."""
+    words = ["--profile", "quick", *(["--strict"] if strict else [])]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def command(*given):
+        call = [sys.executable, "-m", "fashionnb.cli", *given, *words]
+        return subprocess.run(call, cwd=root, capture_output=True, text=True, check=False)
+
+    (root / "book" / "01-one.md").write_text(tiny.chapter(CLAIM))
+    (root / "book" / "02-two.md").unlink()
+    toc = yaml.safe_load((root / "_toc.yml").read_text())
+    toc["parts"][0]["chapters"].pop(1)
+    (root / "_toc.yml").write_text(yaml.safe_dump(toc))
+    (root / "book" / "index.md").write_text("# The book\n\nWords.\n")
+    ran, published = command("run"), command("publish")
+    assert ("1 claim of the book did not hold" in ran.stdout, ran.returncode) == (
+        True,
+        int(strict),
+    ), ran.stderr
+    assert ("It is more than half." in published.stdout, published.returncode) == (
+        True,
+        int(strict),
+    ), published.stderr
+    if strict:
+        return
+
+    toc["parts"][0]["chapters"] += [{"file": "book/02-raises"}, {"file": "book/03-killed"}]
+    (root / "_toc.yml").write_text(yaml.safe_dump(toc))
+    (root / "book" / "02-raises.md").write_text(tiny.chapter(*RAISES))
+    (root / "book" / "03-killed.md").write_text(tiny.chapter(*KILLED))
+    record(root, "03-killed")
+    ran, published = command("run"), command("publish")
+    assert (ran.returncode, published.returncode) == (1, 1)
+    assert "01-one: unchanged, kept" in ran.stdout
+    assert "02-raises failed in code cell 2" in ran.stderr
+    assert "03-killed failed in code cell 2" in ran.stderr
+    assert (
+        "2 of them not complete, with a notice on its page: 02-raises, 03-killed."
+        in published.stdout
+    )
+    pages = root / "_build" / "site" / "_build" / "html"
+    assert published.stdout.endswith(f"{pages / 'index.html'}\n")
+    claims, raises, killed = (
+        " ".join(re.sub(r"<[^>]+>", " ", (pages / "book" / f"{name}.html").read_text()).split())
+        for name in ("01-one", "02-raises", "03-killed")
+    )
+    assert "This did not hold" in claims
+    for page in (raises, killed):
+        assert "This page is not complete." in page
+        assert "computed before" in page
+        assert "Here this run stopped:" in page
+    assert "ValueError: too small" in raises
+    assert "never reached" in raises, "the code below stays readable"
+    assert "the memory was not enough" in killed
+    assert "Recorded results" in killed
+
+
+@pytest.mark.book
+def test_any_warning_fails_the_build_and_is_shown(root):
+    (root / "book" / "words.md").write_text("# Words\n\n### A level too deep\n")
+    with pytest.raises(PublishError, match=r"words.md:3: WARNING: .*H1 to H3"):
+        site.publish("quick", root=root)
+    assert (root / "_build" / "site.log").exists()
+    assert (root / "_build" / "site" / "_build" / "html" / "index.html").exists(), (
+        "the pages are there all the same"
+    )

@@ -1,0 +1,223 @@
+"""A catalogue to one file: killed anywhere it becomes the same file, and two processes give the same vectors."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fashionnb import checkpoints, cli
+from fashionnb.errors import DataError, DataNotFound, WriteError
+from fashionnb.features import vector_files
+from fashionnb.models.style2vec import Style2Vec
+from fashionnb.search import embed_catalogue
+from fashionnb.search.embed_catalogue import embed_to_file
+from fashionnb.search.engine import VisualSearchEngine
+
+PICTURES, BATCH = 22, 4
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """A folder of pictures, and a model in `model`."""
+    monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    model = Style2Vec(dimensions=8, channels=3, stem=4, stages=[(8, 2), (8, 2)], mean=0.5, std=0.3)
+    checkpoints.save(model, "model", {"training": {"size": 16}})
+    rng = np.random.default_rng(0)
+    Path("photos").mkdir()
+    for number in range(PICTURES):
+        Image.fromarray(rng.integers(0, 256, (20, 18, 3), np.uint8)).save(
+            f"photos/{number:02d}.png"
+        )
+    return "photos"
+
+
+def run(out, **options):
+    return embed_to_file(
+        "photos", "model", out, **{"batch_size": BATCH, "progress": False, **options}
+    )
+
+
+def command(out, *more) -> list[str]:
+    return [sys.executable, "-m", "fashionnb.cli", "embed", "photos", "--model", "model", "--out", out,
+            "--batch-size", str(BATCH), *more]  # fmt: skip
+
+
+def test_it_holds_what_the_engine_says(photos):
+    done = run("out.safetensors")
+    assert (done.pictures, done.embedded) == (PICTURES, PICTURES)
+    engine = VisualSearchEngine("model")
+    found = vector_files.load("out.safetensors", model=engine.fingerprint)
+    assert found.ids == [f"{number:02d}.png" for number in range(PICTURES)]
+    np.testing.assert_allclose(
+        found.values, engine.embed_dataset("photos", progress=False).vectors, atol=1e-5
+    )
+    assert sorted(path.name for path in Path().iterdir()) == [
+        "model",
+        "out.safetensors",
+        "photos",
+    ], "nothing is left lying about"
+
+
+class KilledError(BaseException):
+    """No program catches it, as no program catches SIGKILL."""
+
+
+@pytest.mark.parametrize("moment", range(9))
+def test_stopped_at_any_write_it_becomes_the_same_file(photos, monkeypatch, moment):
+    run("whole.safetensors")
+    real, left = Path.replace, moment
+
+    def breaking(self, target):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KilledError
+        return real(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", breaking)
+        try:
+            run("out.safetensors")
+        except KilledError:
+            assert not Path("out.safetensors").exists()
+        else:
+            assert moment == 8, "one write for the folder, six parts, the file: 0 to 7"
+    done = run("out.safetensors")
+    parts = max(0, moment - 1) if moment < 8 else 0  # the first write is that of the folder
+    assert done.embedded == max(0, PICTURES - BATCH * parts)
+    assert Path("out.safetensors").read_bytes() == Path("whole.safetensors").read_bytes()
+
+
+def children(process) -> list[int]:
+    return [
+        int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    ]
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="looks for processes where Linux lists them"
+)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sigkill_and_again(photos, processes):
+    run("whole.safetensors")
+    more = ("--processes", str(processes))
+    # A slow reader, so that it is killed in the middle: the second picture of the third batch is a pipe at first.
+    slow = Path("photos/09.png")
+    content = slow.read_bytes()
+    slow.unlink()
+    os.mkfifo(slow)
+    going = subprocess.Popen(command("out.safetensors", *more), stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while len(list(Path().glob(".out.safetensors.parts/*/*.safetensors"))) < 2:
+        assert time.monotonic() < until, "no part was written"
+        assert going.poll() is None, "it ended too soon"
+        time.sleep(0.02)
+    workers = children(going.pid)
+    going.send_signal(signal.SIGKILL)
+    going.wait()
+    assert not Path("out.safetensors").exists()
+    while any(Path(f"/proc/{worker}/cmdline").exists() and b"spawn" in Path(f"/proc/{worker}/cmdline").read_bytes()
+              for worker in workers):  # fmt: skip
+        assert time.monotonic() < until, "a process outlived its parent"
+        time.sleep(0.05)
+    slow.unlink()
+    slow.write_bytes(content)
+    assert run("out.safetensors").embedded < PICTURES  # what two processes began, one may end
+    assert Path("out.safetensors").read_bytes() == Path("whole.safetensors").read_bytes()
+    assert not list(Path().glob(".out*"))
+
+
+def test_a_picture_that_changed_meanwhile_is_embedded_again(photos, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(vector_files, "save", lambda *_: (_ for _ in ()).throw(KilledError))
+        with pytest.raises(KilledError):
+            run("out.safetensors")
+    Image.new("RGB", (20, 20), (200, 0, 0)).save("photos/05.png")
+    part = next(Path().glob(".out.safetensors.parts/*/000000012.safetensors"))
+    part.write_bytes(part.read_bytes()[:-3])
+    assert run("out.safetensors").embedded == 2 * BATCH
+    run("fresh.safetensors")
+    assert Path("out.safetensors").read_bytes() == Path("fresh.safetensors").read_bytes()
+
+
+def test_a_catalogue_in_memory(photos):
+    from fashionnb.synthetic import drawn_garments
+
+    catalogue = drawn_garments.catalogue(20, seed=0)
+    done = embed_to_file(catalogue, "model", "out.safetensors", batch_size=4, progress=False)
+    assert done.pictures == len(vector_files.load("out.safetensors").ids) == len(catalogue)
+
+
+def test_the_command(photos, capsys):
+    assert cli.main(["embed", "photos", "--model", "model", "--out", "out.safetensors"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(f"out.safetensors: {PICTURES} pictures; {PICTURES} embedded in ")
+    assert "a second" in out
+    assert "picture/s" in err, "throughput is shown as it goes"
+
+
+def test_bad_input(photos, monkeypatch):
+    with pytest.raises(DataNotFound, match="nowhere"):
+        embed_to_file("nowhere", "model", "out.safetensors")
+    with pytest.raises(DataNotFound, match="No model 'nobody'"):
+        embed_to_file("photos", "nobody", "out.safetensors")
+    with pytest.raises(DataError, match="got 0 and 4"):
+        run("out.safetensors", processes=0)
+    with pytest.raises(WriteError, match="is a folder"):
+        run("photos")
+    Path("file").write_text("")
+    monkeypatch.setattr(
+        embed_catalogue, "embed", lambda *_, **__: pytest.fail("it embeds before it knows where to")
+    )
+    with pytest.raises(WriteError, match="cannot be written"):
+        run("file/out.safetensors")
+
+
+def test_an_unreadable_picture_is_one_clear_error(photos, capsys):
+    Path("photos/07.png").write_bytes(b"no picture")
+    assert cli.main(["embed", "photos", "--model", "model", "--out", "out.safetensors"]) == 2
+    message = capsys.readouterr().err.split("\r")[-1]
+    assert "07.png" in message
+    assert "run the same again" in message
+    assert "Traceback" not in message
+    assert not Path("out.safetensors").exists()
+
+
+def test_two_processes(photos):
+    run("one.safetensors")
+    run("two.safetensors", processes=2)
+    one, two = vector_files.load("one.safetensors"), vector_files.load("two.safetensors")
+    assert one.ids == two.ids
+    np.testing.assert_allclose(one.values, two.values, atol=1e-6)  # the threads of each are fewer
+
+
+def test_a_catalogue_is_not_shared(photos):
+    from fashionnb.synthetic import drawn_garments
+
+    with pytest.raises(DataError, match="in this process alone"):
+        embed_to_file(drawn_garments.catalogue(20, seed=0), "model", "out.safetensors", processes=2)
+
+
+@pytest.mark.parametrize(
+    ("profile", "device", "expected"),
+    [
+        ("cpu", "cuda", ["cuda:0", "cuda:1", "cuda:0"]),
+        ("full", None, ["cuda:0", "cuda:1", "cuda:0"]),
+        ("full", "cuda:1", ["cuda:1"] * 3),
+        ("cpu", None, ["cpu"] * 3),
+    ],
+)
+def test_of_two_gpus_each_process_takes_the_next(monkeypatch, profile, device, expected):
+    monkeypatch.setenv("FASHIONNB_PROFILE", profile)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [embed_catalogue._device(device, number) for number in range(3)] == expected

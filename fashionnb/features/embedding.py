@@ -1,26 +1,20 @@
-"""Images to vectors: batched, without gradients, and kept on disk so that the same work is not done twice.
+"""Images to embeddings: in batches, without gradients, and kept on disk if a cache is given.
 
-What to do with the vectors: `fashionnb.evaluation` measures them and finds neighbours among them.
+`fashionnb.features.streaming` does the same for images that do not fit into memory. What to do with the
+embeddings: `fashionnb.evaluation` measures them, `fashionnb.search` finds neighbours among them.
 """
 
-import hashlib
-import logging
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from fashionnb.checkpoints import fingerprint
 from fashionnb.errors import DataError
-from fashionnb.files import written_whole
+from fashionnb.features.store import FeatureStore, digest_of
 from fashionnb.models import as_input
-
-logger = logging.getLogger(__name__)
-PROBE = 4  # images that are embedded afresh before a cached file is believed
 
 
 def embed(
@@ -32,45 +26,48 @@ def embed(
     cache: Path | str | None = None,
     progress: bool = False,
 ) -> np.ndarray:
-    """The embedding of every image. Introduced in chapter 02.
+    """Compute the embedding of every image.
 
     Parameters
     ----------
-    model : called in eval mode; afterwards its mode and device are what they were.
-    images : a tensor (n, channels, height, width), or an array (n, height, width, channels) or (n, height, width);
+    model : nn.Module
+        Called in evaluation mode; afterwards its mode and device are what they were.
+    images : Tensor of shape (n, channels, height, width) or ndarray of shape (n, height, width[, channels])
         uint8, or floats in [0, 1].
-    batch_size : images at a time. 256 is about the fastest on a CPU, whose memory is slow to hand out larger pieces;
-        a GPU takes more.
-    device : where to compute; None is where the model is.
-    cache : a folder. The vectors are kept there under a hash of the model's weights and of the images.
-    progress : show a bar.
+    batch_size : int
+        Images at a time. 256 is about the fastest on a CPU; a GPU takes more.
+    device : str, optional
+        Where to compute; by default where the model is.
+    cache : Path or str, optional
+        A folder. The embeddings are kept there under a hash of the model's weights and of each image.
+    progress : bool
+        Show a bar.
 
     Returns
     -------
-    embeddings : (n, d) float32.
+    ndarray of shape (n, d), float32
 
     Raises
     ------
-    DataError : images of another shape or kind, or floats outside [0, 1].
-    WriteError : the cache cannot be written.
+    DataError
+        If the images have another shape or type, or floats outside [0, 1].
+    WriteError
+        If the cache cannot be written.
     """
     images = as_tensor(images)
     if cache is None:
         return _compute(model, images, batch_size, device, progress)
-    file = Path(cache) / f"{_key(model, images)}.safetensors"
-    kept = _read(file)
-    # The weights are in the key, the code of the model is not: a few images are embedded again, and must agree.
-    probe = _compute(model, images[:PROBE], batch_size, device, progress=False)
-    if (
-        kept is not None
-        and len(kept) == len(images)
-        and np.allclose(kept[:PROBE], probe, rtol=1e-2, atol=1e-3)
-    ):
-        return kept
-    embeddings = _compute(model, images, batch_size, device, progress)
-    with written_whole(file) as aside:
-        aside.write_bytes(safetensors.numpy.save({"embeddings": embeddings}))
-    return embeddings
+    shape = f"{images.dtype} {tuple(images.shape[1:])}"
+    store = FeatureStore(cache, "embed", fingerprint(model), shape)
+    digests = [digest_of(image) for image in images.cpu().contiguous().numpy()]
+    found = store.fill(
+        digests,
+        lambda rows: {"vector": _compute(model, images[rows], batch_size, device, False)},
+        chunk=batch_size,
+        progress=progress,
+    )
+    store.close()
+    return found["vector"]
 
 
 def as_tensor(images: Tensor | np.ndarray) -> Tensor:
@@ -132,20 +129,3 @@ def _compute(
         for module, training in modes.items():
             module.training = training
     return torch.cat(parts).numpy()
-
-
-def _key(model: nn.Module, images: Tensor) -> str:
-    digest = hashlib.sha256(f"{fingerprint(model)} {images.dtype} {tuple(images.shape)}".encode())
-    digest.update(images.cpu().contiguous().numpy())
-    return digest.hexdigest()[:32]
-
-
-def _read(file: Path) -> np.ndarray | None:
-    """The vectors in a cached file; None if there is none, or it is broken (then they are computed again)."""
-    if not file.exists():
-        return None
-    try:
-        return safetensors.numpy.load(file.read_bytes())["embeddings"]
-    except (SafetensorError, KeyError) as error:
-        logger.warning("%s is broken (%s); computing it again.", file, error)
-        return None

@@ -4,8 +4,6 @@ What hangs before the same wall was photographed on the same day (chapter 08). S
 module makes: the garments on white, their colours, and what the encoder of chapter 05 see in them.
 """
 
-import hashlib
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,23 +11,19 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
-from fashionnb import checkpoints
+from fashionnb.checkpoints import fingerprint, load, published
 from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.colour import colour_histogram
 from fashionnb.data.foreground import foreground
-from fashionnb.data.images import as_stored
 from fashionnb.features.embedding import embed
-from fashionnb.files import written_whole
+from fashionnb.features.store import FeatureStore, digests_of
 from fashionnb.models.encoder import MultiStageEncoder
 from fashionnb.models.mobilenet import transfer
 
-logger = logging.getLogger(__name__)
 CHUNK = 512  # photos at a time, so that memory stays flat
 SIDE = 64  # pixels, what the encoder look at
 
@@ -106,14 +100,18 @@ def garment_features(
     WriteError : the cache cannot be written.
     """
     encoder = encoder or pretrained_encoder()
-    file = None if cache is None else Path(cache) / f"{_key(encoder, catalogue, size)}.safetensors"
-    kept = file and _read(file, len(catalogue))
-    if not kept:
-        kept = _found(catalogue.pixels(size), size, encoder, device)
-        if file:
-            with written_whole(file) as aside:
-                safetensors.torch.save_file(kept, aside)
-    return Garments(catalogue, tuple(size), kept["mask"].numpy(), kept["seen"], kept["colours"])
+
+    def compute(rows: np.ndarray) -> dict[str, np.ndarray]:
+        return _described(catalogue.take(rows).pixels(size), encoder, device)
+
+    # Only the backbone computes these features; the rest of the encoder is not trained yet.
+    store = FeatureStore(cache, "garments", fingerprint(encoder.backbone), str(tuple(size)))
+    digests = digests_of(catalogue.images, catalogue.table["image"])
+    found = store.fill(digests, compute, chunk=CHUNK)
+    store.close()
+    seen = torch.from_numpy(found["encoded"])
+    seen = (seen - seen.mean(0)) / (seen.std(0, correction=0) + 1e-3)
+    return Garments(catalogue, tuple(size), found["mask"], seen, torch.from_numpy(found["colours"]))
 
 
 def pretrained_encoder() -> MultiStageEncoder:
@@ -124,37 +122,32 @@ def pretrained_encoder() -> MultiStageEncoder:
     DataNotFound : the checkpoint is not there.
     """
     encoder = MultiStageEncoder()
-    transfer(checkpoints.load(checkpoints.published("school"))[0], encoder)
+    transfer(load(published("school"))[0], encoder)
     return encoder
 
 
-def _found(
-    pixels: np.ndarray, size: tuple[int, int], encoder: MultiStageEncoder, device: str | None
-) -> dict[str, Tensor]:
-    mask = np.empty(pixels.shape[:3], bool)
-    small = torch.empty((len(pixels), 3, SIDE, SIDE), dtype=torch.uint8)
-    sides = [(max(size) - side) // 2 for side in size]
-    for start in range(0, len(pixels), CHUNK):
-        rows = slice(start, start + CHUNK)
-        mask[rows] = foreground(pixels[rows])
-        photos = torch.from_numpy(
-            np.where(mask[rows, ..., None], pixels[rows], np.uint8(255))
-        ).movedim(-1, 1)
-        square = pad(
-            photos, (sides[1], sides[1], sides[0], sides[0]), value=255
-        )  # letterboxed, not stretched
-        shrunk = interpolate(square.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
-        small[rows] = shrunk.round().clamp(0, 255).to(torch.uint8)
-    seen = torch.from_numpy(
-        embed(FeatureExtractor(encoder), small, batch_size=CHUNK, device=device)
-    )
-    seen = (seen - seen.mean(0)) / (seen.std(0, correction=0) + 1e-3)
-    bits = torch.from_numpy(np.packbits(mask.reshape(len(mask), -1), 1))
-    return {"mask": bits, "seen": seen, "colours": torch.from_numpy(colour_histogram(pixels, mask))}
+def _described(
+    pixels: np.ndarray, encoder: MultiStageEncoder, device: str | None
+) -> dict[str, np.ndarray]:
+    """Mask (a bit for each pixel), encoded garment and colours of some photos."""
+    mask = foreground(pixels)
+    white = np.where(mask[..., None], pixels, np.uint8(255))
+    photos = torch.from_numpy(white).movedim(-1, 1)
+    height, width = pixels.shape[1:3]
+    side = max(height, width)
+    above, left = (side - height) // 2, (side - width) // 2
+    square = pad(photos, (left, left, above, above), value=255)  # letterboxed, not stretched
+    small = interpolate(square.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
+    small = small.round().clamp(0, 255).to(torch.uint8)
+    return {
+        "mask": np.packbits(mask.reshape(len(mask), -1), 1),
+        "encoded": embed(FeatureExtractor(encoder), small, batch_size=CHUNK, device=device),
+        "colours": colour_histogram(pixels, mask),
+    }
 
 
 class FeatureExtractor(nn.Module):
-    """The slow half of the encoder alone, as a module that `embed` can call."""
+    """The slow half of a multi-stage encoder alone, as a module that `embed` can call."""
 
     def __init__(self, encoder: MultiStageEncoder) -> None:
         super().__init__()
@@ -162,26 +155,3 @@ class FeatureExtractor(nn.Module):
 
     def forward(self, photos: Tensor) -> Tensor:
         return self.encoder.features(photos)
-
-
-def _key(encoder: MultiStageEncoder, catalogue: Catalogue, size: tuple[int, int]) -> str:
-    # Only the backbone looks; the rest of the encoder has not learnt anything yet.
-    digest = hashlib.sha256(
-        f"{checkpoints.fingerprint(encoder.backbone)} {tuple(size)} rows of bits".encode()
-    )
-    for name in catalogue.table["image"]:
-        digest.update(as_stored(catalogue.images, name))
-    return digest.hexdigest()[:32]
-
-
-def _read(file: Path, n: int) -> dict[str, Tensor] | None:
-    """What a cached file holds; None if there is none, or it is broken (then all is found again)."""
-    if not file.exists():
-        return None
-    try:
-        kept = safetensors.torch.load_file(file)
-        if len(kept["seen"]) == len(kept["colours"]) == len(kept["mask"]) == n:
-            return kept
-    except (SafetensorError, KeyError, OSError) as error:
-        logger.warning("%s is broken (%s); looking at the photos again.", file, error)
-    return None

@@ -1,32 +1,29 @@
-"""Scenes without the product that is asked for: cropped as in the paper, by piece, and whole, as the encoder see them.
+"""Features of scenes without the product that is asked for: of the crop, of each other piece, and of the whole scene.
 
-`view` looks at every pair of `fashionnb.data.catalogue.Scenes` and keeps what it found, so that models of chapter 11
-learn from numbers that were computed once. Products are looked at by `fashionnb.features.garments`.
+`view` computes them for every pair of `fashionnb.data.catalogue.Scenes` and keeps them, so that the models of
+complete-the-look are trained on numbers that were computed once. `fashionnb.features.garments` does the same for
+products.
 """
 
-import hashlib
-import logging
 import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
+import pandas as pd
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from fashionnb.checkpoints import fingerprint
 from fashionnb.data.catalogue import BOX, Scenes
-from fashionnb.data.images import as_stored, letterbox
+from fashionnb.data.images import letterbox
 from fashionnb.errors import DataError
 from fashionnb.features.embedding import embed
 from fashionnb.features.garments import FeatureExtractor, pretrained_encoder
-from fashionnb.files import written_whole
+from fashionnb.features.store import Features, FeatureStore, digest_of, digests_of
 from fashionnb.models.complete_the_look import Scene
 from fashionnb.models.encoder import MultiStageEncoder
 
-logger = logging.getLogger(__name__)
 CHUNK = 256  # scenes at a time: memory stays flat, and a killed process loses no more
 SIDE = 48  # pixels of a crop and of a piece, as the encoder get them
 MOST = 8
@@ -81,25 +78,36 @@ def view(
     WriteError : the cache cannot be written.
     """
     encoder = encoder or pretrained_encoder()
-    keys = scenes.table["scene"].drop_duplicates().tolist()
-    place = {key: row for row, key in enumerate(keys)}
-    scene = scenes.table["scene"].map(place).to_numpy(np.int64, copy=True)
-    parts = []
-    for start in range(0, len(keys), CHUNK):
-        rows = (scene >= start) & (scene < start + CHUNK)
-        part = replace(scenes, table=scenes.table[rows].reset_index(drop=True))
-        parts.append(_kept(part, keys[start : start + CHUNK], encoder, device, cache))
-    found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    # The parts come in the order of the scenes; the pairs go back to where they were.
-    back = torch.from_numpy(np.argsort(np.argsort(scene // CHUNK, kind="stable")))
-    boxes = torch.tensor(scenes.table[BOX].to_numpy(np.float32))
+    scene, keys = pd.factorize(scenes.table["scene"])
+    boxes = scenes.table[BOX].to_numpy(np.float32)
+
+    def pairs(rows: np.ndarray) -> Features:
+        part = replace(scenes, table=scenes.table.iloc[rows].reset_index(drop=True))
+        images = {"crops": scene_pixels(part, SIDE), "pieces": _pieces(part)}
+        return {name: _encoded(encoder, pixels, device) for name, pixels in images.items()}
+
+    def whole(rows: np.ndarray) -> Features:
+        images = [scenes.images.image(keys[row]).convert("RGB") for row in rows]
+        pixels = np.stack([letterbox(image, SIDE, 3) for image in images])
+        return {"uncut": _encoded(encoder, pixels, device)}
+
+    # Only the backbone computes these features; the rest of the encoder is not trained yet.
+    store = FeatureStore(cache, "scenes", fingerprint(encoder.backbone), str(SIDE))
+    digests = digests_of(scenes.images, keys)
+    of_pairs = [
+        digest_of(digests[one], box.tobytes()) for one, box in zip(scene, boxes, strict=True)
+    ]
+    found = store.fill(of_pairs, pairs, chunk=CHUNK) | store.fill(digests, whole, chunk=CHUNK)
+    store.close()
+    crops, uncut, pieces = (torch.from_numpy(found[name]) for name in ("crops", "uncut", "pieces"))
+    scene, boxes = torch.from_numpy(scene.astype(np.int64)), torch.from_numpy(boxes)
     return Views(
-        _standard(found["crops"][back]),
-        _standard(found["uncut"]),
-        _standard(found["pieces"][back]).half(),
+        _standard(crops),
+        _standard(uncut),
+        _standard(pieces).half(),
         boxes,
-        torch.from_numpy(scene),
-        apart(torch.from_numpy(scene), boxes),
+        scene,
+        apart(scene, boxes),
     )
 
 
@@ -134,61 +142,27 @@ def apart(scene: Tensor, boxes: Tensor) -> Tensor:
     return found
 
 
-def _kept(
-    part: Scenes,
-    keys: list,
-    encoder: MultiStageEncoder,
-    device: str | None,
-    cache: Path | str | None,
-) -> dict[str, Tensor]:
-    if cache is None:
-        return _seen(part, keys, encoder, device)
-    file = Path(cache) / f"{_key(part, keys, encoder)}.safetensors"
-    if file.exists():
-        try:
-            return safetensors.torch.load_file(file)
-        except (SafetensorError, OSError) as error:
-            logger.warning("%s is broken (%s); looking at its scenes again.", file, error)
-    found = _seen(part, keys, encoder, device)
-    with written_whole(file) as aside:
-        aside.write_bytes(safetensors.torch.save(found))
-    return found
-
-
-def _seen(
-    part: Scenes, keys: list, encoder: MultiStageEncoder, device: str | None
-) -> dict[str, Tensor]:
-    pictures = {key: part.images.image(key).convert("RGB") for key in keys}
-    whole = np.stack([letterbox(picture, SIDE, 3) for picture in pictures.values()])
-    pieces = np.empty((len(part), SIDE, SIDE, 3), np.uint8)
+def _pieces(scenes: Scenes) -> np.ndarray:
+    """What is in the box of every pair, uint8 (pairs, SIDE, SIDE, 3)."""
+    pieces = np.empty((len(scenes), SIDE, SIDE, 3), np.uint8)
+    last, image = None, None  # the pairs of a scene stand together
     for row, (key, *box) in enumerate(
-        part.table[["scene", *BOX]].itertuples(index=False, name=None)
+        scenes.table[["scene", *BOX]].itertuples(index=False, name=None)
     ):
-        picture = pictures[key]
-        left, top, right, bottom = np.array(box) * ([picture.width, picture.height] * 2)
+        if image is None or key != last:
+            last, image = key, scenes.images.image(key).convert("RGB")
+        left, top, right, bottom = np.array(box) * ([image.width, image.height] * 2)
         # Rounded towards the inside, so that nothing of a neighbour is in it; one pixel at least.
-        left, top = min(math.ceil(left), picture.width - 1), min(math.ceil(top), picture.height - 1)
-        pieces[row] = letterbox(
-            picture.crop((left, top, max(left + 1, int(right)), max(top + 1, int(bottom)))), SIDE, 3
-        )
-    look = FeatureExtractor(encoder)
-    return {
-        name: torch.from_numpy(embed(look, pixels, batch_size=CHUNK, device=device)).half()
-        for name, pixels in (
-            ("crops", scene_pixels(part, SIDE)),
-            ("uncut", whole),
-            ("pieces", pieces),
-        )
-    }
+        left, top = min(math.ceil(left), image.width - 1), min(math.ceil(top), image.height - 1)
+        piece = image.crop((left, top, max(left + 1, int(right)), max(top + 1, int(bottom))))
+        pieces[row] = letterbox(piece, SIDE, 3)
+    return pieces
 
 
-def _key(part: Scenes, keys: list, encoder: MultiStageEncoder) -> str:
-    digest = hashlib.sha256(f"{fingerprint(encoder.backbone)} {SIDE} pieces".encode())
-    for key in keys:
-        digest.update(as_stored(part.images, key))
-    digest.update(part.table[BOX].to_numpy(np.float64).tobytes())
-    digest.update(str(part.table["scene"].tolist()).encode())
-    return digest.hexdigest()[:32]
+def _encoded(encoder: MultiStageEncoder, pixels: np.ndarray, device: str | None) -> np.ndarray:
+    return embed(FeatureExtractor(encoder), pixels, batch_size=CHUNK, device=device).astype(
+        np.float16
+    )
 
 
 def _standard(values: Tensor) -> Tensor:

@@ -1,11 +1,10 @@
 """A whole catalogue to one file of vectors, in several processes, and without losing work when it is killed.
 
-The pictures are dealt in batches, and each batch is a file of its own until all are there. So whoever runs the same
-again goes on where it stopped, and the result does not depend on where that was. `fashionnb.features.vector_files`
-reads the file; `fashionnb embed` does the same from the command line.
+The images are dealt in batches, and the vectors of each go to a `fashionnb.features.store.FeatureStore` beside the
+file until all are there. So a second call goes on where the first was stopped. `fashionnb.features.vector_files` reads
+the file; `fashionnb embed` does the same from the command line.
 """
 
-import hashlib
 import logging
 import multiprocessing
 import os
@@ -20,19 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
 import torch
-from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
 from fashionnb import profiles
 from fashionnb.data.catalogue import Catalogue
-from fashionnb.data.images import as_stored
 from fashionnb.errors import DataError, RunError, WriteError
 from fashionnb.features import vector_files
 from fashionnb.features.embedding import embed
 from fashionnb.features.streaming import BATCH, stream
-from fashionnb.files import write_text, written_whole
+from fashionnb.files import write_text
 from fashionnb.search.engine import Size, VisualSearchEngine
 from fashionnb.search.gallery import open_gallery
 
@@ -95,77 +91,59 @@ def embed_to_file(
         raise WriteError(
             f"{out}: is a folder. Name the file that the vectors go to, such as {out / 'my.safetensors'}."
         )
-    work = _Work(source, model, size, batch_size, device)
-    parts = out.with_name(f".{out.name}.parts") / work.key
+    parts = out.with_name(f".{out.name}.parts")
+    work = _Work(parts, source, model, size, batch_size, device)
     write_text(parts / "of", str(source))  # now, and not after an hour
     starts = range(0, len(work.gallery), batch_size)
-    began, embedded = time.monotonic(), 0
+    began, embedded, digests = time.monotonic(), 0, {}
     with (
-        tqdm(total=len(work.gallery), unit="picture", desc="embed", disable=not progress) as bar,
-        _several(
-            work, parts, starts, processes, (source, model, size, batch_size, device)
-        ) as finished,
+        tqdm(total=len(work.gallery), unit="image", desc="embed", disable=not progress) as bar,
+        _several(work, starts, processes, (parts, source, model, size, batch_size, device)) as done,
     ):
-        for count, fresh in finished:
+        for start, fresh, found in done:
             embedded += fresh
-            bar.update(count)
-    values = np.concatenate(
-        [safetensors.numpy.load_file(_part(parts, start))["vectors"] for start in starts]
-    )
+            digests[start] = found
+            bar.update(len(found))
+    rows = work.store.get([digest for start in starts for digest in digests[start]])
+    values = np.stack([row["vector"] for row in rows])
     ids = work.gallery.items["id"].tolist()
-    vector_files.save(
-        out,
-        vector_files.Vectors(
-            values, ids, work.gallery.source or str(source), work.engine.fingerprint
-        ),
-    )
-    shutil.rmtree(parts.parent, ignore_errors=True)
+    name = work.gallery.source or str(source)
+    vector_files.save(out, vector_files.Vectors(values, ids, name, work.engine.fingerprint))
+    work.store.close()
+    shutil.rmtree(parts, ignore_errors=True)
     return Done(len(ids), embedded, time.monotonic() - began)
 
 
 class _Work:
-    """The pictures and the model, in one of the processes."""
+    """The images and the model, in one of the processes."""
 
     def __init__(
         self,
+        parts: Path,
         source: Path | str | Catalogue,
         model: Path | str,
         size: Size | None,
         batch_size: int,
         device: str | None,
     ) -> None:
-        self.gallery, self.engine = (
-            open_gallery(source),
-            VisualSearchEngine(model, size=size, device=device),
-        )
+        self.gallery = open_gallery(source)
+        self.engine = VisualSearchEngine(model, size=size, device=device)
+        self.store = self.engine.store(parts)
         self.batch_size = batch_size
-        about = f"{self.engine.fingerprint} {self.engine.size} {batch_size}"
-        self.key = hashlib.sha256(about.encode()).hexdigest()[:16]
 
-    def do(self, parts: Path, start: int) -> tuple[int, int]:
-        """Make one part if it is not there: how many pictures it has, and how many were embedded."""
+    def do(self, start: int) -> tuple[int, int, list[bytes]]:
+        """Embed one batch if it is not there: its start, how many were embedded, and their digests."""
         items = self.gallery.items.iloc[start : start + self.batch_size]
-        keys, images = items["image"].tolist(), self.gallery.images
-        digest = hashlib.sha256(str(items["id"].tolist()).encode())
-        for key in keys:
-            digest.update(hashlib.sha256(as_stored(images, key)).digest())
-        content, file = digest.hexdigest(), _part(parts, start)
-        if _is_whole(file, content, len(keys)):
-            return len(keys), 0
-        batches = stream(
-            self._encode, images, keys, self.engine.size, self.engine.channels, batch_size=len(keys)
-        )
-        batch = next(batches)
+        [batch] = stream(
+            self._encode, self.gallery.images, items["image"], self.engine.size,
+            self.engine.channels, store=self.store, batch_size=len(items),
+        )  # fmt: skip
         if batch.failed:
             more = f" And {len(batch.failed) - 1} more beside it." if len(batch.failed) > 1 else ""
             raise DataError(
                 f"{batch.failed[0][1]} {more}Put it right or take it away, and run the same again."
             )
-        with written_whole(file) as aside:
-            aside.write_bytes(
-                safetensors.numpy.save({"vectors": batch.vectors}, {"content": content})
-            )
-        return len(keys), len(keys)
+        return start, batch.new, batch.digests
 
     def _encode(self, pixels: np.ndarray) -> np.ndarray:
         found = embed(self.engine.model, pixels, batch_size=len(pixels))
@@ -174,15 +152,15 @@ class _Work:
 
 @contextmanager
 def _several(
-    work: _Work, parts: Path, starts: range, processes: int, arguments: tuple
-) -> Iterator[Iterator[tuple[int, int]]]:
+    work: _Work, starts: range, processes: int, arguments: tuple
+) -> Iterator[Iterator[tuple[int, int, list[bytes]]]]:
     """What comes of each batch, as they are finished, in whatever order.
 
     Not by accelerate: its `split_between_processes` deals all batches out before it begins, wants a launcher and a
-    rendezvous, and its `notebook_launcher` forks. Batches are files here, so that nothing has to be gathered.
+    rendezvous, and its `notebook_launcher` forks. Here the store has all of them.
     """
     if processes == 1:
-        yield (work.do(parts, start) for start in starts)
+        yield (work.do(start) for start in starts)
         return
     context = multiprocessing.get_context("spawn")  # forked, threads of torch would hang
     threads = max(1, torch.get_num_threads() // processes)
@@ -191,7 +169,7 @@ def _several(
     try:
         yield (
             future.result()
-            for future in as_completed([pool.submit(_do, parts, start) for start in starts])
+            for future in as_completed([pool.submit(_do, start) for start in starts])
         )
     except BrokenProcessPool as error:
         raise RunError(
@@ -223,22 +201,5 @@ def _device(device: str | None, number: int) -> str:
     return f"cuda:{number % torch.cuda.device_count()}" if device == "cuda" else device
 
 
-def _do(parts: Path, start: int) -> tuple[int, int]:
-    return _mine.do(parts, start)
-
-
-def _part(parts: Path, start: int) -> Path:
-    return parts / f"{start:09d}.safetensors"
-
-
-def _is_whole(file: Path, content: str, n: int) -> bool:
-    """Is this part there, of these pictures, and undamaged?"""
-    if not file.exists():
-        return False
-    try:
-        with safe_open(file, framework="np") as part:
-            if (part.metadata() or {}).get("content") == content:
-                return len(part.get_tensor("vectors")) == n
-    except (SafetensorError, OSError) as error:
-        logger.warning("%s is broken (%s); embedding its pictures again.", file, error)
-    return False
+def _do(start: int) -> tuple[int, int, list[bytes]]:
+    return _mine.do(start)

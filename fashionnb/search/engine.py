@@ -22,7 +22,8 @@ from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.images import Picture, prepared
 from fashionnb.errors import DataError, DataNotFound, ModelMismatch
 from fashionnb.features.embedding import embed
-from fashionnb.features.streaming import BATCH, VectorCache, collect, stream
+from fashionnb.features.store import FeatureStore
+from fashionnb.features.streaming import BATCH, collect, stream
 from fashionnb.models import pretrained
 from fashionnb.search.gallery import Gallery, open_gallery
 from fashionnb.search.index import Index
@@ -160,10 +161,10 @@ class VisualSearchEngine:
         if unreadable not in ("raise", "skip"):
             raise DataError(f"unreadable is 'raise' or 'skip', got {unreadable!r}.")
         gallery = open_gallery(source)
-        with nullcontext() if cache is None else closing(self._cache(Path(cache))) as kept:
+        with nullcontext() if cache is None else closing(self.store(cache)) as kept:
             batches = stream(
                 self._encode, gallery.images, gallery.items["image"], self.size, self.channels,
-                cache=kept, batch_size=batch_size, strict=unreadable == "raise",
+                store=kept, batch_size=batch_size, strict=unreadable == "raise",
             )  # fmt: skip
             vectors, rows, failed = collect(batches, len(gallery), progress)
         if failed and (unreadable == "raise" or not len(rows)):
@@ -352,9 +353,9 @@ class VisualSearchEngine:
             )
         return self._index, self.gallery
 
-    def _cache(self, folder: Path) -> VectorCache:
-        size = self.size if isinstance(self.size, int) else "x".join(map(str, self.size))
-        return VectorCache(folder / f"{self.fingerprint[:32]}-{size}.sqlite")
+    def store(self, folder: Path | str) -> FeatureStore:
+        """Where this model's vectors are kept in a folder."""
+        return FeatureStore(folder, "search", self.fingerprint, str(self.size))
 
     def _encode(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 (m, height, width, channels) -> vectors (m, d) float32 of length 1."""

@@ -1,7 +1,6 @@
 """Pictures to vectors: flat memory, each embedded once, none left out silently, and a cache that is never wrong."""
 
 import gc
-import hashlib
 import itertools
 import sqlite3
 import threading
@@ -14,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fashionnb.data.images import FolderImages
-from fashionnb.errors import DataError, WriteError
-from fashionnb.features.streaming import VectorCache, collect, stream
+from fashionnb.errors import DataError
+from fashionnb.features.store import FeatureStore, digest_of
+from fashionnb.features.streaming import collect, stream
 
 
 class Encoder:
@@ -65,16 +65,23 @@ def folder(tmp_path):
 
 @pytest.fixture
 def cache(tmp_path):
-    made = VectorCache(tmp_path / "deep" / "cache" / "vectors.sqlite")
-    yield made
-    made.close()
+    """A folder that is not there yet."""
+    return tmp_path / "deep" / "cache"
 
 
-def vectors_of(folder, encode, **options):
-    store = FolderImages(folder)
-    return collect(
-        stream(encode, store, store.names, 4, 3, **options), len(store.names), progress=False
-    )
+def file_of(cache):
+    return FeatureStore(cache, "test").file
+
+
+def vectors_of(folder, encode, cache=None, **options):
+    images = FolderImages(folder)
+    store = None if cache is None else FeatureStore(cache, "test")
+    try:
+        batches = stream(encode, images, images.names, 4, 3, store=store, **options)
+        return collect(batches, len(images.names), progress=False)
+    finally:
+        if store:
+            store.close()
 
 
 def expected(folder):
@@ -103,8 +110,8 @@ def test_batches_make_no_difference_and_failures_keep_their_place(n, batch_size,
                 raise DataError(f"{key} is broken")
             return super().image(key)
 
-    cache = VectorCache(":memory:") if cached else None
-    found = stream(Encoder(), Store(), range(n), 4, 3, batch_size=batch_size, cache=cache)
+    store = FeatureStore(None, "test") if cached else None
+    found = stream(Encoder(), Store(), range(n), 4, 3, batch_size=batch_size, store=store)
     vectors, rows, failed = collect(found, n, progress=False)
     good = [key for key in range(n) if key not in broken]
     assert rows.tolist() == good
@@ -166,7 +173,7 @@ def test_known_pictures_are_not_even_decoded(folder, cache, monkeypatch):
         module, "decode", lambda data, where: decoded.append(where) or decode(data, where)
     )
     vectors_of(folder, Encoder(), cache=cache, batch_size=5)
-    assert len(decoded) == 5  # the first batch, of which four are the probe
+    assert len(decoded) == 4  # the probe, once
 
 
 def test_other_code_behind_the_same_weights_is_noticed(folder, cache, caplog):
@@ -191,8 +198,7 @@ def zeros(content):
 )
 def test_a_broken_file_is_computed_again_with_a_warning(folder, cache, spoil, caplog):
     vectors_of(folder, Encoder(), cache=cache)
-    cache.close()
-    cache.file.write_bytes(spoil(cache.file.read_bytes()))
+    file_of(cache).write_bytes(spoil(file_of(cache).read_bytes()))
     found, _, _ = vectors_of(folder, Encoder(), cache=cache)
     np.testing.assert_array_equal(found, expected(folder))
     assert "is broken" in caplog.text
@@ -202,9 +208,9 @@ def test_a_broken_file_is_computed_again_with_a_warning(folder, cache, spoil, ca
 
 
 def test_a_database_with_other_tables_is_replaced(folder, cache, caplog):
-    cache.file.parent.mkdir(parents=True)
-    with sqlite3.connect(cache.file) as database:
-        database.execute("CREATE TABLE vectors (something TEXT)")
+    cache.mkdir(parents=True)
+    with sqlite3.connect(file_of(cache)) as database:
+        database.execute("CREATE TABLE features (something TEXT)")
     database.close()
     np.testing.assert_array_equal(vectors_of(folder, Encoder(), cache=cache)[0], expected(folder))
     assert "is broken" in caplog.text
@@ -212,19 +218,14 @@ def test_a_database_with_other_tables_is_replaced(folder, cache, caplog):
 
 @pytest.mark.parametrize(
     "bad",
-    [b"", b"abc", np.ones(3, "<f4").tobytes(), np.full(3, np.nan, "<f4").tobytes(), "text", None],
+    [b"", b"abc", np.ones(2, "<f4").tobytes(), np.full(3, np.nan, "<f4").tobytes(), "text", None],
 )
 def test_a_damaged_vector_is_computed_again(folder, cache, bad):
     vectors_of(folder, Encoder(), cache=cache)
-    cache.close()
-    digest = hashlib.sha256((folder / "07.png").read_bytes()).digest()
-    with sqlite3.connect(cache.file) as database:
-        assert (
-            database.execute(
-                "UPDATE vectors SET vector = ? WHERE digest = ?", (bad, digest)
-            ).rowcount
-            == 1
-        )
+    digest = digest_of((folder / "07.png").read_bytes())
+    change = "UPDATE features SET content = ? WHERE digest = ?"
+    with sqlite3.connect(file_of(cache)) as database:
+        assert database.execute(change, (bad, digest)).rowcount == 1
     database.close()
     np.testing.assert_array_equal(vectors_of(folder, Encoder(), cache=cache)[0], expected(folder))
 
@@ -244,31 +245,22 @@ def test_what_was_embedded_before_an_interruption_is_kept(folder, cache):
 
 
 def test_two_at_once_share_a_file(folder, cache):
-    other = VectorCache(cache.file)
-    one = stream(
-        Encoder(), FolderImages(folder), FolderImages(folder).names, 4, 3, cache=cache, batch_size=4
-    )
-    two = stream(
-        Encoder(), FolderImages(folder), FolderImages(folder).names, 4, 3, cache=other, batch_size=4
+    images = FolderImages(folder)
+    one, two = (
+        stream(
+            Encoder(), images, images.names, 4, 3, store=FeatureStore(cache, "test"), batch_size=4
+        )
+        for _ in range(2)
     )
     for first, second in zip(one, two, strict=True):
         np.testing.assert_array_equal(first.vectors, second.vectors)
-    other.close()
 
 
-def test_a_cache_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").touch()
-    for place in (tmp_path / "file" / "vectors.sqlite", tmp_path):
-        with pytest.raises(WriteError, match=r"cannot be used as a cache.*Name another folder"):
-            VectorCache(place).put([b"x"], np.ones((1, 1), np.float32))
-
-
-def test_a_full_disk(cache, folder):
-    cache.put([b"x"], np.ones((1, 1), np.float32))
-    cache._database.execute("PRAGMA max_page_count = 3")
-    with pytest.raises(WriteError, match=r"full.*make room on the disk"):
-        cache.put([bytes([i]) * 32 for i in range(100)], np.ones((100, 500), np.float32))
-    assert cache.get(b"x") == [1]
+def test_what_is_new_is_counted(folder, cache):
+    images, store = FolderImages(folder), FeatureStore(cache, "test")
+    list(stream(Encoder(), images, images.names[:6], 4, 3, store=store))
+    [batch] = stream(Encoder(), images, images.names[3:9], 4, 3, store=store)
+    assert (batch.new, batch.read, len(batch.digests)) == (3, 6, 6)
 
 
 def test_pictures_of_another_size_or_mode_are_told_apart():
@@ -279,12 +271,12 @@ def test_pictures_of_another_size_or_mode_are_told_apart():
         def image(self, key):
             return self.picture
 
-    cache, encode = VectorCache(":memory:"), Encoder()
+    store, encode = FeatureStore(None, "test"), Encoder()
     for image in (
         Image.new("L", (6, 2)),
         Image.new("L", (2, 6)),
         Image.new("RGB", (2, 2)),
         Image.new("L", (6, 2)),
     ):
-        list(stream(encode, Store(image), [0], 4, 3, cache=cache))
+        list(stream(encode, Store(image), [0], 4, 3, store=store))
     assert encode.shown == 3 + 1

@@ -164,24 +164,40 @@ def _drawn(name: str) -> "Catalogue":
     return drawn_garments.catalogue(sum(shape["splits"].values()), stands_in_for=name, **shape)
 
 
-def open_catalogue(source: str) -> "Catalogue":
-    """The catalogue that a word or a path means. Introduced in chapter 07.
+def open_catalogue(source: "Path | str | Catalogue") -> "Catalogue":
+    """Open the catalogue that a name or a path means.
+
+    Images are listed, not opened, so that two million of them cost no more than their names.
 
     Parameters
     ----------
-    source : a name of `fashionnb data list`; "atelier" for 2,000 drawn garments; a detector's JSON, or a folder or zip
-        that holds such; or a folder or zip of pictures, in a folder for each category.
+    source : Path, str or Catalogue
+        A name of `fashionnb data list` (for a folder of that name write "./fashion-mnist"); "atelier" for
+        2,000 drawn garments; the JSON file of a detector, or a folder or zip that holds such; a folder or
+        zip of images, in a folder for each category. A catalogue is given back as it is.
+
+    Returns
+    -------
+    Catalogue
+        With one item at least.
 
     Raises
     ------
-    DataNotFound : there is nothing at the path, or the dataset is not on this machine and cannot be fetched.
-    DataError : the files are damaged, or there is no picture.
+    DataNotFound
+        If there is nothing at the path, or the dataset is not on this machine and cannot be fetched.
+    DataError
+        If the files are damaged, or there is no image.
     """
     from fashionnb.data import detector, folder  # pandas, which importing this module does not need
+    from fashionnb.data.catalogue import Catalogue
     from fashionnb.data.images import open_images
     from fashionnb.data.registry import SOURCES
     from fashionnb.synthetic import drawn_garments
 
+    if isinstance(source, Catalogue):
+        if not len(source):
+            raise DataError(f"{source.name}: the catalogue has no items.")
+        return source
     if source in SOURCES:
         return load(source, stand_in=False)
     if source == "atelier":
@@ -189,5 +205,14 @@ def open_catalogue(source: str) -> "Catalogue":
     path = Path(source)
     if path.is_file() and path.suffix.lower() == ".json":
         return detector.read(path)
+    if path.is_file() and path.suffix.lower() in folder.SUFFIXES:
+        raise DataError(
+            f"{path} is a single image. Name the folder or zip file that holds all of them."
+        )
+    if not path.exists():
+        raise DataNotFound(
+            f"{source}: there is no such file or folder, and no dataset of that name. "
+            f"The datasets: {', '.join(SOURCES)}."
+        )
     found = any(PurePosixPath(name).match(detector.FILES) for name in open_images(path).names)
     return detector.read(path) if found else folder.read(path)

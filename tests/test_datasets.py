@@ -1,10 +1,13 @@
 import gzip
+import io
 import logging
 import re
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fashionnb import datasets
 from fashionnb.data import fashion_mnist, registry
@@ -142,3 +145,62 @@ def test_outfits_that_cannot_be_had_are_composed_of_drawn_garments(nothing):
 def test_a_dataset_without_outfits_has_none(nothing):
     with pytest.raises(DataError, match="has no outfits"):
         datasets.load_outfits("clothing-dataset-small")
+
+
+# Any catalogue
+
+
+def encoded(kind="PNG") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (12, 20), (200, 30, 30)).save(out, kind)
+    return out.getvalue()
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """Three images, one of them broken, and files that are none, in a folder and in a zip."""
+    files = {"a.PNG": encoded(), "shoes/b.jpg": b"broken", "x/bags/c.webp": encoded("WEBP")}
+    files |= {"styles.csv": b"id\n", ".hidden.png": b""}
+    for name, content in files.items():
+        path = tmp_path / "shelf" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "shelf.zip", "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["shelf", "shelf.zip"])
+def test_images_of_a_folder_or_a_zip_lie_in_categories(shelf, name):
+    found = datasets.open_catalogue(shelf / name)
+    assert found.table["id"].tolist() == ["a.PNG", "shoes/b.jpg", "x/bags/c.webp"]
+    assert found.table["category"].tolist() == ["", "shoes", "bags"]
+    assert found.image("a.PNG").size == (12, 20)
+    assert datasets.open_catalogue(str(shelf / name)).table.equals(found.table)
+
+
+def test_a_catalogue_is_given_back_and_a_dataset_is_known_by_its_name(real_data, monkeypatch):
+    monkeypatch.setenv("FASHIONNB_DATA", str(real_data))
+    found = datasets.open_catalogue("clothing-dataset-small")
+    assert len(found) == 3781
+    assert datasets.open_catalogue(found) is found
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "phrase"),
+    [
+        (lambda folder: folder / "nowhere", DataNotFound, "no such file or folder.*The datasets: "),
+        (lambda folder: folder / "shelf" / "a.PNG", DataError, "is a single image"),
+        (lambda folder: folder / "shelf" / "styles.csv", DataError, "not a zip file"),
+        (lambda folder: folder / "empty", DataError, "no pictures.*the files here are none"),
+        (lambda folder: folder / "texts", DataError, "no pictures.*the files here are readme.txt"),
+        (lambda _: drawn_garments.catalogue(3, size=16).take([]), DataError, "has no items"),
+    ],
+)
+def test_where_there_is_no_catalogue(shelf, make, error, phrase):
+    (shelf / "empty").mkdir()
+    (shelf / "texts").mkdir()
+    (shelf / "texts" / "readme.txt").touch()
+    with pytest.raises(error, match=phrase):
+        datasets.open_catalogue(make(shelf))

@@ -21,11 +21,11 @@ from fashionnb.data import detector
 from fashionnb.data.attribute_encoder import AttributeEncoder
 from fashionnb.data.colour import dominant_colour, name_colours
 from fashionnb.data.detector import Item
+from fashionnb.data.folder import SUFFIXES
 from fashionnb.data.foreground import foreground
 from fashionnb.data.images import FolderImages, letterbox
 from fashionnb.errors import DataError, DataNotFound, ModelMismatch
 from fashionnb.models.fusion import AttributeHeads
-from fashionnb.search.gallery import SUFFIXES
 
 MODEL = "multitask"
 """The published model that is taken if none is named."""

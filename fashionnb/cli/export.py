@@ -91,8 +91,8 @@ def _pictures(source: str, size: int, channels: int) -> "np.ndarray":
     """Some of the pictures of a folder, a zip file or a dataset, by chance but always the same."""
     import numpy as np
 
-    from fashionnb.search.gallery import open_gallery
+    from fashionnb import datasets
 
-    gallery = open_gallery(source)
+    gallery = datasets.open_catalogue(source)
     chosen = gallery.take(np.sort(np.random.default_rng(0).permutation(len(gallery))[:CALIBRATED]))
-    return chosen.images.pixels(chosen.items["image"].tolist(), size, channels)
+    return chosen.images.pixels(chosen.table["image"].tolist(), size, channels)

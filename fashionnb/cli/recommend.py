@@ -84,10 +84,10 @@ def recommend(
 ) -> None:
     """Recommend garments of a shop, and say why: like one, as wanted, or to wear with one."""
     from fashionnb import datasets
+    from fashionnb.data.folder import SUFFIXES
     from fashionnb.data.registry import cache_folder
     from fashionnb.files import write_text
     from fashionnb.search import recommend as recommenders
-    from fashionnb.search.gallery import SUFFIXES
     from fashionnb.search.item_attributes import Attributes, as_image
 
     said = {"category": category, "colour": colour, "season": season, "pattern": pattern}

@@ -13,10 +13,8 @@ import pandas as pd
 from torch import nn
 
 from fashionnb import checkpoints, datasets
-from fashionnb.data import folder
 from fashionnb.data.catalogue import Catalogue
-from fashionnb.data.registry import SOURCES
-from fashionnb.errors import DataError, DataNotFound, ModelMismatch
+from fashionnb.errors import DataError, ModelMismatch
 from fashionnb.evaluation.classification import Array, classification
 from fashionnb.evaluation.intervals import bootstrap, bootstrap_statistic
 from fashionnb.evaluation.retrieval import retrieval
@@ -201,7 +199,7 @@ def evaluate_classifier(
     ModelMismatch : the checkpoint is broken, gives no logits (an encoder), or does not say how large its pictures were.
     """
     network, card, size = _open_model(model, size)
-    catalogue, part = _part(_open_data(source), split, "test")
+    catalogue, part = _part(datasets.open_catalogue(source), split, "test")
     _first_look(model, network, card, catalogue, size, wants_classifier=True)
     here = set(catalogue.table["category"])
     if strange := sorted(here.difference(card.classes)):
@@ -244,7 +242,7 @@ def evaluate_search(
     ModelMismatch : the checkpoint is broken, is a classifier, or does not say how large its pictures were.
     """
     network, card, size = _open_model(model, size)
-    catalogue = _open_data(source)
+    catalogue = datasets.open_catalogue(source)
     (there, place), (asked, part) = (
         _part(catalogue, gallery, "train"),
         _part(catalogue, queries, "test"),
@@ -279,18 +277,6 @@ def _open_model(model: Path | str, size: int | None) -> tuple[nn.Module, checkpo
             f"{model}: {card.architecture} is no model of pictures (it has no `channels`)."
         )
     return network, card, size
-
-
-def _open_data(source: Path | str | Catalogue) -> Catalogue:
-    if isinstance(source, Catalogue):
-        return source
-    if str(source) in SOURCES:
-        return datasets.load(str(source), stand_in=False)
-    if not Path(source).exists():
-        raise DataNotFound(
-            f"{source} is neither a folder here nor a dataset. The datasets: {', '.join(SOURCES)}."
-        )
-    return folder.read(source)
 
 
 def _part(catalogue: Catalogue, split: str | None, default: str) -> tuple[Catalogue, str]:

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from fashionnb import profiles
+from fashionnb import datasets, profiles
 from fashionnb.data.catalogue import Catalogue
 from fashionnb.errors import DataError, RunError, WriteError
 from fashionnb.features import vector_files
@@ -30,7 +30,6 @@ from fashionnb.features.embedding import embed
 from fashionnb.features.streaming import BATCH, stream
 from fashionnb.files import write_text
 from fashionnb.search.engine import Size, VisualSearchEngine
-from fashionnb.search.gallery import open_gallery
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +62,7 @@ def embed_to_file(
 
     Parameters
     ----------
-    source : as `fashionnb.search.gallery.open_gallery` takes it; with several processes no catalogue.
+    source : as `fashionnb.datasets.open_catalogue` takes it; with several processes no catalogue.
     model, size, device : as `fashionnb.search.engine.VisualSearchEngine`. Of several GPUs each process takes the next.
     out : a safetensors file with the vectors, each of length 1, and the ids; for
     `fashionnb.features.vector_files.load`.
@@ -73,7 +72,7 @@ def embed_to_file(
 
     Raises
     ------
-    DataNotFound, ModelMismatch, ProfileError : as `VisualSearchEngine` and `open_gallery`.
+    DataNotFound, ModelMismatch, ProfileError : as `VisualSearchEngine` and `open_catalogue`.
     DataError : a picture cannot be read; or less than one process, or one picture a batch.
     WriteError : the file cannot be written. This is found out before anything is embedded.
     RunError : a process was killed, for want of memory perhaps. What is done is kept.
@@ -106,8 +105,8 @@ def embed_to_file(
             bar.update(len(found))
     rows = work.store.get([digest for start in starts for digest in digests[start]])
     values = np.stack([row["vector"] for row in rows])
-    ids = work.gallery.items["id"].tolist()
-    name = work.gallery.source or str(source)
+    ids = work.gallery.table["id"].tolist()
+    name = work.gallery.name
     vector_files.save(out, vector_files.Vectors(values, ids, name, work.engine.fingerprint))
     work.store.close()
     shutil.rmtree(parts, ignore_errors=True)
@@ -126,14 +125,14 @@ class _Work:
         batch_size: int,
         device: str | None,
     ) -> None:
-        self.gallery = open_gallery(source)
+        self.gallery = datasets.open_catalogue(source)
         self.engine = VisualSearchEngine(model, size=size, device=device)
         self.store = self.engine.store(parts)
         self.batch_size = batch_size
 
     def do(self, start: int) -> tuple[int, int, list[bytes]]:
         """Embed one batch if it is not there: its start, how many were embedded, and their digests."""
-        items = self.gallery.items.iloc[start : start + self.batch_size]
+        items = self.gallery.table.iloc[start : start + self.batch_size]
         [batch] = stream(
             self._encode, self.gallery.images, items["image"], self.engine.size,
             self.engine.channels, store=self.store, batch_size=len(items),

@@ -1,13 +1,14 @@
 """Visual search: give it pictures to find, then a picture to find them by.
 
 `VisualSearchEngine` ties the parts together: a trained model (`fashionnb.checkpoints`), pictures from anywhere
-(`fashionnb.search.gallery`), their vectors (`fashionnb.features.streaming`) and the neighbours among them
+(`fashionnb.datasets.open_catalogue`), their vectors (`fashionnb.features.streaming`) and the neighbours among them
 (`fashionnb.search.index`). `fashionnb index build` and `fashionnb search` do the same from the command line.
 """
 
 import logging
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,15 +18,15 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
 
-from fashionnb import checkpoints, profiles
-from fashionnb.data.catalogue import Catalogue
-from fashionnb.data.images import Picture, prepared
+from fashionnb import checkpoints, datasets, profiles
+from fashionnb.data.catalogue import Catalogue, Images
+from fashionnb.data.images import FolderImages, Picture, ZipImages, open_images, prepared
+from fashionnb.data.registry import SOURCES
 from fashionnb.errors import DataError, DataNotFound, ModelMismatch
 from fashionnb.features.embedding import embed
 from fashionnb.features.store import FeatureStore
 from fashionnb.features.streaming import BATCH, collect, stream
 from fashionnb.models import pretrained
-from fashionnb.search.gallery import Gallery, open_gallery
 from fashionnb.search.index import Index
 from fashionnb.search.results_page import LARGEST, Entry, page
 
@@ -57,13 +58,13 @@ class Embedded:
     """
 
     vectors: np.ndarray
-    gallery: Gallery
+    gallery: Catalogue
     unreadable: pd.DataFrame
 
     @property
     def ids(self) -> list[str]:
         """The ids of the n pictures."""
-        return self.gallery.items["id"].tolist()
+        return self.gallery.table["id"].tolist()
 
 
 class VisualSearchEngine:
@@ -112,7 +113,7 @@ class VisualSearchEngine:
                 "(`size` in `training`). Give their size, for instance size=64 (--size 64)."
             )
         self.model = model.to(profiles.choose(device=device).device)
-        self.gallery: Gallery | None = None
+        self.gallery: Catalogue | None = None
         """What `search` looks through; None until `index` or `load`."""
         self._index: Index | None = None
         # A blank picture, so that a size that the model cannot take is noticed now and not after an hour.
@@ -143,7 +144,7 @@ class VisualSearchEngine:
 
         Parameters
         ----------
-        source : as `fashionnb.search.gallery.open_gallery` takes it.
+        source : as `fashionnb.datasets.open_catalogue` takes it.
         cache : a folder. Each vector is kept there under the content of its picture and the model's weights, so a
             second run over a folder that has grown embeds only what is new.
         unreadable : "raise", or "skip" to leave out pictures that cannot be read; they are listed in the result, and a
@@ -160,10 +161,10 @@ class VisualSearchEngine:
         """
         if unreadable not in ("raise", "skip"):
             raise DataError(f"unreadable is 'raise' or 'skip', got {unreadable!r}.")
-        gallery = open_gallery(source)
+        gallery = datasets.open_catalogue(source)
         with nullcontext() if cache is None else closing(self.store(cache)) as kept:
             batches = stream(
-                self._encode, gallery.images, gallery.items["image"], self.size, self.channels,
+                self._encode, gallery.images, gallery.table["image"], self.size, self.channels,
                 store=kept, batch_size=batch_size, strict=unreadable == "raise",
             )  # fmt: skip
             vectors, rows, failed = collect(batches, len(gallery), progress)
@@ -176,7 +177,7 @@ class VisualSearchEngine:
             logger.warning(
                 "%d of %d pictures cannot be read and are left out.", len(failed), len(gallery)
             )
-        names = gallery.items["id"].iloc[[row for row, _ in failed]].tolist()
+        names = gallery.table["id"].iloc[[row for row, _ in failed]].tolist()
         left_out = pd.DataFrame({"id": names, "why": [why for _, why in failed]}, dtype=object)
         return Embedded(vectors, gallery.take(rows), left_out)
 
@@ -222,9 +223,9 @@ class VisualSearchEngine:
         index, gallery = self._searched()
         among = None
         if category is not None:
-            among = (gallery.items["category"] == category).to_numpy()
+            among = (gallery.table["category"] == category).to_numpy()
             if not among.any():
-                known = sorted(set(gallery.items["category"]) - {""})
+                known = sorted(set(gallery.table["category"]) - {""})
                 more = f" and {len(known) - 20} more" if len(known) > 20 else ""
                 raise DataError(
                     f"No picture is in category {category!r}; the categories: {', '.join(known[:20]) or 'none'}{more}."
@@ -232,10 +233,10 @@ class VisualSearchEngine:
         ids, scores = index.search(
             self.embed_image(image)[None], k, model=self.fingerprint, among=among
         )
-        rows = pd.Index(gallery.items["id"]).get_indexer(list(ids[0]))
-        found = gallery.items[["id", "category"]].iloc[rows].reset_index(drop=True)
+        rows = pd.Index(gallery.table["id"]).get_indexer(list(ids[0]))
+        found = gallery.table[["id", "category"]].iloc[rows].reset_index(drop=True)
         found.insert(0, "rank", np.arange(1, len(rows) + 1))
-        return found.assign(score=scores[0], path=gallery.paths(rows))
+        return found.assign(score=scores[0], path=_paths(gallery, rows))
 
     def display_results(self, results: pd.DataFrame, query: Picture | None = None) -> "Figure":
         """A figure of the pictures that `search` found, and the query before them.
@@ -270,9 +271,11 @@ class VisualSearchEngine:
         """
         _, gallery = self._searched()
         images, found = gallery.images, []
-        for row in pd.Index(gallery.items["id"]).get_indexer(results["id"]):
+        if isinstance(images, _ImagesElsewhere):
+            images = images.opened  # raises here if all are gone; single ones are shown as missing
+        for row in pd.Index(gallery.table["id"]).get_indexer(results["id"]):
             try:
-                found.append(images.image(gallery.items["image"].iloc[row]))
+                found.append(images.image(gallery.table["image"].iloc[row]))
             except DataError as error:
                 logger.warning("A picture that was found cannot be shown. %s", error)
                 found.append(None)
@@ -286,15 +289,15 @@ class VisualSearchEngine:
         DataError : there is no index yet. WriteError : the file cannot be written.
         """
         index, gallery = self._searched()
-        categories, codes = np.unique(gallery.items["category"].to_numpy(str), return_inverse=True)
-        keys = gallery.items["image"].tolist()
+        categories, codes = np.unique(gallery.table["category"].to_numpy(str), return_inverse=True)
+        keys = gallery.table["image"].tolist()
         about = _About(
             checkpoint=self.checkpoint,
             size=self.size,
-            source=gallery.source,
+            source=_source(gallery),
             categories=categories.tolist(),
             category=codes.tolist(),
-            images=None if keys == gallery.items["id"].tolist() else keys,
+            images=None if keys == gallery.table["id"].tolist() else keys,
         )
         index.save(path, extra=about.model_dump())
 
@@ -314,9 +317,10 @@ class VisualSearchEngine:
         try:
             about = _About.model_validate(index.extra)
             names = np.array(about.categories, dtype=object)[about.category]
-            items = pd.DataFrame(
-                {"id": index.ids, "category": names, "image": about.images or index.ids}
-            )
+            keys = about.images or index.ids
+            table = pd.DataFrame({"id": index.ids, "category": names, "image": keys})
+            images = _ImagesElsewhere(about.source)
+            gallery = Catalogue(about.source, table, images, tuple(sorted(set(names))))
         except (ValidationError, ValueError, IndexError) as error:
             raise DataError(
                 f"{path}: an index, but no search engine wrote it, or it is damaged ({str(error).splitlines()[0]}). "
@@ -328,7 +332,7 @@ class VisualSearchEngine:
                 f"{path} was made by the model {index.model[:12]}, but {engine.checkpoint} now holds "
                 f"{engine.fingerprint[:12]}. Name the model that made it (--model), or build the index again."
             )
-        engine._index, engine.gallery = index, Gallery(about.source, items)
+        engine._index, engine.gallery = index, gallery
         return engine
 
     def as_page(self, results: pd.DataFrame, query: Picture) -> str:
@@ -346,7 +350,7 @@ class VisualSearchEngine:
         note = f"The {len(entries)} nearest of {len(self.gallery):,} pictures. A score of 1 is as near as can be."
         return page("Pictures that look alike", entries, query=asked, note=note)
 
-    def _searched(self) -> tuple[Index, Gallery]:
+    def _searched(self) -> tuple[Index, Catalogue]:
         if self._index is None or self.gallery is None:
             raise DataError(
                 "There is nothing to search yet. Call `index` with pictures first, or load an engine."
@@ -383,6 +387,53 @@ def _model(checkpoint: str) -> tuple[nn.Module, Size | None]:
     folder = Path(checkpoint) if Path(checkpoint).is_dir() else checkpoints.published(checkpoint)
     model, card = checkpoints.load(folder)
     return model, card.training.get("size") or SIZES.get(card.data)
+
+
+class _ImagesElsewhere:
+    """Images at a path or of a dataset, opened when the first is asked for.
+
+    Raises
+    ------
+    DataNotFound, DataError
+        When one is asked for: they are not there any more, or were only in memory.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    @cached_property
+    def opened(self) -> Images:
+        """The images themselves."""
+        if not self.source:
+            raise DataError(
+                "The images of this index were only in memory when it was made; they cannot be shown."
+            )
+        if self.source in SOURCES:
+            return datasets.load(self.source, stand_in=False).images
+        return open_images(self.source)
+
+    def image(self, key: object) -> Image.Image:
+        """One image, as it is stored."""
+        return self.opened.image(key)
+
+
+def _source(catalogue: Catalogue) -> str:
+    """Where the images of a catalogue can be found again: a path, the name of a dataset, or "" for nowhere."""
+    images = catalogue.images
+    if isinstance(images, _ImagesElsewhere):
+        return images.source
+    if isinstance(images, FolderImages):
+        return str(images.root.absolute())
+    if isinstance(images, ZipImages):
+        return str(images.path.absolute())
+    return catalogue.name if catalogue.name in SOURCES and catalogue.stands_in_for is None else ""
+
+
+def _paths(catalogue: Catalogue, rows: np.ndarray) -> list[str]:
+    """Where the images of these rows are, for people: "folder/name", "archive.zip/name" or "dataset/row"."""
+    source = _source(catalogue)
+    above = f"{source}/" if source else ""
+    return [f"{above}{key}" for key in catalogue.table["image"].iloc[rows]]
 
 
 class _About(BaseModel):

@@ -173,7 +173,7 @@ BUILD = ["index", "build"]
             [*BUILD, "nowhere", "--model", "model", "--out", "x"],
             "nowhere: there is no such file or folder",
         ),
-        ([*BUILD, "query.png", "--model", "model", "--out", "x"], "query.png is a single picture"),
+        ([*BUILD, "query.png", "--model", "model", "--out", "x"], "query.png is a single image"),
         (
             [*BUILD, "cache", "--model", "model", "--out", "x"],
             "cache: there is no such file or folder",

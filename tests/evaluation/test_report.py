@@ -288,7 +288,7 @@ def test_pictures_without_a_class_are_refused(saved, tmp_path):
         (
             lambda model, shop: evaluate_classifier(model, "shoop"),
             DataNotFound,
-            "neither a folder .* fashion-mnist",
+            "no such file or folder.* fashion-mnist",
         ),
         (
             lambda model, shop: evaluate_classifier("mine", shop),

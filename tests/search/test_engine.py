@@ -15,7 +15,7 @@ from torch import nn
 
 from fashionnb import checkpoints, models
 from fashionnb.data.catalogue import Catalogue
-from fashionnb.data.images import FolderImages
+from fashionnb.data.images import ArrayImages, FolderImages
 from fashionnb.errors import (
     DataError,
     DataNotFound,
@@ -26,7 +26,7 @@ from fashionnb.errors import (
 )
 from fashionnb.models.style2vec import Style2Vec
 from fashionnb.notebook import plots
-from fashionnb.search.engine import VisualSearchEngine
+from fashionnb.search.engine import VisualSearchEngine, _paths, _source
 from fashionnb.search.index import Index
 from fashionnb.synthetic import drawn_garments
 
@@ -591,3 +591,32 @@ def test_the_page_names_each_result(ready, shop):
     assert text.count("data:image/jpeg;base64,") == 5
     assert all(item in text for item in results["id"])
     assert "The 4 nearest of 24 pictures" in text
+
+
+# Where the images are
+
+
+def test_a_dataset_is_found_again_by_its_name_and_a_drawn_one_is_not_taken_for_it():
+    table = pd.DataFrame({"id": ["0"], "category": ["Bag"], "image": [0]})
+    images = ArrayImages(np.zeros((1, 28, 28), np.uint8))
+    real = Catalogue("fashion-mnist", table, images, ("Bag",))
+    drawn = Catalogue("fashion-mnist", table, images, ("Bag",), "fashion-mnist")
+    assert [_source(real), _source(drawn)] == ["fashion-mnist", ""]
+    assert [_paths(real, np.array([0])), _paths(drawn, np.array([0]))] == [
+        ["fashion-mnist/0"],
+        ["0"],
+    ]
+
+
+def test_a_relative_folder_is_found_from_elsewhere_too(
+    ready, shop, tmp_path, monkeypatch, checkpoint
+):
+    monkeypatch.chdir(shop.parent)
+    engine = VisualSearchEngine(checkpoint)
+    engine.index(shop.name, progress=False)
+    engine.save(tmp_path / "index")
+    monkeypatch.chdir("/")
+    again = VisualSearchEngine.load(tmp_path / "index")
+    found = again.search(next(shop.rglob("*.png")), k=2)
+    assert all(image is not None for image in again.pictures(found))
+    assert found["path"].str.startswith(str(shop)).all()

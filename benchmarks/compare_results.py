@@ -22,11 +22,19 @@ def numbers(folder: Path) -> dict[tuple, tuple]:
         for row in json.loads(path.read_text(encoding="utf-8"))["results"]:
             if row["metric"] in TIMED:
                 continue
-            place = [path.stem, *(str(row.get(name)) for name in ("method", "metric", "split", "class"))]
+            place = [
+                path.stem,
+                *(str(row.get(name)) for name in ("method", "metric", "split", "class")),
+            ]
             while tuple(place) in found:  # rows of one name are told apart by their order
                 place.append("again")
             interval = row.get("interval") or {}
-            found[tuple(place)] = row["value"], interval.get("low"), interval.get("high"), row.get("n")
+            found[tuple(place)] = (
+                row["value"],
+                interval.get("low"),
+                interval.get("high"),
+                row.get("n"),
+            )
     return found
 
 

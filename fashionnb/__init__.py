@@ -1,7 +1,43 @@
-"""fashionnb: the package behind the book on fashion embeddings.
+"""Fashion embeddings: the package behind the book.
 
-Importing it is light (no torch, no pandas): heavy libraries are imported by the modules that use them.
-Start with `fashionnb.datasets.load`, or with chapter 01 of the book.
+    import fashionnb as fn
+
+    garments = fn.load("fashion-mnist")
+    model = fn.load_model("style2vec")
+    vectors = fn.embed(model, garments)
+    index = fn.Index.build(vectors, garments.table["id"])
+    index.search(vectors[:1], k=5)
+
+Importing the package is light (no torch, no pandas): each name below is imported when it is first
+used.
 """
 
+from importlib import import_module
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "load": "datasets",
+    "load_outfits": "datasets",
+    "open_catalogue": "datasets",
+    "load_model": "checkpoints",
+    "list_models": "checkpoints",
+    "embed": "features.embedding",
+    "evaluate": "evaluation.report",
+    "Index": "search.index",
+    "VisualSearchEngine": "search.engine",
+    "Recommender": "search.recommend",
+}
+"""Public name -> the module that defines it."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fashionnb' has no attribute {name!r}")
+    found = getattr(import_module(f"fashionnb.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*_HOMES, "__version__"])

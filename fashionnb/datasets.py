@@ -1,8 +1,10 @@
-"""Open a dataset by its name: `load("fashion-mnist")` gives a `Catalogue`, whatever this machine has.
+"""Open a dataset by its name: `load("fashion-mnist")` gives a `Catalogue`, whatever this machine
+has.
 
-The three types are in `fashionnb.data.catalogue`, the datasets in `fashionnb.data.registry`, one reader per format beside
-them. Where a dataset cannot be had, drawn garments (`fashionnb.synthetic`) take its place, and `banner` says so on the
-page. Importing this module is light; pandas and the readers come with the first `load`.
+The three types are in `fashionnb.data.catalogue`, the datasets in `fashionnb.data.registry`, one
+reader per format beside them. Where a dataset cannot be had, drawn garments (`fashionnb.synthetic`)
+take its place, and `banner` says so on the page. Importing this module is light; pandas and the
+readers come with the first `load`.
 """
 
 import logging
@@ -23,42 +25,58 @@ log = logging.getLogger(__name__)
 
 
 def load(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -> "Catalogue":
-    """The catalogue of a dataset: found on this machine, else fetched, else drawn. Introduced in chapter 01.
+    """Open the catalogue of a dataset: found on this machine, else downloaded, else drawn.
 
     Parameters
     ----------
-    name : "fashion-mnist", "clothing-dataset-small" or "fashion-product-images-small".
-    folder : where the datasets lie; without it `FASHIONNB_DATA`, and after either the cache and a download.
-    stand_in : draw garments of the same shape if the dataset cannot be had. The catalogue then says so in
-        `stands_in_for`, a warning is logged, and the page should show `banner`. False: raise instead.
+    name : str
+        For instance "fashion-mnist"; `fashionnb data list` names all.
+    folder : Path or str, optional
+        Where the datasets are; by default `FASHIONNB_DATA`, then the cache, then a download.
+    stand_in : bool
+        Draw garments of the same form if the dataset cannot be had. The catalogue then says so in
+        `stands_in_for`, a warning is logged, and the page should show `banner`. False raises
+        instead.
 
     Returns
     -------
-    Catalogue of all splits.
+    Catalogue
+        Of all splits.
 
     Raises
     ------
-    DataError : the dataset is here but damaged, or there is none of that name. Nothing stands in for a mistake.
-    DataNotFound : the folder (or `FASHIONNB_DATA`) is none; or the dataset cannot be had and `stand_in` is False.
-    WriteError : the dataset cannot be put into the cache and `stand_in` is False.
+    DataError
+        If the dataset is here but damaged, or there is none of that name.
+    DataNotFound
+        If the folder is not there, or the dataset cannot be had and `stand_in` is False.
+    WriteError
+        If the dataset cannot be put into the cache and `stand_in` is False.
     """
     reader, path = _found(name, folder, stand_in)
     return reader.read(path) if path else _drawn(name)
 
 
 def load_outfits(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -> "Outfits":
-    """The outfits of a dataset with their items, as `load`. Introduced in chapter 08.
+    """Open the outfits of a dataset, with their items.
 
     Parameters
     ----------
-    name : a dataset of outfits, such as "mango-outfits".
-    folder : as in `load`.
-    stand_in : True composes outfits of drawn garments by the rules of `fashionnb.synthetic.composed_outfits` if the dataset cannot
-        be had; their catalogue says so in `stands_in_for`. False: raise instead.
+    name : str
+        A dataset of outfits, such as "mango-outfits".
+    folder : Path or str, optional
+        As in `load`.
+    stand_in : bool
+        Compose outfits of drawn garments (`fashionnb.synthetic.composed_outfits`) if the dataset
+        cannot be had; their catalogue says so in `stands_in_for`. False raises instead.
+
+    Returns
+    -------
+    Outfits
 
     Raises
     ------
-    DataError, DataNotFound, WriteError : as `load`; or the dataset has no outfits.
+    DataError, DataNotFound, WriteError
+        As `load`; or if the dataset has no outfits.
     """
     reader, path = _found(name, folder, stand_in)
     if not hasattr(reader, "read_outfits"):
@@ -75,7 +93,9 @@ def load_outfits(name: str, folder: "Path | str | None" = None, stand_in: bool =
 def _found(
     name: str, folder: "Path | str | None", stand_in: bool
 ) -> "tuple[ModuleType, Path | None]":
-    """The reader of a dataset, and where the dataset lies; None if it cannot be had and garments may be drawn."""
+    """The reader of a dataset, and where the dataset is; None if it cannot be had and may be
+    drawn.
+    """
     from fashionnb.data import registry
 
     reader = registry.reader(name)
@@ -97,11 +117,10 @@ def _found(
 
 
 def banner(*catalogues: "Catalogue") -> "Markdown | None":
-    """A block quote that says which datasets are drawn; None, which a cell does not show, if all are real.
+    """Write a block quote that says which of the catalogues are drawn; None if all are real.
 
-    Introduced in chapter 01.
-
-    A chapter displays it right below its set-up cell, so that nobody takes its numbers for those of the real data.
+    A chapter displays it below its set-up, so that nobody takes its numbers for those of the real
+    data.
     """
     from fashionnb.data.registry import get
 
@@ -117,16 +136,19 @@ def banner(*catalogues: "Catalogue") -> "Markdown | None":
     titles = " and ".join(f"**{get(name).title}**" for name in missing)
     commands = ", ".join(f"`fashionnb data fetch {name}`" for name in missing)
     return Markdown(
-        f"> ⚠️ **Drawn garments stand in for the real ones.** This page ran without {titles}: not on this "
+        f"> ⚠️ **Drawn garments stand in for the real ones.** This page ran without {titles}: not "
+        f"on this "
         "machine, and not to be downloaded. Everything below was computed on garments that "
-        "`fashionnb.synthetic.drawn_garments` draws. It shows that the code works and what the figures look "
-        "like, but **its numbers are not comparable** with those of the real data, here or anywhere else."
+        "`fashionnb.synthetic.drawn_garments` draws. It shows that the code works and what the "
+        "figures look "
+        "like, but **its numbers are not comparable** with those of the real data, here or "
+        "anywhere else."
         f"\n>\n> To get the real data: {commands}, then run this page again."
     )
 
 
 def _drawn(name: str) -> "Catalogue":
-    """Drawn garments in the shape of a dataset: its splits, its picture size (or about that), its channels."""
+    """Drawn garments in the form of a dataset: its splits, about its image size, its channels."""
     from fashionnb.data import (
         clothing,
         fashion_mnist,
@@ -172,9 +194,10 @@ def open_catalogue(source: "Path | str | Catalogue") -> "Catalogue":
     Parameters
     ----------
     source : Path, str or Catalogue
-        A name of `fashionnb data list` (for a folder of that name write "./fashion-mnist"); "atelier" for
-        2,000 drawn garments; the JSON file of a detector, or a folder or zip that holds such; a folder or
-        zip of images, in a folder for each category. A catalogue is given back as it is.
+        A name of `fashionnb data list` (for a folder of that name write "./fashion-mnist");
+        "atelier" for 2,000 drawn garments; the JSON file of a detector, or a folder or zip that
+        holds such; a folder or zip of images, in a folder for each category. A catalogue is given
+        back as it is.
 
     Returns
     -------
@@ -184,7 +207,8 @@ def open_catalogue(source: "Path | str | Catalogue") -> "Catalogue":
     Raises
     ------
     DataNotFound
-        If there is nothing at the path, or the dataset is not on this machine and cannot be fetched.
+        If there is nothing at the path, or the dataset is not on this machine and cannot be
+        fetched.
     DataError
         If the files are damaged, or there is no image.
     """

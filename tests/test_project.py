@@ -203,6 +203,17 @@ def test_imports_lightly(module):
     assert done.stdout.strip() == ""
 
 
+def test_the_public_names_are_a_dozen_with_a_line_each():
+    import fashionnb as fn
+
+    names = [name for name in dir(fn) if not name.startswith("__")]
+    assert 8 <= len(names) <= 14
+    for name in names:
+        assert (getattr(fn, name).__doc__ or "").strip().splitlines()[0].endswith((".", "?")), name
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        _ = fn.lode
+
+
 def cell_lengths(chapter: Path) -> list[tuple[int, str]]:
     """Lines of each code cell that are neither empty nor imports (one name a line would fill a screen), and where."""
     found = []

@@ -1,12 +1,13 @@
-"""How good is a saved model on a dataset? Load it, show it the pictures, and measure it, each number with an interval.
+"""Evaluate a saved model on a dataset or on one's own images, each number with an interval.
 
-`fashionnb evaluate` prints what this returns. The metrics themselves, and what they do with classes that are missing,
-are in `fashionnb.evaluation`; what was measured while a chapter ran is kept by `fashionnb.notebook.results`.
+`fashionnb evaluate classifier` and `fashionnb evaluate search` do the same from the command line.
+Metrics of arrays are in `fashionnb.evaluation.classification` and `fashionnb.evaluation.retrieval`.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,6 @@ from fashionnb.evaluation.classification import Array, classification
 from fashionnb.evaluation.intervals import bootstrap, bootstrap_statistic
 from fashionnb.evaluation.retrieval import retrieval
 from fashionnb.features.embedding import embed
-from fashionnb.search.engine import SIZES
 
 PICTURES = 2048  # decoded at a time: at 64 x 64 pixels, 25 MB
 SEARCHED = ("recall@1", "recall@5", "recall@10", "mrr", "map@r")
@@ -27,14 +27,22 @@ SEARCHED = ("recall@1", "recall@5", "recall@10", "mrr", "map@r")
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What was measured. Introduced in chapter 05.
+    """What was measured.
 
-    metrics : one row per metric (the index): `value`, and its interval from `low` to `high`.
-    per_class : one row per class (the index). Numbers that a class has not (no item of it was there) are NaN.
-    n : how many items or queries the metrics are averages of.
-    how : how the intervals were made, in words.
-    confusion : of a classifier, counts; rows are true classes, columns what was said. None for a search.
-    about : what was measured on what, for instance {"model": "style2vec", "data": "fashion-mnist", "split": "test"}.
+    Attributes
+    ----------
+    metrics : DataFrame
+        One row per metric (the index): `value`, and its interval from `low` to `high`.
+    per_class : DataFrame
+        One row per class (the index). What a class does not have is NaN.
+    n : int
+        How many items or queries the metrics are averages of.
+    how : str
+        How the intervals were made, in words.
+    confusion : DataFrame, optional
+        Of a classifier: counts, rows are true classes, columns predicted ones.
+    about : dict of str to str
+        For instance {"model": "style2vec", "data": "fashion-mnist", "split": "test"}.
     """
 
     metrics: pd.DataFrame
@@ -45,7 +53,7 @@ class Evaluation:
     about: dict[str, str] = field(default_factory=dict)
 
     def as_text(self) -> str:
-        """Tables for the terminal."""
+        """Format as tables for the terminal."""
         metrics = pd.DataFrame({"value": self.metrics.apply(_with_interval, axis=1)})
         tables = [
             metrics.to_string(header=False),
@@ -59,7 +67,7 @@ class Evaluation:
         ).strip()
 
     def as_dict(self) -> dict:
-        """The same for programs, all of it plain JSON; NaN becomes None."""
+        """Convert to plain JSON values; NaN becomes None."""
         counts = {} if self.confusion is None else {"confusion": self.confusion.to_numpy().tolist()}
         return {
             "about": self.about,
@@ -74,23 +82,26 @@ class Evaluation:
 def score_classifier(
     logits: Array, labels: Array, classes: Sequence[str], *, n_resamples: int = 1000, seed: int = 0
 ) -> Evaluation:
-    """Measure what a classifier said. Introduced in chapter 05.
+    """Measure the logits of a classifier: accuracy, F1 and more, with intervals.
 
     Parameters
     ----------
-    logits : (n, c) float; the highest is what it said, of equal ones the first.
-    labels : (n,) int, what is true, counting in `classes`.
-    classes : the c names.
-    n_resamples, seed : of the bootstrap over the items; a class's recall over the items of that class.
+    logits : ndarray of shape (n, c)
+    labels : ndarray of shape (n,), int64
+        The true classes.
+    classes : sequence of str
+        Their names, in the order of the columns.
+    n_resamples, seed : int
+        Of the bootstrap over the items.
 
     Returns
     -------
-    Evaluation : "accuracy", "macro_precision", "macro_recall", "macro_f1"; per class "precision", "recall" with
-        "low" and "high", "f1", "support".
+    Evaluation
 
     Raises
     ------
-    DataError : as `fashionnb.evaluation.classification.classification`, or logits that are NaN or infinite.
+    DataError
+        If the shapes disagree, or a label is none of the classes.
     """
     true, logits = np.asarray(labels), np.asarray(logits)
     if not np.isfinite(logits).all():
@@ -129,22 +140,29 @@ def score_search(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
-    """Measure a search by cosine similarity: does it find garments of the query's class? Introduced in chapter 05.
+    """Measure a search by embeddings: recall, MRR and MAP, with intervals.
 
     Parameters
     ----------
-    queries, query_labels, gallery, gallery_labels : as in `fashionnb.evaluation.retrieval.retrieval`; the labels count
-        in `classes`. Without a gallery each query is searched among all others.
-    n_resamples, seed : of the bootstrap over the queries; the gallery stays as it is.
+    queries : ndarray of shape (n, d)
+        Embeddings.
+    query_labels : ndarray of shape (n,), int64
+    gallery, gallery_labels : ndarray of shape (g, d), ndarray of shape (g,), optional
+        What is searched; by default each query is searched among all others.
+    classes : sequence of str
+        Names of the labels.
+    n_resamples, seed : int
+        Of the bootstrap over the queries; the gallery stays the same.
 
     Returns
     -------
-    Evaluation : "recall@1", "recall@5", "recall@10" (also called top-1 and so on), "mrr", "map@r"; per class
-        "recall@1", "map@r" and "queries". A query without any garment of its class in the gallery is left out.
+    Evaluation
+        Queries without any item of their class in the gallery are left out.
 
     Raises
     ------
-    DataError : as `fashionnb.evaluation.retrieval.retrieval`.
+    DataError
+        If the shapes disagree, or no query can be found.
     """
     found = retrieval(queries, query_labels, gallery, gallery_labels, metric="cosine")
     scores = {name: found.per_query[name] for name in SEARCHED}
@@ -170,6 +188,28 @@ def score_search(
     )
 
 
+def evaluate(model: Path | str, source: Path | str | Catalogue, **options: Any) -> Evaluation:
+    """Measure a saved model on a dataset or on images of one's own, as a classifier or as a search.
+
+    Parameters
+    ----------
+    model : Path or str
+        As `fashionnb.load_model` takes it. The task on its card decides between
+        `evaluate_classifier` and `evaluate_search`.
+    source : Path, str or Catalogue
+        As `fashionnb.open_catalogue` takes it.
+    **options
+        Of the function that is called.
+
+    Returns
+    -------
+    Evaluation
+    """
+    task = checkpoints.load_model(model).card.task
+    measure = evaluate_classifier if task == "classification" else evaluate_search
+    return measure(model, source, **options)
+
+
 def evaluate_classifier(
     model: Path | str,
     source: Path | str | Catalogue,
@@ -177,35 +217,42 @@ def evaluate_classifier(
     *,
     size: int | None = None,
 ) -> Evaluation:
-    """Measure a saved classifier on a dataset. Introduced in chapter 05.
+    """Measure a saved classifier on a split of a dataset or of one's own images.
 
     Parameters
     ----------
-    model : a folder that `fashionnb.checkpoints.save` wrote, or the name of a published model. It gives logits (n, c)
-        for the c classes that its card lists.
-    source : a dataset that `fashionnb data list` knows (a drawn stand-in is no match for it); a folder or a zip file
-        (`fashionnb.data.folder`); or a catalogue. It may lack some of the classes, but has no others.
-    split : which part. None is "test", or everything if the source has no splits.
-    size : pixels; None is `training["size"]` on the card (see `fashionnb.search.engine.SIZES`).
+    model : Path or str
+        As `fashionnb.load_model` takes it.
+    source : Path, str or Catalogue
+        As `fashionnb.datasets.open_catalogue` takes it.
+    split : str, optional
+        By default "test"; all images, if there are no splits.
+    size : int, optional
+        Pixels of the images; by default as on the model's card.
 
     Returns
     -------
-    Evaluation : as `score_classifier`, the classes in the order of the card.
+    Evaluation
+        The classes in the order of the card.
 
     Raises
     ------
-    DataNotFound : there is no such model or dataset.
-    DataError : the source has no such split, or classes that the model does not know.
-    ModelMismatch : the checkpoint is broken, gives no logits (an encoder), or does not say how large its pictures were.
+    DataNotFound
+        If there is no such model or dataset.
+    DataError
+        If the source has no such split, or classes that the model was not trained on.
+    ModelMismatch
+        If the checkpoint is broken, is no classifier, or nothing says the size of its images.
     """
-    network, card, size = _open_model(model, size)
+    network, size = _open_model(model, "classification", size)
+    card = network.card
     catalogue, part = _part(datasets.open_catalogue(source), split, "test")
-    _first_look(model, network, card, catalogue, size, wants_classifier=True)
     here = set(catalogue.table["category"])
     if strange := sorted(here.difference(card.classes)):
         raise DataError(
             f"{catalogue.name} has classes that {model} does not know: {_named(strange)}. "
-            f"Of those it knows, the data lack: {_named(c for c in card.classes if c not in here) or 'none'}. "
+            f"Of those it knows, the data lack: "
+            f"{_named(c for c in card.classes if c not in here) or 'none'}. "
             "A folder must be called as the model calls the class."
         )
     labels = pd.Categorical(catalogue.table["category"], categories=card.classes).codes.astype(
@@ -223,34 +270,39 @@ def evaluate_search(
     *,
     size: int | None = None,
 ) -> Evaluation:
-    """Measure a search with a saved encoder on a dataset. Introduced in chapter 05.
+    """Measure a search with a saved encoder on a dataset or on one's own images.
 
     Parameters
     ----------
-    model, source, size : as in `evaluate_classifier`, but the model gives vectors (n, d). Its classes do not matter.
-    gallery, queries : the splits that are searched, and searched by. None is "train" and "test". If both are the same
-        split, or the source has none, each picture is searched among all others.
+    model, source, size
+        As in `evaluate_classifier`, but the model gives embeddings.
+    gallery, queries : str, optional
+        The splits that are searched, and searched by; by default "train" and "test". If both are
+        the same split, or the source has none, each image is searched among all others.
 
     Returns
     -------
-    Evaluation : as `score_search`.
+    Evaluation
 
     Raises
     ------
-    DataNotFound : there is no such model or dataset.
-    DataError : the source has no such split, or pictures that lie in no folder and so have no class.
-    ModelMismatch : the checkpoint is broken, is a classifier, or does not say how large its pictures were.
+    DataNotFound
+        If there is no such model or dataset.
+    DataError
+        If the source has no such split, or images without a category.
+    ModelMismatch
+        If the checkpoint is broken, is a classifier, or nothing says the size of its images.
     """
-    network, card, size = _open_model(model, size)
+    network, size = _open_model(model, "embedding", size)
     catalogue = datasets.open_catalogue(source)
     (there, place), (asked, part) = (
         _part(catalogue, gallery, "train"),
         _part(catalogue, queries, "test"),
     )
-    _first_look(model, network, card, asked, size, wants_classifier=False)
     if nameless := sum(int((one.table["category"] == "").sum()) for one in (there, asked)):
         raise DataError(
-            f"{catalogue.name}: {nameless} pictures have no class, so nobody can say what should be found. "
+            f"{catalogue.name}: {nameless} pictures have no class, so nobody can say what should "
+            f"be found. "
             "Put them into folders, one for each class."
         )
     others = () if place == part else (_outputs(network, there, size), there.labels())
@@ -263,20 +315,18 @@ def evaluate_search(
     )
 
 
-def _open_model(model: Path | str, size: int | None) -> tuple[nn.Module, checkpoints.Card, int]:
-    path = Path(model)
-    network, card = checkpoints.load(path if path.is_dir() else checkpoints.published(str(model)))
-    size = size or card.training.get("size") or SIZES.get(card.data)
-    if size is None:
+def _open_model(
+    model: Path | str, task: str, size: int | None
+) -> tuple[nn.Module, int | tuple[int, int]]:
+    """The network of a task, and the size of its images."""
+    network = checkpoints.load_model(model)
+    if network.card.task != task:
+        other = {"classification": "classifier", "embedding": "search"}.get(network.card.task)
+        advice = f" Measure it with `fashionnb evaluate {other}`." if other else ""
         raise ModelMismatch(
-            f"{model}: its card does not say how large the pictures were that the model was trained on "
-            "(`size` in `training`). Give their size, for instance size=64 (--size 64)."
+            f"{model} is a network for the task {network.card.task!r}, not for {task!r}.{advice}"
         )
-    if not hasattr(network, "channels"):
-        raise ModelMismatch(
-            f"{model}: {card.architecture} is no model of pictures (it has no `channels`)."
-        )
-    return network, card, size
+    return network, checkpoints.image_size(network.card, model, size)
 
 
 def _part(catalogue: Catalogue, split: str | None, default: str) -> tuple[Catalogue, str]:
@@ -288,39 +338,12 @@ def _part(catalogue: Catalogue, split: str | None, default: str) -> tuple[Catalo
 
 
 def _outputs(network: nn.Module, catalogue: Catalogue, size: int) -> np.ndarray:
-    """What the model gives for each picture, (n, d) float32; pictures are decoded and forgotten some at a time."""
+    """What the model computes for each image, float32 (n, d); images are decoded some at a time."""
     rows = np.arange(len(catalogue))
     parts = np.split(rows, range(PICTURES, len(rows), PICTURES))
     return np.concatenate(
         [embed(network, catalogue.take(part).tensor(size, network.channels)) for part in parts]
     )
-
-
-def _first_look(
-    model: Path | str,
-    network: nn.Module,
-    card: checkpoints.Card,
-    catalogue: Catalogue,
-    size: int,
-    wants_classifier: bool,
-) -> None:
-    """Refuse an encoder in a classifier's place, and the other way round, before all pictures are looked at.
-
-    Logits are as many as the card has classes, and are not scaled to length 1 as the embeddings of this book are.
-    """
-    few = _outputs(network, catalogue.take(np.arange(min(8, len(catalogue)))), size)
-    unit = np.allclose(np.linalg.norm(few, axis=1), 1, atol=1e-3)
-    is_classifier = few.ndim == 2 and few.shape[1] == len(card.classes) and not unit
-    if wants_classifier and not is_classifier:
-        raise ModelMismatch(
-            f"{model} is no classifier: it gives {few.shape[1]} numbers{' of length 1' if unit else ''} for a picture, "
-            f"and its card lists {len(card.classes)} classes. An encoder is measured by `fashionnb evaluate search`."
-        )
-    if is_classifier and not wants_classifier:
-        raise ModelMismatch(
-            f"{model} is a classifier: it gives a logit for each of its {len(card.classes)} classes, and no embedding "
-            "to search with. It is measured by `fashionnb evaluate classifier`."
-        )
 
 
 def _metrics(values: dict[str, float], spans: dict) -> pd.DataFrame:

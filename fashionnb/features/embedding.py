@@ -1,7 +1,8 @@
 """Images to embeddings: in batches, without gradients, and kept on disk if a cache is given.
 
-`fashionnb.features.streaming` does the same for images that do not fit into memory. What to do with the
-embeddings: `fashionnb.evaluation` measures them, `fashionnb.search` finds neighbours among them.
+`fashionnb.features.streaming` does the same for images that do not fit into memory. What to do with
+the embeddings: `fashionnb.evaluation` measures them, `fashionnb.search` finds neighbours among
+them.
 """
 
 from pathlib import Path
@@ -11,15 +12,18 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from fashionnb.checkpoints import fingerprint
-from fashionnb.errors import DataError
+from fashionnb.checkpoints import fingerprint, image_size
+from fashionnb.data.catalogue import Catalogue
+from fashionnb.errors import DataError, ModelMismatch
 from fashionnb.features.store import FeatureStore, digest_of
 from fashionnb.models import as_input
+
+CHUNK = 2048  # images of a catalogue that are in memory at a time
 
 
 def embed(
     model: nn.Module,
-    images: Tensor | np.ndarray,
+    images: Tensor | np.ndarray | Catalogue,
     *,
     batch_size: int = 256,
     device: str | None = None,
@@ -32,14 +36,17 @@ def embed(
     ----------
     model : nn.Module
         Called in evaluation mode; afterwards its mode and device are what they were.
-    images : Tensor of shape (n, channels, height, width) or ndarray of shape (n, height, width[, channels])
-        uint8, or floats in [0, 1].
+    images : Tensor of shape (n, channels, height, width), ndarray of shape (n, height, width[,
+    channels]) or Catalogue
+        uint8, or floats in [0, 1]. Images of a catalogue are prepared as the model's card says,
+        some at a time, so that memory stays flat.
     batch_size : int
         Images at a time. 256 is about the fastest on a CPU; a GPU takes more.
     device : str, optional
         Where to compute; by default where the model is.
     cache : Path or str, optional
-        A folder. The embeddings are kept there under a hash of the model's weights and of each image.
+        A folder. The embeddings are kept there under a hash of the model's weights and of each
+        image.
     progress : bool
         Show a bar.
 
@@ -51,9 +58,13 @@ def embed(
     ------
     DataError
         If the images have another shape or type, or floats outside [0, 1].
+    ModelMismatch
+        If the images are a catalogue, and the model has no card that says their size.
     WriteError
         If the cache cannot be written.
     """
+    if isinstance(images, Catalogue):
+        return _of_catalogue(model, images, batch_size, device, cache, progress)
     images = as_tensor(images)
     if cache is None:
         return _compute(model, images, batch_size, device, progress)
@@ -71,7 +82,8 @@ def embed(
 
 
 def as_tensor(images: Tensor | np.ndarray) -> Tensor:
-    """Images as `embed` takes them, as one tensor (n, channels, height, width), uint8 or float32 in [0, 1].
+    """Images as `embed` takes them, as one tensor (n, channels, height, width), uint8 or float32 in
+    [0, 1].
 
     Raises
     ------
@@ -102,6 +114,32 @@ def as_tensor(images: Tensor | np.ndarray) -> Tensor:
     if images.dtype not in (torch.uint8, torch.float32):
         raise DataError(f"Images are uint8 (0 to 255) or floats (0 to 1), got {images.dtype}.")
     return images
+
+
+def _of_catalogue(
+    model: nn.Module,
+    catalogue: Catalogue,
+    batch_size: int,
+    device: str | None,
+    cache: Path | str | None,
+    progress: bool,
+) -> np.ndarray:
+    card = getattr(model, "card", None)
+    if card is None:
+        raise ModelMismatch(
+            f"{type(model).__name__} has no card that says the size of its images. Open a model "
+            f"with "
+            "fashionnb.load_model, or prepare the images: embed(model, catalogue.tensor(size, "
+            "channels))."
+        )
+    parts = []
+    for start in tqdm(
+        range(0, len(catalogue) or 1, CHUNK), unit="chunk", desc="embed", disable=not progress
+    ):
+        some = catalogue.take(np.arange(start, min(start + CHUNK, len(catalogue))))
+        images = some.tensor(image_size(card, type(model).__name__), card.channels)
+        parts.append(embed(model, images, batch_size=batch_size, device=device, cache=cache))
+    return np.concatenate(parts)
 
 
 @torch.no_grad()

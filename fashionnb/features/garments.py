@@ -1,7 +1,8 @@
-"""A catalogue's garments without their photographer: found in their photos, cut out, and looked at.
+"""Features of the garments of a catalogue, without the background of their photos.
 
-What hangs before the same wall was photographed on the same day (chapter 08). So models of outfits learn from what this
-module makes: the garments on white, their colours, and what the encoder of chapter 05 see in them.
+Photos with the same background were often taken on the same day, so a model of outfits could answer
+by the background alone (`fashionnb.outfits.baselines`). Such models are therefore trained on what
+this module computes: the garments cut out and put on white, their colours, and their features.
 """
 
 import math
@@ -25,34 +26,43 @@ from fashionnb.models.encoder import MultiStageEncoder
 from fashionnb.models.mobilenet import transfer
 
 CHUNK = 512  # photos at a time, so that memory stays flat
-SIDE = 64  # pixels, what the encoder look at
+SIDE = 64  # pixels of an image that is encoded
 
 
 @dataclass(frozen=True, eq=False)
 class Garments:
-    """The garments of n photos, which are opened when somebody wants to see them. Introduced in chapter 08."""
+    """The garments of n photos. The photos themselves are opened when they are needed.
+
+    Attributes
+    ----------
+    catalogue : Catalogue
+    size : (int, int)
+        Height and width that the photos are read at.
+    bits : ndarray of shape (n, ceil(height * width / 8)), uint8
+        Where the garments are, a bit for each pixel.
+    seen : Tensor of shape (n, d), float32
+        Their features; each column has mean 0 and standard deviation 1.
+    colours : Tensor of shape (n, 24), float32
+        Their colour histograms.
+    """
 
     catalogue: Catalogue
     size: tuple[int, int]
-    """Height and width that the photos are read at."""
     bits: np.ndarray
-    """Where the garments are, a bit for each pixel, (n, height * width / 8) uint8."""
     seen: Tensor
-    """What the encoder see in them, (n, d) float32; each column has mean 0 and deviation 1."""
     colours: Tensor
-    """Their colour histograms, (n, 24) float32."""
 
     def __len__(self) -> int:
         return len(self.catalogue)
 
     @cached_property
     def pixels(self) -> np.ndarray:
-        """The photos as they are, (n, height, width, 3) uint8."""
+        """The photos as they are, uint8 (n, height, width, 3)."""
         return self.catalogue.pixels(self.size)
 
     @cached_property
     def mask(self) -> np.ndarray:
-        """Where the garment is, (n, height, width) bool."""
+        """Where the garment is, bool (n, height, width)."""
         return (
             np.unpackbits(self.bits, 1, count=math.prod(self.size))
             .reshape(-1, *self.size)
@@ -61,11 +71,11 @@ class Garments:
 
     @cached_property
     def white(self) -> np.ndarray:
-        """The garments on white, (n, height, width, 3) uint8."""
+        """The garments on white, uint8 (n, height, width, 3)."""
         return np.where(self.mask[..., None], self.pixels, np.uint8(255))
 
     def take(self, rows: np.ndarray | Sequence[int]) -> "Garments":
-        """These only: of few, the photos are quickly opened."""
+        """The garments of these rows only."""
         rows = np.asarray(rows)
         return Garments(
             self.catalogue.take(rows),
@@ -84,20 +94,33 @@ def garment_features(
     device: str | None = None,
     cache: Path | str | None = None,
 ) -> Garments:
-    """Cut out the garment of every photo, and look at it. Introduced in chapter 08.
+    """Cut the garment out of every photo of a catalogue, and compute its features and colours.
 
     Parameters
     ----------
-    size : height and width that the photos are read at.
-    encoder : None: those of the book's `school` checkpoint, which learnt to name the types of product photos (chapter 05).
-    device : where the encoder work; None: where they are.
-    cache : a folder. What was found is kept there under a hash of the encoder' weights and of the photos.
+    catalogue : Catalogue
+        n items, one photo each.
+    size : (int, int)
+        Height and width that the photos are read at.
+    encoder : MultiStageEncoder, optional
+        By default `pretrained_encoder`.
+    device : str, optional
+        Where to compute; by default where the encoder is.
+    cache : Path or str, optional
+        A folder. What was computed is kept there under a hash of the backbone and of each photo.
+
+    Returns
+    -------
+    Garments
 
     Raises
     ------
-    DataNotFound : a photo, or the book's checkpoint, is not there.
-    DataError : a photo cannot be read.
-    WriteError : the cache cannot be written.
+    DataNotFound
+        If a photo, or the checkpoint of the encoder, is not there.
+    DataError
+        If a photo cannot be read.
+    WriteError
+        If the cache cannot be written.
     """
     encoder = encoder or pretrained_encoder()
 
@@ -115,11 +138,12 @@ def garment_features(
 
 
 def pretrained_encoder() -> MultiStageEncoder:
-    """MultiStageEncoder with the backbone of the book's `school` checkpoint. Introduced in chapter 08.
+    """Build an encoder whose backbone was pretrained to name the types of product photos.
 
     Raises
     ------
-    DataNotFound : the checkpoint is not there.
+    DataNotFound
+        If the checkpoint "school", from which the weights come, is not there.
     """
     encoder = MultiStageEncoder()
     transfer(load(published("school"))[0], encoder)

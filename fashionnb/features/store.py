@@ -1,7 +1,9 @@
-"""What was computed from images, kept on disk under the content of each image: computed once, read afterwards.
+"""What was computed from images, kept on disk under the content of each image: computed once, read
+afterwards.
 
-A `FeatureStore` is one SQLite file. Its name says what made the features: the fingerprint of the model
-and the preprocessing. `fashionnb.features.embedding` and all other modules of this room keep theirs here.
+A `FeatureStore` is one SQLite file. Its name says what made the features: the fingerprint of the
+model and the preprocessing. `fashionnb.features.embedding` and all other modules of this room keep
+theirs here.
 """
 
 import hashlib
@@ -36,17 +38,17 @@ Features = dict[str, np.ndarray]
 class FeatureStore:
     """Features of images in one SQLite file, each under the digest of its image.
 
-    Every `put` is one transaction, so a killed process leaves whole batches behind. A file that is broken
-    is replaced, with a warning in the log, and its features are computed again. Threads and processes may
-    share the file.
+    Every `put` is one transaction, so a killed process leaves whole batches behind. A file that is
+    broken is replaced, with a warning in the log, and its features are computed again. Threads and
+    processes may share the file.
 
     Parameters
     ----------
     folder : Path, str or None
         Made if it is not there. None keeps the features in memory, until `close`.
     *made_by : str
-        What the features depend on apart from the image: the model's fingerprint, the size, the version
-        of a computation. They are hashed into the name of the file.
+        What the features depend on apart from the image: the model's fingerprint, the size, the
+        version of a computation. They are hashed into the name of the file.
 
     Raises
     ------
@@ -71,8 +73,8 @@ class FeatureStore:
     ) -> Features:
         """Features of all images: those that are known are read, the others are computed and kept.
 
-        The code that computes is not part of the key. Therefore a few of the known features are computed
-        again, once for each store object, and if they do not agree, all are.
+        The code that computes is not part of the key. Therefore a few of the known features are
+        computed again, once for each store object, and if they do not agree, all are.
 
         Parameters
         ----------
@@ -150,7 +152,9 @@ class FeatureStore:
                 self._database = None
 
     def _run(self, statement: str, values: list | tuple = (), many: bool = False) -> list[tuple]:
-        """Execute one statement as one transaction; if the file turns out to be broken, on a new file."""
+        """Execute one statement as one transaction; if the file turns out to be broken, on a new
+        file.
+        """
         with self._lock:
             for attempt in (1, 2):
                 try:
@@ -163,7 +167,8 @@ class FeatureStore:
                     code = getattr(error, "sqlite_errorname", "")
                     if attempt == 2 or self.file is None or not code.startswith(_BROKEN):
                         raise WriteError(
-                            f"{self.file}: cannot be used as a cache ({error}). Name another folder that "
+                            f"{self.file}: cannot be used as a cache ({error}). Name another "
+                            f"folder that "
                             "you may write to, make room on the disk, or go without a cache."
                         ) from error
                     logger.warning("%s is broken (%s); computing it again.", self.file, error)

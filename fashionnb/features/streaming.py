@@ -1,7 +1,9 @@
-"""Any number of images to embeddings: read, embedded and forgotten batch by batch, so that memory stays flat.
+"""Any number of images to embeddings: read, embedded and forgotten batch by batch, so that memory
+stays flat.
 
-`stream` goes through the images and reports each that cannot be read. `fashionnb.features.embedding` is for
-images that are in memory already; `fashionnb.search.engine` searches among the embeddings.
+`stream` goes through the images and reports each that cannot be read.
+`fashionnb.features.embedding` is for images that are in memory already; `fashionnb.search.engine`
+searches among the embeddings.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -65,7 +67,8 @@ def stream(
 ) -> Iterator[Batch]:
     """Embed images batch by batch.
 
-    At any time there are only the pixels of one batch in memory, and as many whole images as threads decode.
+    At any time there are only the pixels of one batch in memory, and as many whole images as
+    threads decode.
 
     Parameters
     ----------
@@ -81,8 +84,8 @@ def stream(
         Where embeddings are kept; by default nowhere.
     batch_size : int
     strict : bool
-        One unreadable image makes the whole useless: after the first, images are only read, to find the
-        others, unless a store keeps the work.
+        One unreadable image makes the whole useless: after the first, images are only read, to find
+        the others, unless a store keeps the work.
 
     Yields
     ------

@@ -1,8 +1,9 @@
-"""Features of scenes without the product that is asked for: of the crop, of each other piece, and of the whole scene.
+"""Features of scenes without the product that is asked for: of the crop, of each other piece, and
+of the whole scene.
 
-`view` computes them for every pair of `fashionnb.data.catalogue.Scenes` and keeps them, so that the models of
-complete-the-look are trained on numbers that were computed once. `fashionnb.features.garments` does the same for
-products.
+`view` computes them for every pair of `fashionnb.data.catalogue.Scenes` and keeps them, so that the
+models of complete-the-look are trained on numbers that were computed once.
+`fashionnb.features.garments` does the same for products.
 """
 
 import math
@@ -32,20 +33,41 @@ MOST = 8
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """What the encoder see in n pairs of m scenes. Introduced in chapter 11. Columns have mean 0 and deviation 1."""
+    """Features of n pairs in m scenes. The columns have mean 0 and standard deviation 1.
+
+    Attributes
+    ----------
+    crops : Tensor of shape (n, d), float32
+        Of each pair, the largest region of the scene without the product.
+    uncut : Tensor of shape (m, d), float32
+        Of each whole scene, the product included. It shows what cutting is for.
+    pieces : Tensor of shape (n, d), float16
+        Of each pair, what is in the box. It is the product itself, so only other pairs may use it.
+    boxes : Tensor of shape (n, 4), float32
+        Left, top, right, bottom, from 0 to 1.
+    scene : Tensor of shape (n,), int64
+        The scene of each pair.
+    others : Tensor of shape (n, 8), int64
+        The pairs of its scene whose box does not touch that of the pair; -1 where there are no
+        more.
+    """
 
     crops: Tensor
     """Of each pair the largest region without the product, (n, d) float32."""
     uncut: Tensor
     """Of each scene all, the product too, (m, d) float32: it shows what cutting is for."""
     pieces: Tensor
-    """Of each pair what is in the box, (n, d) float16. It is the product itself, so only other pairs may look at it."""
+    """Of each pair what is in the box, (n, d) float16. It is the product itself, so only other
+    pairs may look at it.
+    """
     boxes: Tensor
     """Where it is, (n, 4) float32: left, top, right, bottom, 0 to 1."""
     scene: Tensor
     """The scene of each pair, (n,) int64."""
     others: Tensor
-    """The pairs of its scene whose box does not touch that of the pair, (n, 8) int64; -1 where there are no more."""
+    """The pairs of its scene whose box does not touch that of the pair, (n, 8) int64; -1 where
+    there are no more.
+    """
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -62,20 +84,29 @@ def view(
     device: str | None = None,
     cache: Path | str | None = None,
 ) -> Views:
-    """Look at the scene of every pair. Introduced in chapter 11.
+    """Compute the features of the scene of every pair.
 
     Parameters
     ----------
-    scenes : pairs; those of a scene stand together.
-    encoder : None: those of `fashionnb.features.garments.pretrained_encoder`.
-    device : where the encoder work; None: where they are.
-    cache : a folder. What was seen is kept there, some scenes a file, under a hash of the encoder' weights, of the
-        pictures and of the boxes.
+    scenes : Scenes
+        The pairs of a scene stand together.
+    encoder : MultiStageEncoder, optional
+        By default `fashionnb.features.garments.pretrained_encoder`.
+    device : str, optional
+        Where to compute; by default where the encoder is.
+    cache : Path or str, optional
+        A folder, for a `fashionnb.features.store.FeatureStore`.
+
+    Returns
+    -------
+    Views
 
     Raises
     ------
-    DataError : a picture cannot be read, or a product fills its whole scene.
-    WriteError : the cache cannot be written.
+    DataError
+        If an image cannot be read, or a product fills its whole scene.
+    WriteError
+        If the cache cannot be written.
     """
     encoder = encoder or pretrained_encoder()
     scene, keys = pd.factorize(scenes.table["scene"])
@@ -112,17 +143,21 @@ def view(
 
 
 def apart(scene: Tensor, boxes: Tensor) -> Tensor:
-    """Which pieces of its scene may be looked at when a pair's product is hidden. Introduced in chapter 11.
+    """Select the pieces of its scene that may be used when a pair's product is hidden.
 
-    Boxes that touch the product's may show some of it.
+    Boxes that touch the product's box may show some of it.
 
     Parameters
     ----------
-    scene : (n,) int64. boxes : (n, 4) float, left, top, right, bottom.
+    scene : Tensor of shape (n,), int64
+    boxes : Tensor of shape (n, 4)
+        Left, top, right, bottom.
 
     Returns
     -------
-    (n, 8) int64, pairs of the same scene whose box does not touch, in their order; -1 where there are no more.
+    Tensor of shape (n, 8), int64
+        Pairs of the same scene whose box does not touch, in their order; -1 where there are no
+        more.
     """
     place, count = scene.unique(return_inverse=True, return_counts=True)[1:]
     order = torch.argsort(place, stable=True)
@@ -175,22 +210,29 @@ REGIONS = ("above", "below", "left", "right")
 
 
 def largest_region(boxes: np.ndarray) -> np.ndarray:
-    """The largest part of each scene without its product. Introduced in chapter 11. Kang et al. 2019, section 3.
+    """Find the largest part of each scene without its product.
 
-    Of the four rectangles above, below, left and right of the box, each as wide or as high as the scene, the one with
-    the largest area; of equals the first in this order.
+    Of the four rectangles above, below, left and right of the box, each as wide or as high as the
+    scene, the one with the largest area; of equals the first in this order.
 
     Parameters
     ----------
-    boxes : (n, 4) float, left, top, right, bottom, from 0 to 1.
+    boxes : ndarray of shape (n, 4)
+        Left, top, right, bottom, from 0 to 1.
 
     Returns
     -------
-    (n, 4) float64, likewise. Where the box fills the whole scene it has no area.
+    ndarray of shape (n, 4), float64
+        Likewise. Where the box fills the whole scene it has no area.
 
     Raises
     ------
-    DataError : another shape, or a box that is not within 0 to 1.
+    DataError
+        If the shape is another, or a box is not within 0 to 1.
+
+    References
+    ----------
+    Kang et al. (2019), Complete the Look, section 3.
     """
     boxes = np.asarray(boxes, float)
     if boxes.ndim != 2 or boxes.shape[1] != 4 or not ((boxes >= 0) & (boxes <= 1)).all():
@@ -212,19 +254,24 @@ def largest_region(boxes: np.ndarray) -> np.ndarray:
 
 
 def scene_pixels(scenes: Scenes, size: int | tuple[int, int], cut: bool = True) -> np.ndarray:
-    """The scene of every pair, cropped to `largest_region` of its box. Introduced in chapter 11.
+    """Read the scene of every pair, cropped to `largest_region` of its box.
 
     Parameters
     ----------
-    size : each is letterboxed to it, on white. cut : False leaves the product in, which shows how much that gives away.
+    scenes : Scenes
+    size : int or (int, int)
+        Each crop is letterboxed to it, on white.
+    cut : bool
+        False leaves the product in, which shows how much that gives away.
 
     Returns
     -------
-    uint8 (pairs, height, width, 3)
+    ndarray of shape (pairs, height, width, 3), uint8
 
     Raises
     ------
-    DataError : a picture cannot be read, or a product fills its whole scene.
+    DataError
+        If an image cannot be read, or a product fills its whole scene.
     """
     height, width = (size, size) if isinstance(size, int) else size
     regions = largest_region(scenes.table[BOX].to_numpy(float))
@@ -240,7 +287,8 @@ def scene_pixels(scenes: Scenes, size: int | tuple[int, int], cut: bool = True) 
             corners = int(np.ceil(left)), int(np.ceil(top)), int(right), int(bottom)
             if corners[0] >= corners[2] or corners[1] >= corners[3]:
                 raise DataError(
-                    f"Pair {row}: its product fills the scene {key!r}, so nothing is left without it."
+                    f"Pair {row}: its product fills the scene {key!r}, so nothing is left without "
+                    f"it."
                 )
             part = picture.crop(corners)
         out[row] = letterbox(part, (height, width), 3)
@@ -249,14 +297,24 @@ def scene_pixels(scenes: Scenes, size: int | tuple[int, int], cut: bool = True) 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """n pairs of a scene and a product that is cut out of it, and p products. Introduced in chapter 11.
+    """n pairs of a scene and a product that is cut out of it, and p products.
 
-    views : of the scenes, n rows. product : (n,) int64, a row of the products.
-    features : (p, d) float32. kinds : (p,) int64, from 0 on.
-    labels : (p, l) int64, what else the shop says of each product, such as its colour: known values from 1 on, 0 is
-        unknown. None: nothing.
+    Attributes
+    ----------
+    views : Views
+        Of the scenes, n rows.
+    product : Tensor of shape (n,), int64
+        A row of the products.
+    features : Tensor of shape (p, d), float32
+    kinds : Tensor of shape (p,), int64
+        The category of each product, from 0 on.
+    labels : Tensor of shape (p, l), int64, optional
+        Other attributes of each product, such as its colour: known values from 1 on, 0 is unknown.
 
-    Raises `DataError` if they disagree.
+    Raises
+    ------
+    DataError
+        If they disagree.
     """
 
     views: Views
@@ -276,7 +334,8 @@ class Pairs:
             or (n and int(self.product.max()) >= p)
         ):
             raise DataError(
-                f"Expected one product, below {p}, for each of {n} pairs, and a kind and a row of labels for each of "
+                f"Expected one product, below {p}, for each of {n} pairs, and a kind and a row of "
+                f"labels for each of "
                 f"{p} products; got {', '.join(map(str, shapes))}."
             )
 
@@ -284,7 +343,9 @@ class Pairs:
         return len(self.product)
 
     def scene(self, rows: Tensor, uncut: bool = False) -> Scene:
-        """The scenes of these pairs as the models take them. With `uncut` the crops are whole scenes, product too."""
+        """The scenes of these pairs as the models take them; with `uncut` whole, the product
+        included.
+        """
         views = self.views
         others = views.others[rows]
         there = others >= 0
@@ -293,7 +354,7 @@ class Pairs:
         return crops, there, views.pieces[seen].float(), views.boxes[seen]
 
     def products(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """FeatureExtractor, kinds and labels of these products, as the models take them."""
+        """Features, categories and labels of these products, as the models take them."""
         return (
             self.features[rows],
             self.kinds[rows],

@@ -1,8 +1,10 @@
-"""A whole catalogue to one file of vectors, in several processes, and without losing work when it is killed.
+"""Embed a whole catalogue into one file, in several processes, without losing work when it is
+stopped.
 
-The images are dealt in batches, and the vectors of each go to a `fashionnb.features.store.FeatureStore` beside the
-file until all are there. So a second call goes on where the first was stopped. `fashionnb.features.vector_files` reads
-the file; `fashionnb embed` does the same from the command line.
+The images are dealt in batches, and the embeddings of each go to a
+`fashionnb.features.store.FeatureStore` beside the file until all are there. A second call goes on
+where the first was stopped. `fashionnb.features.vector_files` reads the file; `fashionnb embed`
+does the same from the command line.
 """
 
 import logging
@@ -36,7 +38,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Done:
-    """What `embed_to_file` did: how many pictures there are, how many were embedded now, and in what time."""
+    """What `embed_to_file` did.
+
+    Attributes
+    ----------
+    pictures : int
+        All images.
+    embedded : int
+        Those that were embedded by this call.
+    seconds : float
+    """
 
     pictures: int
     embedded: int
@@ -54,28 +65,41 @@ def embed_to_file(
     device: str | None = None,
     progress: bool = True,
 ) -> Done:
-    """Embed all pictures of a folder, a zip file, a catalogue or a dataset into one file. Introduced in chapter 11.
+    """Embed all images of a folder, a zip file, a catalogue or a dataset into one file.
 
-    Killed at any moment and called again, it goes on with the batches that are there, and the file becomes the same
-    to the last byte. Batches whose pictures have changed meanwhile are embedded again. One process gives the same
-    vectors as several.
+    Stopped at any moment and called again, it goes on with what is there. Images that changed
+    meanwhile are embedded again.
 
     Parameters
     ----------
-    source : as `fashionnb.datasets.open_catalogue` takes it; with several processes no catalogue.
-    model, size, device : as `fashionnb.search.engine.VisualSearchEngine`. Of several GPUs each process takes the next.
-    out : a safetensors file with the vectors, each of length 1, and the ids; for
-    `fashionnb.features.vector_files.load`.
-    processes : that share the work.
-    batch_size : pictures at a time, and in a file; to go on it must be the same as before.
-    progress : show a bar, with the pictures per second.
+    source : Path, str or Catalogue
+        As `fashionnb.datasets.open_catalogue` takes it; with several processes no catalogue.
+    model, size, device
+        As `fashionnb.search.engine.VisualSearchEngine`. Of several GPUs each process takes the
+        next.
+    out : Path or str
+        The safetensors file that is written, for `fashionnb.features.vector_files.load`.
+    processes : int
+        That share the work.
+    batch_size : int
+        Images at a time.
+    progress : bool
+        Show a bar, with the images per second.
+
+    Returns
+    -------
+    Done
 
     Raises
     ------
-    DataNotFound, ModelMismatch, ProfileError : as `VisualSearchEngine` and `open_catalogue`.
-    DataError : a picture cannot be read; or less than one process, or one picture a batch.
-    WriteError : the file cannot be written. This is found out before anything is embedded.
-    RunError : a process was killed, for want of memory perhaps. What is done is kept.
+    DataNotFound, ModelMismatch, ProfileError
+        As `VisualSearchEngine` and `open_catalogue`.
+    DataError
+        If an image cannot be read, or fewer than one process or one image a batch are asked for.
+    WriteError
+        If the file cannot be written. This is noticed before anything is embedded.
+    RunError
+        If a process was killed, perhaps for want of memory. What is done is kept.
     """
     out = Path(out)
     if min(processes, batch_size) < 1:
@@ -84,11 +108,13 @@ def embed_to_file(
         )
     if processes > 1 and isinstance(source, Catalogue):
         raise DataError(
-            "A catalogue lives in this process alone. Name a folder, a zip file or a dataset, or use one."
+            "A catalogue lives in this process alone. Name a folder, a zip file or a dataset, or "
+            "use one."
         )
     if out.is_dir():
         raise WriteError(
-            f"{out}: is a folder. Name the file that the vectors go to, such as {out / 'my.safetensors'}."
+            f"{out}: is a folder. Name the file that the vectors go to, such as "
+            f"{out / 'my.safetensors'}."
         )
     parts = out.with_name(f".{out.name}.parts")
     work = _Work(parts, source, model, size, batch_size, device)
@@ -131,7 +157,9 @@ class _Work:
         self.batch_size = batch_size
 
     def do(self, start: int) -> tuple[int, int, list[bytes]]:
-        """Embed one batch if it is not there: its start, how many were embedded, and their digests."""
+        """Embed one batch if it is not there: its start, how many were embedded, and their
+        digests.
+        """
         items = self.gallery.table.iloc[start : start + self.batch_size]
         [batch] = stream(
             self._encode, self.gallery.images, items["image"], self.engine.size,
@@ -153,10 +181,10 @@ class _Work:
 def _several(
     work: _Work, starts: range, processes: int, arguments: tuple
 ) -> Iterator[Iterator[tuple[int, int, list[bytes]]]]:
-    """What comes of each batch, as they are finished, in whatever order.
+    """Results of all batches, as they are finished, in any order.
 
-    Not by accelerate: its `split_between_processes` deals all batches out before it begins, wants a launcher and a
-    rendezvous, and its `notebook_launcher` forks. Here the store has all of them.
+    Not by accelerate: its `split_between_processes` deals all batches out before it begins, needs a
+    launcher and a rendezvous, and its `notebook_launcher` forks. Here the store has all results.
     """
     if processes == 1:
         yield (work.do(start) for start in starts)
@@ -172,8 +200,10 @@ def _several(
         )
     except BrokenProcessPool as error:
         raise RunError(
-            "One of the processes was killed, perhaps because memory ran out. Run the same again, with fewer "
-            "--processes or a smaller --batch-size (which begins anew): it goes on with what is done."
+            "One of the processes was killed, perhaps because memory ran out. Run the same again, "
+            "with fewer "
+            "--processes or a smaller --batch-size (which begins anew): it goes on with what is "
+            "done."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -195,7 +225,7 @@ def _begin(arguments: tuple, threads: int, began) -> None:
 
 
 def _device(device: str | None, number: int) -> str:
-    """Where the process of this number computes: of several GPUs each process takes the next."""
+    """Where the process of this number computes: of several GPUs each takes the next."""
     device = profiles.choose(device=device).device
     return f"cuda:{number % torch.cuda.device_count()}" if device == "cuda" else device
 

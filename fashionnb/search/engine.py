@@ -1,8 +1,9 @@
-"""Visual search: give it pictures to find, then a picture to find them by.
+"""Visual search: index images, then find those that look like an image.
 
-`VisualSearchEngine` ties the parts together: a trained model (`fashionnb.checkpoints`), pictures from anywhere
-(`fashionnb.datasets.open_catalogue`), their vectors (`fashionnb.features.streaming`) and the neighbours among them
-(`fashionnb.search.index`). `fashionnb index build` and `fashionnb search` do the same from the command line.
+`VisualSearchEngine` combines a trained model (`fashionnb.checkpoints`), images from anywhere
+(`fashionnb.datasets.open_catalogue`), their embeddings (`fashionnb.features.streaming`) and the
+nearest neighbours among them (`fashionnb.search.index`). `fashionnb index build` and `fashionnb
+search` do the same from the command line.
 """
 
 import logging
@@ -40,7 +41,8 @@ SIZES = {"fashion-mnist": 28}
 """Datasets whose pictures all have one size, in pixels: a model trained on them need not say it."""
 
 TRAINED_HERE = (
-    "The strongest encoders that were trained here are always there: `fusion` for product photos, 128 numbers each, "
+    "The strongest encoders that were trained here are always there: `fusion` for product photos, "
+    "128 numbers each, "
     "and `siamese` for photos that people took, 64."
 )
 """What to take where the weights of a larger model cannot be had."""
@@ -51,10 +53,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """A gallery and the vectors of its pictures. Introduced in chapter 05.
+    """A catalogue and the embeddings of its images.
 
-    vectors : (n, d) float32, each of length 1. gallery : the n pictures, in the same order.
-    unreadable : one row per picture that was left out, with its `id` and `why`.
+    Attributes
+    ----------
+    vectors : ndarray of shape (n, d), float32
+        Each of length 1.
+    gallery : Catalogue
+        The n images, in the same order.
+    unreadable : DataFrame
+        One row per image that was left out, with its `id` and `why`.
     """
 
     vectors: np.ndarray
@@ -68,28 +76,31 @@ class Embedded:
 
 
 class VisualSearchEngine:
-    """Find the pictures that look like a picture. Introduced in chapter 05.
+    """Find the images that look like an image.
 
-    The model decides what "alike" means, and it only knows pictures of the kind it was trained on: a model of light
-    garments on black makes little of photos on white. Pictures are letterboxed to the size that the model was trained
-    with: the argument `size`; else `training["size"]` on the model's card; else, if the card names a dataset whose
-    pictures all have one size, that size (`SIZES`).
+    What counts as similar is decided by the model, which works on images of the kind that it was
+    trained on: a model of light garments on black is of no use for photos on white. Images are
+    letterboxed to the size on the model's card, unless `size` is given.
 
     Parameters
     ----------
-    checkpoint : a folder that `fashionnb.checkpoints.save` wrote; or the name of a model that came with the book, for
-        instance "style2vec"; or one of `fashionnb.models.pretrained.NAMES`, such as "siglip", with its published
-        weights, or "siglip:FILE" with those of a file.
-    size : pixels, one number or (height, width).
-    device : "cpu", "cuda" or "mps"; None is that of the profile (see `fashionnb.profiles.choose`): the CPU, or in
-        profile `full` the best there is.
+    checkpoint : Path or str
+        As `fashionnb.load_model` takes it.
+    size : int or (int, int), optional
+        Pixels, one number or height and width.
+    device : str, optional
+        "cpu", "cuda" or "mps"; by default that of the profile (`fashionnb.profiles.choose`).
 
     Raises
     ------
-    DataNotFound : there is no such folder, and no model of this name; or its published weights cannot be had.
-    ModelMismatch : the checkpoint is broken or no model of pictures, or nothing says how large pictures should be.
-    DataError : the model cannot take pictures of this size.
-    ProfileError : the device is not in this machine.
+    DataNotFound
+        If there is no such folder or name, or published weights cannot be had.
+    ModelMismatch
+        If the checkpoint is broken, takes no images, or nothing says their size.
+    DataError
+        If the model cannot take images of this size.
+    ProfileError
+        If the machine does not have the device.
     """
 
     def __init__(
@@ -104,27 +115,36 @@ class VisualSearchEngine:
         self.channels = getattr(model, "channels", None)
         if self.channels is None:
             raise ModelMismatch(
-                f"{checkpoint}: {type(model).__name__} is no model of pictures (it has no `channels`)."
+                f"{checkpoint}: {type(model).__name__} is no model of pictures (it has no "
+                f"`channels`)."
             )
         self.size = trained_at if size is None else size
         if self.size is None:
             raise ModelMismatch(
-                f"{checkpoint}: its card does not say how large the pictures were that the model was trained on "
+                f"{checkpoint}: its card does not say how large the pictures were that the model "
+                f"was trained on "
                 "(`size` in `training`). Give their size, for instance size=64 (--size 64)."
             )
         self.model = model.to(profiles.choose(device=device).device)
         self.gallery: Catalogue | None = None
         """What `search` looks through; None until `index` or `load`."""
         self._index: Index | None = None
-        # A blank picture, so that a size that the model cannot take is noticed now and not after an hour.
+        # A blank picture, so that a size that the model cannot take is noticed now and not after an
+        # hour.
         embed(self.model, prepared(np.zeros((1, 1), np.uint8), self.size, self.channels)[None])
 
     def embed_image(self, image: Picture) -> np.ndarray:
-        """The vector (d,) float32, of length 1, of one picture: a path, bytes, a PIL image or an array.
+        """Embed one image: a path, bytes, a PIL image or an array.
+
+        Returns
+        -------
+        ndarray of shape (d,), float32
+            Of length 1.
 
         Raises
         ------
-        DataNotFound, DataError : as `fashionnb.data.images.prepared`.
+        DataNotFound, DataError
+            As `fashionnb.data.images.prepared`.
         """
         return self._encode(prepared(image, self.size, self.channels)[None])[0]
 
@@ -137,27 +157,39 @@ class VisualSearchEngine:
         batch_size: int = BATCH,
         progress: bool = True,
     ) -> Embedded:
-        """The vectors of all pictures of a folder, a zip file, a catalogue or a dataset.
+        """Embed all images of a folder, a zip file, a catalogue or a dataset.
 
-        The pictures are read, embedded and forgotten batch by batch: besides the vectors and the names, memory does not
-        grow with their number.
+        The images are read, embedded and forgotten batch by batch: memory grows only with the
+        embeddings and the ids.
 
         Parameters
         ----------
-        source : as `fashionnb.datasets.open_catalogue` takes it.
-        cache : a folder. Each vector is kept there under the content of its picture and the model's weights, so a
-            second run over a folder that has grown embeds only what is new.
-        unreadable : "raise", or "skip" to leave out pictures that cannot be read; they are listed in the result, and a
-            warning in the log counts them.
-        batch_size : pictures at a time; lower it if memory runs out.
-        progress : show a bar.
+        source : Path, str or Catalogue
+            As `fashionnb.datasets.open_catalogue` takes it.
+        cache : Path or str, optional
+            A folder. Each embedding is kept there under the content of its image and the model's
+            weights, so that only new images are embedded next time.
+        unreadable : {"raise", "skip"}
+            "skip" leaves out images that cannot be read; they are listed in the result and counted
+            in the log.
+        batch_size : int
+            Images at a time; lower it if memory runs out.
+        progress : bool
+            Show a bar.
+
+        Returns
+        -------
+        Embedded
 
         Raises
         ------
-        DataNotFound : there is nothing at `source`.
-        DataError : no pictures there; or some cannot be read (the message names the first and says how many they are);
-            with "skip", none can.
-        WriteError : the cache cannot be written.
+        DataNotFound
+            If there is nothing at `source`.
+        DataError
+            If there are no images, or some cannot be read (the message names the first and counts
+            them), or, with "skip", none can.
+        WriteError
+            If the cache cannot be written.
         """
         if unreadable not in ("raise", "skip"):
             raise DataError(f"unreadable is 'raise' or 'skip', got {unreadable!r}.")
@@ -170,7 +202,8 @@ class VisualSearchEngine:
             vectors, rows, failed = collect(batches, len(gallery), progress)
         if failed and (unreadable == "raise" or not len(rows)):
             raise DataError(
-                f"{len(failed):,} of {len(gallery):,} pictures cannot be read. The first: {failed[0][1]} "
+                f"{len(failed):,} of {len(gallery):,} pictures cannot be read. The first: "
+                f"{failed[0][1]} "
                 "Or leave out all that cannot be read, with unreadable='skip' (--skip-unreadable)."
             )
         if failed:
@@ -182,16 +215,20 @@ class VisualSearchEngine:
         return Embedded(vectors, gallery.take(rows), left_out)
 
     def index(self, source: Source | Embedded, *, kind: str = "auto", **options) -> Index:
-        """Make pictures findable: embed them, unless they are `Embedded` already, and put them into an `Index`.
+        """Index images: embed them, unless they are `Embedded` already, and build an `Index`.
 
         Parameters
         ----------
-        source, options : as `embed_dataset` takes them.
-        kind : of index, see `fashionnb.search.index.Index.build`.
+        source : Path, str, Catalogue or Embedded
+        kind : str
+            Of index, see `fashionnb.search.index.Index.build`.
+        **options
+            As `embed_dataset` takes them.
 
         Returns
         -------
-        Index : `search` uses it from now on.
+        Index
+            Which `search` uses from now on.
         """
         embedded = source if isinstance(source, Embedded) else self.embed_dataset(source, **options)
         index = Index.build(
@@ -201,24 +238,30 @@ class VisualSearchEngine:
         return index
 
     def search(self, image: Picture, k: int = 5, *, category: str | None = None) -> pd.DataFrame:
-        """The k pictures that are most like this one, the best first.
+        """Find the k images that are most similar to an image, the most similar first.
 
-        A picture that is in the gallery itself is found first, with score 1.
+        An image that is in the index itself comes first, with score 1.
 
         Parameters
         ----------
-        image : as `embed_image` takes it.
-        k : how many; all, if there are fewer.
-        category : look only among the pictures of this category.
+        image : Path, str, bytes, PIL image or ndarray
+            As `embed_image` takes it.
+        k : int
+            How many; all, if there are fewer.
+        category : str, optional
+            Search only among the images of this category.
 
         Returns
         -------
-        One row per picture: `rank` (from 1), `id`, `category` ("" if unknown), `score` (cosine similarity, -1 to 1) and
-            `path` (where the picture is).
+        DataFrame
+            One row per image: `rank` (from 1), `id`, `category` ("" if unknown), `score` (cosine
+            similarity, -1 to 1) and `path` (where the image is).
 
         Raises
         ------
-        DataNotFound, DataError : the picture cannot be read; nothing was indexed; k below 1; no such category.
+        DataNotFound, DataError
+            If the image cannot be read, nothing was indexed, k is below 1, or there is no such
+            category.
         """
         index, gallery = self._searched()
         among = None
@@ -228,7 +271,8 @@ class VisualSearchEngine:
                 known = sorted(set(gallery.table["category"]) - {""})
                 more = f" and {len(known) - 20} more" if len(known) > 20 else ""
                 raise DataError(
-                    f"No picture is in category {category!r}; the categories: {', '.join(known[:20]) or 'none'}{more}."
+                    f"No picture is in category {category!r}; the categories: "
+                    f"{', '.join(known[:20]) or 'none'}{more}."
                 )
         ids, scores = index.search(
             self.embed_image(image)[None], k, model=self.fingerprint, among=among
@@ -239,11 +283,12 @@ class VisualSearchEngine:
         return found.assign(score=scores[0], path=_paths(gallery, rows))
 
     def display_results(self, results: pd.DataFrame, query: Picture | None = None) -> "Figure":
-        """A figure of the pictures that `search` found, and the query before them.
+        """Draw a figure of the images that `search` found, and the query before them.
 
         Raises
         ------
-        DataNotFound, DataError : the gallery's pictures are not where they were; the query cannot be read.
+        DataNotFound, DataError
+            If the indexed images are not where they were, or the query cannot be read.
         """
         from fashionnb.notebook import plots
 
@@ -263,11 +308,13 @@ class VisualSearchEngine:
         return plots.garments(np.stack(pictures), titles, columns=min(len(pictures), 8))
 
     def pictures(self, results: pd.DataFrame) -> list[Image.Image | None]:
-        """The picture of each row of `search`'s results, as it is on disk; None for one that cannot be read any more.
+        """Open the image of each row of `search`'s results; None for one that cannot be read any
+        more.
 
         Raises
         ------
-        DataNotFound, DataError : the folder, zip file or dataset is not where it was, or there is no gallery.
+        DataNotFound, DataError
+            If the folder, zip file or dataset is not where it was, or nothing was indexed.
         """
         _, gallery = self._searched()
         images, found = gallery.images, []
@@ -282,11 +329,15 @@ class VisualSearchEngine:
         return found
 
     def save(self, path: Path | str) -> None:
-        """Write the index to one file, with all that `load` needs to search it. Pictures and model stay where they are.
+        """Write the index to one file, with all that `load` needs. Images and model stay where they
+        are.
 
         Raises
         ------
-        DataError : there is no index yet. WriteError : the file cannot be written.
+        DataError
+            If there is no index yet.
+        WriteError
+            If the file cannot be written.
         """
         index, gallery = self._searched()
         categories, codes = np.unique(gallery.table["category"].to_numpy(str), return_inverse=True)
@@ -305,13 +356,23 @@ class VisualSearchEngine:
     def load(
         cls, path: Path | str, checkpoint: Path | str | None = None, *, device: str | None = None
     ) -> "VisualSearchEngine":
-        """The engine whose index `save` wrote, with its model. `checkpoint` says where that is now, if it moved.
+        """Open the engine whose index `save` wrote, with its model.
+
+        Parameters
+        ----------
+        path : Path or str
+        checkpoint : Path or str, optional
+            Where the model is now, if it moved.
+        device : str, optional
 
         Raises
         ------
-        DataNotFound : there is no such file, or the model is gone.
-        DataError : the file is damaged, or an index that no engine wrote.
-        ModelMismatch : the model is not the one that made the index.
+        DataNotFound
+            If there is no such file, or the model is gone.
+        DataError
+            If the file is damaged, or an index that no engine wrote.
+        ModelMismatch
+            If the model is not the one that made the index.
         """
         index = Index.load(path)
         try:
@@ -323,24 +384,29 @@ class VisualSearchEngine:
             gallery = Catalogue(about.source, table, images, tuple(sorted(set(names))))
         except (ValidationError, ValueError, IndexError) as error:
             raise DataError(
-                f"{path}: an index, but no search engine wrote it, or it is damaged ({str(error).splitlines()[0]}). "
+                f"{path}: an index, but no search engine wrote it, or it is damaged "
+                f"({str(error).splitlines()[0]}). "
                 "Make it with `fashionnb index build`."
             ) from error
         engine = cls(checkpoint or about.checkpoint, size=about.size, device=device)
         if engine.fingerprint != index.model:
             raise ModelMismatch(
-                f"{path} was made by the model {index.model[:12]}, but {engine.checkpoint} now holds "
-                f"{engine.fingerprint[:12]}. Name the model that made it (--model), or build the index again."
+                f"{path} was made by the model {index.model[:12]}, but {engine.checkpoint} now "
+                f"holds "
+                f"{engine.fingerprint[:12]}. Name the model that made it (--model), or build the "
+                f"index again."
             )
         engine._index, engine.gallery = index, gallery
         return engine
 
     def as_page(self, results: pd.DataFrame, query: Picture) -> str:
-        """One HTML document that shows the query and what `search` found; nothing in it is fetched from elsewhere.
+        """Make one HTML document of the query and what `search` found, which loads nothing from
+        elsewhere.
 
         Raises
         ------
-        DataNotFound, DataError : as `pictures`; or the query cannot be read.
+        DataNotFound, DataError
+            As `pictures`; or if the query cannot be read.
         """
         entries = [
             Entry(picture, f"{row.rank}. {row.category or row.id}", f"{row.score:.3f} · {row.id}")
@@ -353,12 +419,13 @@ class VisualSearchEngine:
     def _searched(self) -> tuple[Index, Catalogue]:
         if self._index is None or self.gallery is None:
             raise DataError(
-                "There is nothing to search yet. Call `index` with pictures first, or load an engine."
+                "There is nothing to search yet. Call `index` with pictures first, or load an "
+                "engine."
             )
         return self._index, self.gallery
 
     def store(self, folder: Path | str) -> FeatureStore:
-        """Where this model's vectors are kept in a folder."""
+        """Open the store of this model's embeddings in a folder."""
         return FeatureStore(folder, "search", self.fingerprint, str(self.size))
 
     def _encode(self, pixels: np.ndarray) -> np.ndarray:
@@ -367,14 +434,17 @@ class VisualSearchEngine:
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not ((length > 0) & np.isfinite(length)).all():
             raise ModelMismatch(
-                f"{self.checkpoint}: the model gives a picture a vector of length {length.min():.3g}, which has no "
+                f"{self.checkpoint}: the model gives a picture a vector of length "
+                f"{length.min():.3g}, which has no "
                 "direction. It is broken, or was never trained."
             )
         return vectors / length
 
 
 def _model(checkpoint: str) -> tuple[nn.Module, Size | None]:
-    """The model of a name or a folder, and the size of the pictures that it was trained on if that is known."""
+    """The model of a name or a folder, and the size of the pictures that it was trained on if that
+    is known.
+    """
     name, _, file = checkpoint.partition(":")
     if name in pretrained.NAMES and not Path(checkpoint).is_dir():
         try:
@@ -406,7 +476,8 @@ class _ImagesElsewhere:
         """The images themselves."""
         if not self.source:
             raise DataError(
-                "The images of this index were only in memory when it was made; they cannot be shown."
+                "The images of this index were only in memory when it was made; they cannot be "
+                "shown."
             )
         if self.source in SOURCES:
             return datasets.load(self.source, stand_in=False).images
@@ -418,7 +489,9 @@ class _ImagesElsewhere:
 
 
 def _source(catalogue: Catalogue) -> str:
-    """Where the images of a catalogue can be found again: a path, the name of a dataset, or "" for nowhere."""
+    """Where the images of a catalogue can be found again: a path, the name of a dataset, or "" for
+    nowhere.
+    """
     images = catalogue.images
     if isinstance(images, _ImagesElsewhere):
         return images.source
@@ -430,17 +503,23 @@ def _source(catalogue: Catalogue) -> str:
 
 
 def _paths(catalogue: Catalogue, rows: np.ndarray) -> list[str]:
-    """Where the images of these rows are, for people: "folder/name", "archive.zip/name" or "dataset/row"."""
+    """Where the images of these rows are, for people: "folder/name", "archive.zip/name" or
+    "dataset/row".
+    """
     source = _source(catalogue)
     above = f"{source}/" if source else ""
     return [f"{above}{key}" for key in catalogue.table["image"].iloc[rows]]
 
 
 class _About(BaseModel):
-    """What an engine keeps in the file of its index, besides vectors and ids.
+    """What an engine keeps in the file of its index, besides embeddings and ids.
 
-    categories, category : the names, and for each item the place of its own. images : the key of each picture, None if
-    they are the ids.
+    Attributes
+    ----------
+    categories, category : list of str, list of int
+        The names, and for each item the position of its own.
+    images : list, optional
+        The key of each image; None if they are the ids.
     """
 
     model_config = ConfigDict(extra="forbid")

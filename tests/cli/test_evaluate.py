@@ -90,7 +90,10 @@ def test_search_for_programs(call):
         ("classifier encoder --data shop", "no classifier"),
         ("search classifier --data shop", "is a classifier"),
         ("classifier nobody --data shop", "No model 'nobody' came with fashionnb"),
-        ("search encoder --data nowhere", "nowhere: there is no such file or folder, and no dataset"),
+        (
+            "search encoder --data nowhere",
+            "nowhere: there is no such file or folder, and no dataset",
+        ),
         ("search encoder --data fashion-mnist", "FASHIONNB_OFFLINE"),
         ("search encoder --data shop --queries exam", "no split 'exam'"),
         ("search encoder", "Missing option '--data'"),

@@ -18,7 +18,7 @@ ENV FASHIONNB_CACHE=/home/demo/cache \
     GRADIO_ANALYTICS_ENABLED=False \
     OMP_NUM_THREADS=1
 # Vectors of the drawn garments are made now, so that the first visitor does not wait for them.
-RUN python -c "from fashionnb.apps.demo.stylist import open_stylist; open_stylist()"
+RUN python -c "from fashionnb.apps.demo.backend import open_backend; open_backend()"
 
 EXPOSE 8000
 # All addresses of the container; compose.yaml lets only this machine in.

@@ -15,8 +15,9 @@ import time
 import numpy as np
 
 from fashionnb.notebook.hardware import hardware
-from fashionnb.search.index import KINDS, Index
-from fashionnb.search.index.speed import jittered, trade_off
+from fashionnb.search.benchmark import jittered, trade_off
+from fashionnb.search.faiss_structures import KINDS
+from fashionnb.search.index import Index
 
 EFFORTS = {
     "exact": (None,),

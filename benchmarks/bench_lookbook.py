@@ -46,7 +46,9 @@ def main() -> None:
                 f"{n:,} questions, wrong answers by {hardness!r}: {time.process_time() - start:.2f} s"
             )
     start, scenes, pairs = time.process_time(), 0, 0
-    for scene in itertools.islice(composed_outfits.draw(outfits, chosen.size), chosen.scenes):
+    for scene in itertools.islice(
+        composed_outfits.draw_scenes(outfits, chosen.size), chosen.scenes
+    ):
         scenes, pairs = scenes + 1, pairs + len(scene.products)
         if scenes % 500 == 0:
             rate = scenes / (time.process_time() - start)

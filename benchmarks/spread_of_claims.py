@@ -21,9 +21,9 @@ import nbformat
 from fashionnb.notebook import results
 from fashionnb.notebook.claims import Claim, claims_in
 from fashionnb.notebook.results_format import Row
-from fashionnb.publishing import runner
+from fashionnb.publishing import run_book
 from fashionnb.publishing.chapters import Book
-from fashionnb.publishing.site import RESULT_HERE
+from fashionnb.publishing.result_tables import RESULT_HERE
 
 SETTINGS = {
     "1 thread, float32": {"OMP_NUM_THREADS": "1", "FASHIONNB_PRECISION": "no"},
@@ -54,7 +54,7 @@ def run(
                 "progress": False,
                 "say": lambda line: print(line, flush=True),
             }
-            for outcome in runner.run(chapters, profile, parameters=parameters, **options):
+            for outcome in run_book.run(chapters, profile, parameters=parameters, **options):
                 print(outcome.error, flush=True) if outcome.error else None
         for name in SETTINGS[setting]:
             del os.environ[name]

@@ -1,16 +1,16 @@
-"""Trained models on disk: the weights in safetensors, and beside them a card that says what they are.
+"""Checkpoints: trained networks on disk, weights in safetensors and a card that describes them.
 
-`save` writes a folder with `model.safetensors` and `card.json`, `load` builds the model again and refuses what does not
-fit. Nothing is ever unpickled, so a checkpoint from a stranger can be looked at without running their code.
-`published` finds the models that come with the book.
-How a *training run* is saved and taken up again is in `fashionnb.training`.
+`load_model` opens a network by name or folder, `list_models` lists the names, `save` writes a
+folder with `model.safetensors` and `card.json`. Nothing is ever unpickled, so a checkpoint from a
+stranger can be opened without running their code. How a *training run* is saved and resumed is in
+`fashionnb.training`.
 """
 
 import hashlib
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import safetensors.torch
 import torch
@@ -22,64 +22,155 @@ import fashionnb
 from fashionnb import models
 from fashionnb.errors import DataNotFound, ModelMismatch
 from fashionnb.files import sha256, write_text, written_whole
+from fashionnb.models import cost, pretrained
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
 
+ALTERNATIVES = (
+    "The strongest encoders that come with fashionnb need no download: `fusion` for product "
+    "photos, 128 numbers each, and `siamese` for photos that people took, 64."
+)
+"""What to take where the weights of a larger network cannot be had."""
+
 
 class Card(BaseModel):
-    """What is known of a trained model. Introduced in chapter 02. The first block is filled in by `save`.
+    """Model card: what is known of a trained network.
 
-    After Mitchell et al. 2019, "Model Cards for Model Reporting".
+    `save` fills in the fields up to `date`; of those, `task`, `size` and `channels` can be given.
+
+    References
+    ----------
+    Mitchell et al. (2019), Model Cards for Model Reporting.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     architecture: str = Field(description="a name in fashionnb.models.ARCHITECTURES")
-    arguments: dict[str, Any] = Field(description="what the architecture is called with")
-    parameters: int = Field(description="how many numbers were trained, or could have been")
-    sha256: str = Field(description="of the weights file")
-    versions: dict[str, str] = Field(description="of fashionnb, torch and Python")
-    date: datetime
+    arguments: dict[str, Any] = Field(description="of the architecture's constructor")
+    task: Literal[tuple(models.TASKS)] = Field(description="a name in fashionnb.models.TASKS")
+    size: int | tuple[int, int] | None = Field(
+        None, description="of the images, in pixels: one number, or height and width"
+    )
+    channels: int | None = Field(None, description="of the images; null if it takes none")
+    parameters: int = Field(description="how many numbers can be trained")
+    sha256: str = Field("", description="of the weights file")
+    versions: dict[str, str] = Field({}, description="of fashionnb, torch and Python")
+    date: datetime | None = None
 
     description: str = ""
     data: str = Field("", description="the dataset, for instance fashion-mnist")
     split: str = Field("", description="the part of it that was trained on")
     classes: list[str] = []
-    training: dict[str, Any] = Field(
-        {}, description="the recipe, and what else made the run what it was"
-    )
+    training: dict[str, Any] = Field({}, description="the recipe and its settings")
     seeds: list[int] = []
-    metrics: dict[str, float] = Field(
-        {}, description="as measured, on the split that `measured_on` names"
-    )
+    metrics: dict[str, float] = Field({}, description="measured on the split `measured_on`")
     measured_on: str = ""
     licence: str = ""
 
 
-def save(model: nn.Module, folder: Path | str, card: dict[str, Any] | None = None) -> Path:
-    """Write `model` with its card. Introduced in chapter 02.
+def load_model(model: Path | str) -> nn.Module:
+    """Open a trained network, in evaluation mode and on the CPU, with its card as `.card`.
 
     Parameters
     ----------
-    model : of an architecture in `fashionnb.models.ARCHITECTURES`; its weights may be on any device.
-    folder : made if need be; a model in it is replaced.
-    card : any of `Card`'s fields from `description` on.
+    model : path or str
+        A folder that `save` wrote; or a name of `list_models`: a checkpoint that comes with
+        fashionnb, such as "style2vec", or a network published elsewhere, such as "siglip", with its
+        published weights, or "siglip:FILE" with those of a file.
 
     Returns
     -------
-    folder : as a path.
+    nn.Module
+        Its `card` says the task, and the size and channels of images.
 
     Raises
     ------
-    ModelMismatch : the architecture has no name, or the card has an unknown field or a value of the wrong kind.
-    WriteError : the folder cannot be written.
+    DataNotFound
+        If there is no such folder or name, or published weights cannot be had.
+    ModelMismatch
+        If the checkpoint is broken, or the file holds other weights.
     """
-    folder = Path(folder)
+    folder, (name, _, file) = Path(model), str(model).partition(":")
+    if name in pretrained.NAMES and not folder.is_dir():
+        return _published_elsewhere(name, file)
+    network, network.card = load(folder if folder.is_dir() else published(str(model)))
+    return network
+
+
+def list_models() -> dict[str, str]:
+    """List what `load_model` opens by name: name to task and description."""
+    lines = {}
+    for name, folder in sorted(_folders().items()):
+        card = read_card(folder)
+        lines[name] = f"{card.task}: {card.description}"
+    for name, about in pretrained.NAMES.items():
+        lines[name] = f"embedding: {about}"
+    return lines
+
+
+def image_size(
+    card: Card, where: Path | str, size: int | tuple[int, int] | None = None
+) -> int | tuple[int, int]:
+    """Return the size of the images that a network takes: the given one, else that of its card.
+
+    Parameters
+    ----------
+    card : Card
+        Of the network.
+    where : path or str
+        Its folder or name, for the message.
+    size : int or (int, int), optional
+        Pixels, one number or height and width.
+
+    Raises
+    ------
+    ModelMismatch
+        If the network takes no images, or neither says how large they are.
+    """
+    if card.channels is None:
+        raise ModelMismatch(
+            f"{where}: {card.architecture} is no model of pictures: its card says no `channels`."
+        )
+    if size is None and card.size is None:
+        raise ModelMismatch(
+            f"{where}: its card does not say how large the pictures were that it was trained on "
+            "(`size`). Give their size, for instance size=64 (--size 64)."
+        )
+    return card.size if size is None else size
+
+
+def save(model: nn.Module, folder: Path | str, card: dict[str, Any] | None = None) -> Path:
+    """Write a network and its card.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Of an architecture in `fashionnb.models.ARCHITECTURES`, on any device.
+    folder : path or str
+        Created if need be; a model in it is replaced.
+    card : dict, optional
+        Any fields of `Card` from `description` on; `size`, unless it is in `training`; and `task`
+        and `channels`, unless they are attributes of the network.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    ModelMismatch
+        If the architecture has no name, or the card lacks the task, has an unknown field or a value
+        of the wrong kind.
+    WriteError
+        If the folder cannot be written.
+    """
+    folder, card = Path(folder), card or {}
     content = safetensors.torch.save(weights(model))
-    known = {
+    facts = {
         "architecture": models.name_of(model),
         "arguments": model.arguments,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "parameters": cost.parameters(model),
         "sha256": hashlib.sha256(content).hexdigest(),
         "versions": {
             "fashionnb": fashionnb.__version__,
@@ -88,11 +179,14 @@ def save(model: nn.Module, folder: Path | str, card: dict[str, Any] | None = Non
         },
         "date": datetime.now(UTC).replace(microsecond=0),
     }
-    if settled := sorted(known.keys() & (card or {}).keys()):
+    if given := sorted(facts.keys() & card.keys()):
         raise ModelMismatch(
-            f"The card's {', '.join(settled)} follow from the model itself; leave them out."
+            f"The card's {', '.join(given)} follow from the model itself; leave them out."
         )
-    checked = _checked_card({**known, **(card or {})}, "The card")
+    try:
+        checked = Card.model_validate({**facts, **_input_of(model, card), **card})
+    except ValidationError as error:
+        raise ModelMismatch(f"The card: {_what_is_wrong(error)}") from error
     with written_whole(folder / WEIGHTS) as aside:
         aside.write_bytes(content)
     write_text(folder / CARD, checked.model_dump_json(indent=2) + "\n")
@@ -100,13 +194,15 @@ def save(model: nn.Module, folder: Path | str, card: dict[str, Any] | None = Non
 
 
 def load(folder: Path | str) -> tuple[nn.Module, Card]:
-    """The model that `save` wrote to `folder`, in eval mode on the CPU, and its card. Introduced in chapter 02.
+    """Open the network in a folder, as `load_model` does, and return it with its card.
 
     Raises
     ------
-    DataNotFound : the folder lacks the card or the weights.
-    ModelMismatch : the card is broken, the weights are not those it describes (SHA-256), the architecture is unknown,
-        or the shapes do not fit it.
+    DataNotFound
+        If the folder lacks the card or the weights.
+    ModelMismatch
+        If the card is broken, the weights are not those it describes (SHA-256), the architecture is
+        unknown, or the shapes do not fit it.
     """
     folder = Path(folder)
     for name in (CARD, WEIGHTS):
@@ -117,8 +213,9 @@ def load(folder: Path | str) -> tuple[nn.Module, Card]:
     card = read_card(folder)
     if (found := sha256(folder / WEIGHTS)) != card.sha256:
         raise ModelMismatch(
-            f"{folder / WEIGHTS}: SHA-256 is {found[:12]}…, but its card says {card.sha256[:12]}…. "
-            "One of the two was changed or cut short; fetch or train the model again."
+            f"{folder / WEIGHTS}: SHA-256 is {found[:12]}…, but its card says "
+            f"{card.sha256[:12]}…. One of the two was changed or cut short; fetch or train the "
+            "model again."
         )
     try:
         model = models.architecture(card.architecture)(**card.arguments)
@@ -135,7 +232,13 @@ def load(folder: Path | str) -> tuple[nn.Module, Card]:
 
 
 def read_card(folder: Path | str) -> Card:
-    """The card alone, without building the model. Raises `ModelMismatch` if it is broken."""
+    """Read the card in a folder without building the network.
+
+    Raises
+    ------
+    ModelMismatch
+        If the card is broken, or lacks its `task`.
+    """
     path = Path(folder) / CARD
     try:
         return Card.model_validate_json(path.read_bytes())
@@ -144,30 +247,27 @@ def read_card(folder: Path | str) -> Card:
 
 
 def published(name: str) -> Path:
-    """The folder of a model that came with the book, for `load`. Introduced in chapter 04.
+    """Find the folder of a checkpoint that comes with fashionnb.
 
-    In a checkout these are the folders of ``book/checkpoints``; an installed package brings them along.
+    In a checkout these are the folders of ``book/checkpoints``; an installed package contains them.
 
     Raises
     ------
-    DataNotFound : no model of this name came with it.
+    DataNotFound
+        If no model of this name comes with it.
     """
-    package = Path(fashionnb.__file__).parent
-    homes = (
-        package.parent / "book" / "checkpoints",
-        package / "published",
-    )  # pyproject.toml copies one to the other
-    there = {card.parent.name: card.parent for home in homes for card in home.glob(f"*/{CARD}")}
+    there = _folders()
     if name not in there:
         raise DataNotFound(
-            f"No model {name!r} came with fashionnb; there is: {', '.join(sorted(there)) or 'none'}. Install fashionnb "
-            "again, or take a whole checkout; `fashionnb run --profile full` trains them anew."
+            f"No model {name!r} came with fashionnb; there is: {', '.join(sorted(there)) or 'none'}"
+            ". Install fashionnb again, or take a whole checkout; `fashionnb run --profile full` "
+            "trains them anew."
         )
     return there[name]
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of the model's state on the CPU, laid out as safetensors wants it (contiguous, nothing shared)."""
+    """Copy a network's state to the CPU as safetensors needs it: contiguous, nothing shared."""
     return {
         name: tensor.detach().to("cpu", copy=True).contiguous(memory_format=torch.contiguous_format)
         for name, tensor in model.state_dict().items()
@@ -175,28 +275,49 @@ def weights(model: nn.Module) -> dict[str, Tensor]:
 
 
 def load_weights(model: nn.Module, saved: dict[str, Tensor], where: Path | str) -> None:
-    """Put saved weights into `model`, in place. Raises `ModelMismatch` that lists both shapes if any does not fit."""
+    """Load saved weights into a network, in place.
+
+    Parameters
+    ----------
+    model : nn.Module
+    saved : dict of str to Tensor
+        As `weights` returns them.
+    where : path or str
+        Where they are from, for the message.
+
+    Raises
+    ------
+    ModelMismatch
+        If a name or shape does not fit; the message lists both shapes.
+    """
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     there = {name: tuple(tensor.shape) for name, tensor in saved.items()}
     names = [name for name in wanted | there if wanted.get(name) != there.get(name)]
     if names:
         lines = [
-            f"  {name}: {there.get(name, 'nothing')} in the file, {wanted.get(name, 'nothing')} in the model"
+            f"  {name}: {there.get(name, 'nothing')} in the file, "
+            f"{wanted.get(name, 'nothing')} in the model"
             for name in names
         ]
         more = [f"  … and {len(lines) - 8} more"] if len(lines) > 8 else []
+        listed = "\n".join(lines[:8] + more)
         raise ModelMismatch(
-            f"{where} does not fit {type(model).__name__}: {len(names)} of {len(wanted | there)} tensors differ.\n"
-            + "\n".join(lines[:8] + more)
-            + "\nBuild the model with the arguments that it was trained with (they are on its card)."
+            f"{where} does not fit {type(model).__name__}: {len(names)} of {len(wanted | there)} "
+            f"tensors differ.\n{listed}\n"
+            "Build the model with the arguments that it was trained with (they are on its card)."
         )
     model.load_state_dict(saved)
 
 
 def fingerprint(model: nn.Module) -> str:
-    """A hash of the architecture and every weight, in hexadecimal: equal for models that compute the same.
+    """Hash the class and every weight of a network: equal for networks that compute the same.
 
-    Introduced in chapter 02. The device, the mode (train or eval) and the memory layout do not enter.
+    The device, the mode (training or evaluation) and the memory layout do not matter.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal.
     """
     digest = hashlib.sha256(type(model).__qualname__.encode())
     for name, tensor in sorted(weights(model).items()):
@@ -205,14 +326,50 @@ def fingerprint(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _checked_card(fields: dict[str, Any], where: str) -> Card:
+def _published_elsewhere(name: str, file: str) -> nn.Module:
     try:
-        return Card.model_validate(fields)
-    except ValidationError as error:
-        raise ModelMismatch(f"{where}: {_what_is_wrong(error)}") from error
+        network = pretrained.pretrained(name, file or "auto")
+    except DataNotFound as error:  # another network only on request: its vectors differ
+        raise DataNotFound(f"{error} {ALTERNATIVES}") from error
+    network.card = Card(
+        architecture=name,
+        arguments=network.arguments,
+        task=network.task,
+        size=network.arguments["size"],
+        channels=network.channels,
+        parameters=cost.parameters(network),
+        description=pretrained.NAMES[name],
+    )
+    return network
+
+
+def _folders() -> dict[str, Path]:
+    """Name to folder of the checkpoints that come with fashionnb."""
+    package = Path(fashionnb.__file__).parent
+    # pyproject.toml copies the one to the other.
+    homes = (package.parent / "book" / "checkpoints", package / "published")
+    return {card.parent.name: card.parent for home in homes for card in home.glob(f"*/{CARD}")}
+
+
+def _input_of(model: nn.Module, card: dict[str, Any]) -> dict[str, Any]:
+    """Return the task, and the channels and size of images, as far as they are known."""
+    found = {"task": model.task} if hasattr(model, "task") else {}
+    found["channels"] = next(
+        (part.channels for part in model.modules() if hasattr(part, "channels")), None
+    )
+    if isinstance(card.get("training"), dict):
+        found["size"] = card["training"].get("size")
+    return found
 
 
 def _what_is_wrong(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"]) or "the whole"
-    return f"{place}: {first['msg']}. A card's fields are {', '.join(Card.model_fields)}."
+    if place == "task":
+        remedy = (
+            'Add what the network is for, such as "task": "embedding", and the "size" and '
+            f'"channels" of its images, if it takes any. The tasks are {", ".join(models.TASKS)}'
+        )
+    else:
+        remedy = f"A card's fields are {', '.join(Card.model_fields)}"
+    return f"{place}: {first['msg']}. {remedy}."

@@ -15,11 +15,10 @@ from fashionnb.errors import DataError, DataNotFound
 from fashionnb.files import WriteError
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from IPython.display import Markdown
 
     from fashionnb.data.catalogue import Catalogue, Outfits
+    from fashionnb.data.registry import Source
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +51,8 @@ def load(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -
     WriteError
         If the dataset cannot be put into the cache and `stand_in` is False.
     """
-    reader, path = _found(name, folder, stand_in)
-    return reader.read(path) if path else _drawn(name)
+    source, path = _found(name, folder, stand_in)
+    return source.read(path) if path else _drawn(name)
 
 
 def load_outfits(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -> "Outfits":
@@ -78,32 +77,28 @@ def load_outfits(name: str, folder: "Path | str | None" = None, stand_in: bool =
     DataError, DataNotFound, WriteError
         As `load`; or if the dataset has no outfits.
     """
-    reader, path = _found(name, folder, stand_in)
-    if not hasattr(reader, "read_outfits"):
+    source, path = _found(name, folder, stand_in)
+    if source.read_outfits is None:
         raise DataError(
             f"{name} has no outfits. `fashionnb data list` says what each dataset holds."
         )
     if path:
-        return reader.read_outfits(path)
+        return source.read_outfits(path)
     from fashionnb.synthetic import composed_outfits
 
     return composed_outfits.compose(_drawn(name), 1_000, "nondisjoint")
 
 
-def _found(
-    name: str, folder: "Path | str | None", stand_in: bool
-) -> "tuple[ModuleType, Path | None]":
-    """The reader of a dataset, and where the dataset is; None if it cannot be had and may be
-    drawn.
-    """
+def _found(name: str, folder: "Path | str | None", stand_in: bool) -> "tuple[Source, Path | None]":
+    """What is known of a dataset, and where it is; None if it cannot be had and may be drawn."""
     from fashionnb.data import registry
 
-    reader = registry.reader(name)
+    source = registry.get(name)
     registry.places(
         folder
     )  # raises here, since a wrong folder is a mistake and not a missing dataset
     try:
-        return reader, registry.fetch(name, folder)
+        return source, registry.fetch(name, folder)
     except (DataNotFound, DataError, WriteError) as error:
         if not stand_in:
             raise
@@ -113,7 +108,7 @@ def _found(
             name,
         )
         log.info("%s", error)
-        return reader, None
+        return source, None
 
 
 def banner(*catalogues: "Catalogue") -> "Markdown | None":
@@ -153,7 +148,6 @@ def _drawn(name: str) -> "Catalogue":
         clothing,
         fashion_mnist,
         mango,
-        maryland,
         polyvore,
         products,
         shop_the_look,
@@ -162,25 +156,28 @@ def _drawn(name: str) -> "Catalogue":
 
     # Fewer than the real ones where those are many: drawing should take seconds.
     shapes = {
-        fashion_mnist.SOURCE: {
+        fashion_mnist.SOURCE.name: {
             "size": 28,
             "channels": 1,
             "background": "black",
             "categories": fashion_mnist.CLASSES,
             "splits": {"train": 12_000, "test": 2_000},
         },
-        clothing.SOURCE: {"size": 64, "splits": clothing.COUNTS},
-        products.SOURCE: {
+        clothing.SOURCE.name: {"size": 64, "splits": clothing.COUNTS},
+        products.SOURCE.name: {
             "size": (80, 60),
             "splits": {"train": 1_600, "validation": 200, "test": 200},
         },
-        mango.SOURCE: {
+        mango.SOURCE.name: {
             "size": (112, 80),
             "splits": {"train": 600},
         },  # outfits have splits, not their items
-        polyvore.SOURCE: {"size": 96, "splits": {"train": 600}},
-        shop_the_look.SOURCE: {"size": 96, "splits": {"train": 600}},
-        maryland.SOURCE: {"size": 96, "splits": {"train": 400, "validation": 100, "test": 100}},
+        polyvore.SOURCE.name: {"size": 96, "splits": {"train": 600}},
+        shop_the_look.SOURCE.name: {"size": 96, "splits": {"train": 600}},
+        polyvore.MARYLAND_SOURCE.name: {
+            "size": 96,
+            "splits": {"train": 400, "validation": 100, "test": 100},
+        },
     }
     shape = shapes[name]
     return drawn_garments.catalogue(sum(shape["splits"].values()), stands_in_for=name, **shape)
@@ -194,10 +191,10 @@ def open_catalogue(source: "Path | str | Catalogue") -> "Catalogue":
     Parameters
     ----------
     source : Path, str or Catalogue
-        A name of `fashionnb data list` (for a folder of that name write "./fashion-mnist");
-        "atelier" for 2,000 drawn garments; the JSON file of a detector, or a folder or zip that
-        holds such; a folder or zip of images, in a folder for each category. A catalogue is given
-        back as it is.
+        A name of `fashionnb data list` (for a folder of that name write "./fashion-mnist"); "drawn"
+        for 2,000 drawn garments ("atelier" is an older name for them); the JSON file of a detector,
+        or a folder or zip that holds such; a folder or zip of images, in a folder for each
+        category. A catalogue is given back as it is.
 
     Returns
     -------
@@ -224,7 +221,7 @@ def open_catalogue(source: "Path | str | Catalogue") -> "Catalogue":
         return source
     if source in SOURCES:
         return load(source, stand_in=False)
-    if source == "atelier":
+    if source in ("drawn", "atelier"):
         return drawn_garments.catalogue()
     path = Path(source)
     if path.is_file() and path.suffix.lower() == ".json":

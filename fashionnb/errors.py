@@ -1,16 +1,16 @@
-"""Every error that fashionnb raises on purpose, and its one warning.
+"""All errors that fashionnb raises on purpose, one type for each kind of mistake, and its warning.
 
-One type for each kind of mistake. A message says what was got, what was wanted, where, and what to do about it.
-Commands print the message alone and exit with status 2; programs catch `FashionNBError` to catch them all.
+A message says what was got, what was wanted, where, and what to do about it. Commands print the
+message alone and exit with status 2; programs catch `FashionNBError` to catch them all.
 """
 
 
 class FashionNBError(Exception):
-    """The parent of all errors below."""
+    """The base class of all errors of fashionnb."""
 
 
 class CollapseWarning(UserWarning):
-    """The embeddings of a model in training have become all but one point. Training goes on."""
+    """The embeddings of a model in training have become nearly one point. Training goes on."""
 
 
 class DataError(FashionNBError, ValueError):
@@ -20,7 +20,7 @@ class DataError(FashionNBError, ValueError):
 class DataNotFound(FashionNBError, FileNotFoundError):
     """A dataset is neither in `FASHIONNB_DATA`, nor in the cache, nor to be downloaded."""
 
-    # FileNotFoundError would print its errno tuple; here the message is the whole story.
+    # FileNotFoundError would print its errno tuple instead of the message.
     __str__ = Exception.__str__
 
 
@@ -30,6 +30,10 @@ class ModelMismatch(FashionNBError, ValueError):
 
 class ProfileError(FashionNBError, ValueError):
     """An unknown profile, device or precision."""
+
+
+class PublishError(FashionNBError, RuntimeError):
+    """The site cannot be built from what there is."""
 
 
 class ResultError(FashionNBError, ValueError):

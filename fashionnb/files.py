@@ -1,7 +1,7 @@
-"""Files that are either whole or not there.
+"""Write files either whole or not at all, and hash them.
 
-`written_whole` writes beside the target and renames at the end, so that a full disk, Ctrl-C or a killed process never
-leaves half a file under the final name. Everything that fashionnb writes goes through it.
+`written_whole` writes beside the target and renames at the end, so that a full disk, Ctrl-C or a
+killed process never leaves half a file under the final name. All of fashionnb writes through it.
 """
 
 import hashlib
@@ -15,11 +15,22 @@ from fashionnb.errors import FashionNBError, WriteError
 
 @contextmanager
 def written_whole(target: Path | str) -> Iterator[Path]:
-    """Give a path to write to; when the block ends well, that file becomes `target` in one step.
+    """Yield a path to write to; if the block succeeds, that file becomes `target` in one step.
+
+    Parameters
+    ----------
+    target : path
+        Its folder is made if necessary.
+
+    Yields
+    ------
+    Path
+        Beside the target.
 
     Raises
     ------
-    WriteError : the folder cannot be made or written, or the disk is full. `target` is then as it was before.
+    WriteError
+        If the folder cannot be made or written, or the disk is full. `target` is then unchanged.
     """
     target = Path(target)
     aside = target.with_name(f".{target.name}.{uuid4().hex[:8]}.part")
@@ -32,7 +43,8 @@ def written_whole(target: Path | str) -> Iterator[Path]:
             raise
         raise WriteError(
             f"{target}: cannot be written ({error.strerror or error}). "
-            "Choose a folder that you may write to, or make room on the disk, and run the same thing again."
+            "Choose a folder that you may write to, or make room on the disk, and run the same "
+            "again."
         ) from error
     finally:
         with suppress(OSError):  # it was renamed, or never made
@@ -52,7 +64,7 @@ def sha256(path: Path | str) -> str:
 
 
 def _concerns(error: OSError, aside: Path) -> bool:
-    """True if `error` is about writing here, rather than about something else that the block opened."""
+    """Whether the error is about writing here, and not about another file that the block opened."""
     names = {str(name) for name in (error.filename, error.filename2) if name}
     return not names or any(
         str(aside.parent).startswith(name) or name == str(aside) for name in names

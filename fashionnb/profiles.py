@@ -1,7 +1,8 @@
-"""How big a run is: `quick` (tests), `cpu` (the default, published), `full` (a GPU, or a patient CPU).
+"""How much a run computes: the profiles `quick` (tests), `cpu` (the default) and `full`.
 
-A chapter asks once, at its top, `run = profiles.begin(profile, seed=seed)`, and then for each number that depends on
-the profile `epochs = run.pick(epochs, quick=1, cpu=4, full=40)`. Device, precision, threads and seeds follow from it.
+A chapter begins with `run = profiles.begin(profile, seed=seed)`, and then takes each number that
+depends on the profile as `epochs = run.pick(epochs, quick=1, cpu=4, full=40)`. Device, precision,
+threads and seeds come from the profile, too.
 """
 
 import os
@@ -17,10 +18,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Profile:
-    """What a run may spend.
+    """The size of a run, its device and its seeds, as `choose` returns them.
 
-    name : "quick", "cpu" or "full". device : "cpu", "cuda" or "mps". precision : "no" (float32) or "bf16".
-    threads : how many threads torch may use. seeds : the seeds of experiments that are repeated.
+    Attributes
+    ----------
+    name : {"quick", "cpu", "full"}
+    device : {"cpu", "cuda", "mps"}
+    precision : {"no", "bf16"}
+        "no" is float32.
+    threads : int
+        How many threads torch may use.
+    seeds : tuple of int
+        The seeds of experiments that are repeated.
     """
 
     name: str
@@ -30,25 +39,38 @@ class Profile:
     seeds: tuple[int, ...]
 
     def pick(self, chosen: T | None = None, *, quick: T, cpu: T, full: T) -> T:
-        """Return `chosen` if the reader set it, else the value that this profile stands for."""
+        """Return `chosen` if it is not None, else the value of this profile."""
         return {"quick": quick, "cpu": cpu, "full": full}[self.name] if chosen is None else chosen
 
 
 def choose(name: str | None = None, device: str | None = None) -> Profile:
-    """The profile called `name`; without a name the one in `FASHIONNB_PROFILE`; without that, `cpu`.
+    """Choose a profile, and the device, precision, threads and seeds that belong to it.
 
-    Introduced in chapter 02. `device` (for instance "cuda") overrides the profile's own. `quick` and `cpu` stay on the
-    CPU, so that what they publish can be had by everyone; `full` takes a GPU where there is one. The precision is
-    `FASHIONNB_PRECISION`; without that "bf16" on a GPU of NVIDIA and on a CPU that multiplies bfloat16 itself.
+    `quick` and `cpu` stay on the CPU, so that everybody can reproduce what is published; `full`
+    uses a GPU where there is one. The precision is `FASHIONNB_PRECISION`; without that "bf16" on
+    an NVIDIA GPU and on a CPU with instructions for bfloat16.
+
+    Parameters
+    ----------
+    name : str, optional
+        By default `FASHIONNB_PROFILE`, or else "cpu".
+    device : str, optional
+        Replaces the profile's own, for instance "cuda".
+
+    Returns
+    -------
+    Profile
 
     Raises
     ------
-    ProfileError : the name, the device or the precision is not known, or the device is not in this machine.
+    ProfileError
+        If the name, the device or the precision is unknown, or this machine has no such device.
     """
     name = name or os.environ.get("FASHIONNB_PROFILE") or "cpu"
     if name not in NAMES:
         raise ProfileError(
-            f"There is no profile {name!r}. Use one of: {', '.join(NAMES)} (FASHIONNB_PROFILE or -p)."
+            f"There is no profile {name!r}. Use one of: {', '.join(NAMES)} (FASHIONNB_PROFILE or "
+            "-p)."
         )
     device = _check_device(device) if device else ("cpu" if name != "full" else _best_device())
     threads = int(os.environ.get("OMP_NUM_THREADS") or 0) or _cores()
@@ -57,11 +79,22 @@ def choose(name: str | None = None, device: str | None = None) -> Profile:
 
 
 def begin(name: str | None = None, *, device: str | None = None, seed: int = 0) -> Profile:
-    """Choose a profile, give torch its threads, and seed everything. The first call of every chapter.
+    """Choose a profile, give torch its threads, and seed everything, at the start of a chapter.
+
+    Parameters
+    ----------
+    name, device : str, optional
+        As in `choose`.
+    seed : int
+
+    Returns
+    -------
+    Profile
 
     Raises
     ------
-    ProfileError : as `choose`.
+    ProfileError
+        As `choose`.
     """
     import torch
 
@@ -72,7 +105,7 @@ def begin(name: str | None = None, *, device: str | None = None, seed: int = 0) 
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, numpy and torch. The only place in fashionnb that touches their global state."""
+    """Seed the global random state of Python, numpy and torch, which nothing else here changes."""
     import random
 
     import numpy as np
@@ -84,7 +117,7 @@ def seed_everything(seed: int) -> None:
 
 
 def _cores() -> int:
-    """The cores that this process may use: in a container often fewer than the machine has."""
+    """The cores of this process: in a container often fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -100,22 +133,21 @@ def _precision(device: str) -> str:
     chosen = os.environ.get("FASHIONNB_PRECISION")
     if chosen and chosen not in PRECISIONS:
         raise ProfileError(
-            f"There is no precision {chosen!r}. Use one of: {', '.join(PRECISIONS)} (FASHIONNB_PRECISION)."
+            f"There is no precision {chosen!r}. Use one of: {', '.join(PRECISIONS)} "
+            "(FASHIONNB_PRECISION)."
         )
     if chosen:
         return chosen
+    return "bf16" if device == "cuda" or (device == "cpu" and _cpu_has_bfloat16()) else "no"
+
+
+def _cpu_has_bfloat16() -> bool:
     import torch
 
-    # A CPU with AVX512-BF16 or AMX trains 1.5 times faster in bfloat16; others only imitate it, slowly. The probes
-    # are private to torch: where one is gone, the answer is no.
-    probes = (
-        getattr(torch.cpu, f"_is_{name}_supported", bool) for name in ("avx512_bf16", "amx_tile")
-    )
-    return (
-        "bf16"
-        if device == "cuda" or (device == "cpu" and any(probe() for probe in probes))
-        else "no"
-    )
+    # A CPU with AVX512-BF16 or AMX trains 1.5 times faster in bfloat16; others emulate it slowly.
+    # torch has no public test for it: where a private one is missing, the answer is no.
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in names)
 
 
 def _check_device(device: str) -> str:
@@ -131,6 +163,7 @@ def _check_device(device: str) -> str:
         raise ProfileError(f"There is no device {device!r}. Use one of: {', '.join(here)}.")
     if not here[kind]:
         raise ProfileError(
-            f"Device {device!r} was asked for, but torch finds none here. Leave it out, or use 'cpu'."
+            f"Device {device!r} was asked for, but torch finds none here. Leave it out, or use "
+            "'cpu'."
         )
     return device

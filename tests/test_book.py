@@ -1,4 +1,4 @@
-"""The published book: built in the quick profile without a warning, then read by a program and by a real browser."""
+"""The published book: built in the quick profile without a warning, then read in a browser."""
 
 import functools
 import os
@@ -14,23 +14,25 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
-from fashionnb.publishing import chapters
+from fashionnb.publishing import site as publishing
+from fashionnb.publishing.chapters import Book
 
 ROOT = Path(__file__).resolve().parents[1]
+BOOK = Book.find(ROOT)
 
 pytestmark = pytest.mark.book
 
 
 @pytest.fixture(scope="session")
 def site() -> Path:
-    """The folder of the pages, built from chapters run in the quick profile (those that are up to date are not)."""
+    """The folder of the pages, built from chapters run in the quick profile."""
     own = {"FASHIONNB_OFFLINE": "1"}  # tests download nothing: without data the chapters draw it
     command = [sys.executable, "-m", "fashionnb.cli", "run", "--profile", "quick"]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **own}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    return site.publish("quick", ROOT / "_build" / "site-test", root=ROOT).index.parent
+    return publishing.publish("quick", ROOT / "_build" / "site-test", book=BOOK).index.parent
 
 
 class Page(HTMLParser):
@@ -68,8 +70,8 @@ def pages(site) -> dict[str, Page]:
 
 
 def test_every_chapter_is_published_with_what_the_site_adds(site, pages):
-    for chapter in chapters.sources(ROOT / "book"):
-        address = f"book/{chapter.stem}.html"
+    for chapter in BOOK.chapters():
+        address = f"book/{chapter.name}.html"
         assert address in pages
         text = (site / address).read_text()
         assert re.search(
@@ -81,7 +83,7 @@ def test_every_chapter_is_published_with_what_the_site_adds(site, pages):
             "https://kaggle.com/kernels/welcome?src=https://github.com/",
         ):
             [badge] = [link for link in pages[address].links if link.startswith(start)]
-            assert badge.endswith(f"/blob/main/book/{chapter.stem}.ipynb")
+            assert badge.endswith(f"/blob/main/book/{chapter.name}.ipynb")
         assert "injected-parameters" not in text
         assert "# Parameters" not in text
         assert "|--" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL), (
@@ -90,10 +92,10 @@ def test_every_chapter_is_published_with_what_the_site_adds(site, pages):
 
 
 def test_calls_in_cells_link_to_the_api_reference(pages):
-    for chapter in chapters.sources(ROOT / "book"):
+    for chapter in BOOK.chapters():
         assert [
             link
-            for link in pages[f"book/{chapter.stem}.html"].links
+            for link in pages[f"book/{chapter.name}.html"].links
             if re.match(r"\.\./api/\w+\.html#fashionnb", link)
         ]
 
@@ -125,13 +127,13 @@ def test_nothing_is_loaded_from_elsewhere(pages):
 
 def test_no_path_of_this_machine_is_published(site, pages):
     here = [str(ROOT), sys.prefix, str(Path.home()) + "/"]
-    told = [
+    published = [
         (a, path)
         for a in pages
         for path in here
         if len(path) > 2 and path in (site / a).read_text(encoding="utf-8")
     ]
-    assert told == []
+    assert published == []
 
 
 @pytest.fixture(scope="session")
@@ -148,7 +150,7 @@ def address(site) -> Iterator[str]:
         server.shutdown()
 
 
-# Resolves when the formulas are set and the figures drawn; pictures are complete when the page has loaded.
+# Resolves when the formulas are set and the figures drawn.
 DRAWN = """async () => {
     if (window.MathJax?.startup?.promise) await MathJax.startup.promise;
     const figures = [...document.querySelectorAll(".plotly-graph-div")];
@@ -214,30 +216,32 @@ TO_DARK = """async () => {
 
 @pytest.mark.browser
 def test_every_page_in_a_browser(open_browser, address, pages):
-    """No console error, no request off host, figures with pixels, no sideways scrolling on a phone; and text that is
-    readable, in light and in dark.
+    """No console error, no request to other hosts, figures with pixels, no sideways scrolling on
+    a phone; and text that is readable, in light and in dark.
     """
-    context, told = open_browser("light"), []
+    context, problems = open_browser("light"), []
     page = context.new_page()
     page.on(
         "console",
         lambda message: (
-            told.append(f"console: {message.text}") if message.type == "error" else None
+            problems.append(f"console: {message.text}") if message.type == "error" else None
         ),
     )
-    page.on("pageerror", lambda error: told.append(f"error: {error}"))
+    page.on("pageerror", lambda error: problems.append(f"error: {error}"))
     page.on(
         "response",
-        lambda reply: told.append(f"{reply.status}: {reply.url}") if reply.status >= 400 else None,
+        lambda reply: (
+            problems.append(f"{reply.status}: {reply.url}") if reply.status >= 400 else None
+        ),
     )
     page.on(
         "request",
         lambda asked: (
-            None if is_local(asked.url, address) else told.append(f"asks for {asked.url}")
+            None if is_local(asked.url, address) else problems.append(f"asks for {asked.url}")
         ),
     )
     wrong = {}
-    # Pages of source code, five in six of all, come from one template: of these the longest stand for all.
+    # Most pages show source code and come from one template: the longest of these stand for all.
     source = sorted(
         (name for name in pages if name.startswith("_modules/")),
         key=lambda name: len(pages[name].anchors),
@@ -248,17 +252,17 @@ def test_every_page_in_a_browser(open_browser, address, pages):
         if name == "index.html":  # leads on to the first page
             page.wait_for_url("**/book/**")
         page.evaluate(DRAWN)
-        told += page.evaluate(FIGURES) + page.evaluate(UNREADABLE)
+        problems += page.evaluate(FIGURES) + page.evaluate(UNREADABLE)
         if (theme := page.evaluate("document.documentElement.dataset.theme")) != "light":
-            told.append(f"the theme is {theme}")
+            problems.append(f"the theme is {theme}")
         page.evaluate(TO_DARK)
-        told += [f"in dark: {wrong}" for wrong in page.evaluate(UNREADABLE)]
+        problems += [f"in dark: {wrong}" for wrong in page.evaluate(UNREADABLE)]
         page.set_viewport_size({"width": 390, "height": 844})
         page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
         if (width := page.evaluate("document.documentElement.scrollWidth")) > 390:
-            told.append(f"{width} px wide on a screen of 390 px")
-        if told:
-            wrong[name], told[:] = list(told), []
+            problems.append(f"{width} px wide on a screen of 390 px")
+        if problems:
+            wrong[name], problems[:] = list(problems), []
     context.close()
     assert not wrong, "\n".join(
         f"{name}: {what}" for name, found in wrong.items() for what in found

@@ -1,4 +1,4 @@
-"""Models on disk: what is written comes back, and what does not fit is refused."""
+"""Checkpoints: what is written comes back, names are found, and what does not fit is refused."""
 
 import json
 import tomllib
@@ -6,13 +6,24 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from fashionnb import checkpoints, models
-from fashionnb.checkpoints import fingerprint, load, save
+from fashionnb.checkpoints import (
+    ALTERNATIVES,
+    fingerprint,
+    image_size,
+    list_models,
+    load,
+    load_model,
+    save,
+)
 from fashionnb.errors import DataNotFound, ModelMismatch
 from fashionnb.files import sha256
+from fashionnb.models import pretrained
+from fashionnb.models.compatibility import PolaniaNet
 from fashionnb.models.style2vec import Style2Vec
 
 
@@ -52,6 +63,7 @@ def test_what_was_saved_comes_back(folder, model):
     assert card.architecture == "style2vec"
     assert card.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert card.metrics == {"recall@1": 0.9}
+    assert (card.task, card.size, card.channels) == ("embedding", None, 1)
     assert set(card.versions) == {"fashionnb", "torch", "python"}
     assert sorted(path.name for path in folder.iterdir()) == ["card.json", "model.safetensors"]
 
@@ -60,7 +72,7 @@ def test_weights_that_are_shared_are_saved_too(tmp_path, monkeypatch):
     class Tied(nn.Module):
         def __init__(self):
             super().__init__()
-            self.arguments = {}
+            self.arguments, self.task = {}, "embedding"
             self.one = nn.Linear(3, 3)
             self.other = self.one
 
@@ -130,8 +142,15 @@ def test_no_safetensors_file(folder):
         ({"architecture": "resnet"}, "no architecture 'resnet'"),
         ({"arguments": {"depth": 3}}, "cannot be built.*depth"),
         ({"arguments": {"stem": -4}}, "cannot be built"),
-        ({"sha256": None}, "sha256: Field required"),
+        ({"sha256": None}, "SHA-256 is .*but its card says"),
         ({"colour": "blue"}, "colour: Extra inputs"),
+        ({"parameters": None}, "parameters: Field required"),
+        (
+            {"task": None},
+            'card.json: task: Field required. Add .*"task": "embedding".*"size" and "channels"',
+        ),
+        ({"task": "search"}, "task: Input should be .*The tasks are embedding, classification"),
+        ({"size": "large"}, "size.*valid integer"),
         ({"metrics": {"recall@1": "good"}}, "metrics.recall@1"),
     ],
 )
@@ -204,3 +223,102 @@ def test_the_fingerprint_sees_weights_and_nothing_else(model):
 def test_load_weights_names_the_place(model):
     with pytest.raises(ModelMismatch, match="somewhere does not fit Style2Vec"):
         checkpoints.load_weights(model, {}, "somewhere")
+
+
+def test_task_and_input_are_taken_from_the_network_or_given(tmp_path, monkeypatch, model):
+    for card, expected in (
+        ({}, ("embedding", None, 1)),
+        ({"training": {"size": 32}}, ("embedding", 32, 1)),
+        ({"training": {"size": 32}, "size": (24, 16)}, ("embedding", (24, 16), 1)),
+        ({"task": "classification"}, ("classification", None, 1)),
+    ):
+        card = checkpoints.read_card(save(model, tmp_path / "model", card))
+        assert (card.task, card.size, card.channels) == expected
+    nested = PolaniaNet("small")
+    assert checkpoints.read_card(save(nested, tmp_path / "polania")).channels == 3
+    assert checkpoints.read_card(save(PolaniaNet(), tmp_path / "vectors")).channels is None
+    monkeypatch.setitem(models.ARCHITECTURES, "line", Line)
+    with pytest.raises(ModelMismatch, match="The card: task: Field required"):
+        save(Line(), tmp_path / "line")
+    save(Line(), tmp_path / "line", {"task": "outfit"})
+
+
+class Line(nn.Linear):
+    """A network that does not say its task."""
+
+    def __init__(self):
+        super().__init__(1, 1)
+        self.arguments = {}
+
+
+def test_a_folder_and_a_name_are_opened_with_their_card(folder, tmp_path, monkeypatch, model):
+    monkeypatch.setattr("fashionnb.__file__", str(tmp_path / "fashionnb" / "__init__.py"))
+    save(model, tmp_path / "book" / "checkpoints" / "small", {"description": "A small one."})
+    for name in (folder, str(folder), "small"):
+        opened = load_model(name)
+        assert not opened.training
+        assert opened.card.architecture == "style2vec"
+        assert fingerprint(opened) == fingerprint(model)
+    assert list_models() == {
+        "small": "embedding: A small one.",
+        **{name: f"embedding: {about}" for name, about in pretrained.NAMES.items()},
+    }
+    with pytest.raises(DataNotFound, match="No model 'smal' came with fashionnb; there is: small"):
+        load_model("smal")
+
+
+def test_a_network_published_elsewhere_is_opened_with_a_card(tmp_path, monkeypatch):
+    def network(weights=None):
+        bottleneck = torchvision.models.resnet.Bottleneck
+        return torchvision.models.ResNet(bottleneck, [1, 1, 1, 1], width_per_group=2)
+
+    monkeypatch.setattr(torchvision.models, "resnet50", network)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
+    source = network()
+    torch.save(source.state_dict(), tmp_path / "mine.pth")
+    opened = load_model(f"resnet50:{tmp_path / 'mine.pth'}")
+    assert torch.equal(opened.network.conv1.weight, source.conv1.weight)
+    assert not opened.training
+    card = opened.card
+    assert (card.architecture, card.task, card.size, card.channels) == (
+        "resnet50", "embedding", 224, 3,
+    )  # fmt: skip
+    with pytest.raises(DataNotFound, match=r"FASHIONNB_OFFLINE.*`fusion` for product photos"):
+        load_model("resnet50")
+    monkeypatch.chdir(tmp_path)
+    save(Style2Vec(stem=4, stages=[(8, 2)]), "resnet50")
+    assert load_model("resnet50").card.architecture == "style2vec"  # a folder is meant first
+
+
+def test_committed_checkpoints_say_what_they_take():
+    told = {}
+    for name in ("style2vec", "siamese", "fusion", "school", "multitask", "outfit-transformer"):
+        card = checkpoints.read_card(checkpoints.published(name))
+        assert card.task == models.architecture(card.architecture).task
+        told[name] = (card.task, card.size, card.channels)
+    assert told == {
+        "style2vec": ("embedding", 28, 1),
+        "siamese": ("embedding", 64, 3),
+        "fusion": ("embedding", 64, 3),
+        "school": ("classification", 64, 3),
+        "multitask": ("attributes", 64, 3),
+        "outfit-transformer": ("outfit", None, None),
+    }
+
+
+@pytest.mark.parametrize(("name", "numbers"), [("fusion", 128), ("siamese", 64)])
+def test_the_alternatives_are_as_wide_as_is_said(name, numbers):
+    assert f"`{name}` for p" in ALTERNATIVES
+    assert f"{numbers}" in ALTERNATIVES
+    assert load_model(name)(torch.zeros(1, 3, 64, 64)).shape == (1, numbers)
+
+
+def test_the_size_of_images(folder, tmp_path):
+    _, card = load(folder)
+    assert image_size(card, folder, 24) == 24
+    assert image_size(card.model_copy(update={"size": 28}), folder) == 28
+    with pytest.raises(ModelMismatch, match=r"model: its card does not say how large .*size=64"):
+        image_size(card, folder)
+    with pytest.raises(ModelMismatch, match="style2vec is no model of pictures"):
+        image_size(card.model_copy(update={"channels": None}), folder, 24)

@@ -14,7 +14,7 @@ from fashionnb.data import fashion_mnist, registry
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.synthetic import drawn_garments
 
-READABLE = [source.name for source in registry.SOURCES.values() if source.reader]
+READABLE = list(registry.SOURCES)
 SHAPES = {  # of the pictures and of the splits, as drawn
     "fashion-mnist": ((28, 28, 1), {"train": 12_000, "test": 2_000}),
     "clothing-dataset-small": ((64, 64, 3), {"train": 3_068, "validation": 341, "test": 372}),
@@ -107,6 +107,12 @@ def test_nothing_stands_in_for_damaged_data(nothing, tmp_path, monkeypatch):
 def test_nothing_stands_in_for_a_name_that_is_not_known(nothing, name):
     with pytest.raises(DataError, match="There is no source"):
         datasets.load(name)
+
+
+@pytest.mark.parametrize("name", ["drawn", "atelier"])
+def test_drawn_garments_are_opened_by_name(nothing, monkeypatch, name):
+    monkeypatch.setattr(drawn_garments, "catalogue", lambda: "2,000 garments")
+    assert datasets.open_catalogue(name) == "2,000 garments"
 
 
 def test_data_that_are_in_the_cache_are_loaded_without_the_network(real_data, nothing, monkeypatch):

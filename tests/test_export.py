@@ -102,7 +102,7 @@ def test_the_model_is_left_as_it_was(tmp_path, model, capfd, recwarn, caplog):
 def test_many_pictures_go_in_parts_and_none_give_none(model, exported, monkeypatch):
     run, images = OnnxModel(exported.path, threads=1), pictures(11)
     whole = run(images)
-    monkeypatch.setattr(export, "_BATCH", 4)
+    monkeypatch.setattr("fashionnb.export.onnx_model._BATCH", 4)
     np.testing.assert_allclose(run(images), whole, rtol=0, atol=1e-6)
     assert run(images[:0]).shape == (0, 6)
 
@@ -213,8 +213,8 @@ class NotANumber(Toy):
     [
         (Branches, "differs from the model by up to"),
         (NotANumber, "differs from the model by up to nan"),
-        (CountsOnTwo, "does not run for 1 and for 7 pictures alike"),
-        (Pair, "gives a tuple, and a file holds one output"),
+        (CountsOnTwo, "does not run for 1 and for 7 images alike"),
+        (Pair, "returns a tuple, and a file holds one output"),
         (OwnNumpy, "OwnNumpy cannot be exported"),
         (nn.Flatten, "Flatten has no name"),
     ],
@@ -231,11 +231,11 @@ def test_models_that_no_file_can_hold(wrong, phrase, tmp_path, monkeypatch):
     ("arguments", "phrase"),
     [
         ({"size": 4}, r"at least 16 x 16 pixels, got \(7, 3, 4, 4\)"),
-        ({"channels": 1}, "takes images (n, 3, height, width)"),
-        ({"calibration": pictures(9)}, "10 pictures or more, some hundred are better; got 9"),
+        ({"channels": 1}, "expected float (n, 3, height, width)"),
+        ({"calibration": pictures(9)}, "10 images or more, some hundred are better; got 9"),
         (
             {"calibration": pictures(20, size=15)},
-            "Calibration pictures are a uint8 array (n, 20, 20, 3)",
+            "Calibration images are a uint8 array (n, 20, 20, 3)",
         ),
         ({"calibration": pictures(20) / 255}, "got float64 (20, 20, 20, 3)"),
         ({"calibration": [1, 2]}, "got list"),

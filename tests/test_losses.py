@@ -232,9 +232,13 @@ def test_a_nearly_collapsed_batch_still_has_its_distances():
 @pytest.mark.parametrize(
     ("shapes", "options", "phrase"),
     [
-        (((4, 2), (3, 2), (4, 2)), {}, r"all need one shape \(n, d\)"),
-        (((4, 2), (4, 3), (4, 2)), {}, "one dimension d"),
-        (((4,), (4,), (4,)), {}, r"Expected embeddings \(n, d\)"),
+        (
+            ((4, 2), (3, 2), (4, 2)),
+            {},
+            r"positive: expected an array of shape \(4, 2\), got torch.float32 \(3, 2\)",
+        ),
+        (((4, 2), (4, 3), (4, 2)), {}, r"positive: expected an array of shape \(4, 2\)"),
+        (((4,), (4,), (4,)), {}, r"anchor: expected an array of shape \(n, d\)"),
         (((4, 2), (4, 2), (4, 2)), {"reduce": "sum"}, "no reduce='sum'. Use 'mean' or 'nonzero'"),
         (
             ((4, 2), (4, 2), (4, 2)),
@@ -267,7 +271,7 @@ def test_nan_is_refused_even_where_the_reducer_would_lose_it(value, reduce):
 
 
 def test_bad_input_of_pairwise_distances():
-    with pytest.raises(DataError, match="one dimension d"):
+    with pytest.raises(DataError, match=r"b: expected an array of shape \(m, 3\)"):
         pairwise_distances(torch.zeros(2, 3), torch.zeros(2, 4))
     with pytest.raises(DataError, match="a: row 0 holds NaN"):
         pairwise_distances(torch.full((1, 2), math.nan))
@@ -531,7 +535,8 @@ def test_bad_distances_are_refused(loss):
         (torch.zeros(3, 3), torch.eye(3)),
     ]:
         with pytest.raises(
-            DataError, match=r"Expected labels \(n,\) of at least one item and distances \(n, n\)"
+            DataError,
+            match=r"(labels: expected an array of shape \(n,\)|distances: expected .*\(3, 3\))",
         ):
             loss(distances, labels)
     for value in (math.nan, math.inf):
@@ -556,7 +561,7 @@ def test_an_unknown_reducer_of_batch_all_is_refused():
             r"row 1 has length 1.5, it must be 1. Use .*normalize",
         ),
         (torch.full((3, 2), math.nan), {}, "embeddings: row 0 holds NaN"),
-        (torch.eye(4), {}, r"got labels \(3,\)"),
+        (torch.eye(4), {}, r"embeddings: expected an array of shape \(3, d\)"),
         (torch.eye(3), {"temperature": 0}, "temperature is 0, it must be above 0"),
         (torch.eye(3), {"temperature": math.nan}, "temperature is nan"),
     ],
@@ -567,7 +572,7 @@ def test_bad_input_of_supervised_contrastive(embeddings, options, phrase):
 
 
 def test_bad_input_of_spread():
-    with pytest.raises(DataError, match="spread of no embeddings"):
+    with pytest.raises(DataError, match=r"embeddings: expected an array .* at least 1"):
         spread(torch.zeros(0, 3))
     with pytest.raises(DataError, match="embeddings: row 0 holds NaN"):
         spread(torch.full((2, 3), math.nan))

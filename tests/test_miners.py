@@ -328,7 +328,7 @@ def test_a_matrix_says_what_labels_say(mine):
             (torch.zeros(3, dtype=torch.int64),),
             r"integers of shape \(n, a\), got torch.int64 \(3,\)",
         ),
-        ((torch.zeros(3, 2),), "integers"),
+        ((torch.zeros(3, 2),), "attributes: expected integers"),
         (
             (torch.zeros(3, 2, dtype=torch.int64), [1.0]),
             r"each of 2 attributes a weight of 0 or more; got \[1.0\]",
@@ -355,7 +355,7 @@ def test_labels_of_another_shape_are_refused(mine, shape):
 @pytest.mark.parametrize("mine", ON_DISTANCES.values(), ids=ON_DISTANCES)
 def test_bad_distances_are_refused(mine):
     y = torch.tensor([0, 0, 1])
-    with pytest.raises(DataError, match=r"got \(3, 2\) for 3. Use pairwise_distances"):
+    with pytest.raises(DataError, match=r"got torch.float32 \(3, 2\). Use pairwise_distances"):
         mine(torch.zeros(3, 2), y)
     for value in (math.nan, math.inf):
         distances = torch.zeros(3, 3)

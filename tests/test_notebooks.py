@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from fashionnb.publishing import chapters
+from fashionnb.publishing.chapters import Book
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 NOTEBOOKS = sorted(BOOK.glob("[0-9][0-9]-*.ipynb"))
 
 
 def test_no_pair_is_stale():
-    assert chapters.stale(BOOK) == []
+    assert chapters.stale(Book.find(BOOK)) == []
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,11 @@ import statistics
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import grimp
 import jupytext
 import pytest
 import yaml
@@ -17,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 from fashionnb.notebook.results import load
 from fashionnb.publishing import import_graph
-from fashionnb.publishing.site import RESULT_HERE
+from fashionnb.publishing.result_tables import RESULT_HERE
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "fashionnb"
@@ -28,11 +30,11 @@ CONDA_NAMES = {"pytorch": "torch"}  # conda's name -> the name on the Python ind
 # A module belongs to the first room that its name begins with. It may import from its own room and from lower floors.
 # On floor 1 the rooms are strangers; on the others, rooms of one floor may use each other, in no circle.
 FLOORS = {
-    "errors": 0, "files": 0, "profiles": 0,
+    "arrays": 0, "errors": 0, "files": 0, "profiles": 0,
     "data": 1, "losses": 1, "weight_priors": 1, "miners": 1, "augment": 1, "models": 1,
     "evaluation.report": 5, "evaluation": 1,
     "synthetic": 2, "training": 2, "checkpoints": 2, "export": 2,
-    "datasets": 3, "features": 3, "search.index": 3,
+    "datasets": 3, "features": 3,
     "search": 4, "notebook": 4,
     "outfits": 5, "scenes": 6,
     "publishing": 6, "apps": 6,
@@ -142,22 +144,21 @@ def modules() -> dict[str, Path]:
 def test_only_models_import_by_name():
     """What imports by name reaches all of its folder, so chapters run again after every change."""
     known = import_graph.modules(PACKAGE)
-    assert [name for name in known if import_graph.code_of(name, known).hidden] == [
-        "fashionnb.models"
-    ]
+    hidden = [name for name in known if import_graph.read_module(known[name]).hidden]
+    assert hidden == ["fashionnb", "fashionnb.models"]
+    assert set(import_graph.public_names(PACKAGE).values()) <= known.keys()
 
 
-def imports(path: Path, known: set[str]) -> set[str]:
-    """The modules of fashionnb that a file imports, anywhere in it."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}: relative import"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-    inside = {name.removeprefix("fashionnb.") for name in names if name.startswith("fashionnb.")}
-    return {name for name in inside if name in known}
+@cache
+def imports() -> grimp.ImportGraph:
+    """Which module of fashionnb imports which, anywhere in it."""
+    return grimp.build_graph("fashionnb", cache_dir=None)
+
+
+def imported(module: str) -> set[str]:
+    """The modules that a module imports. All names are dotted names below fashionnb."""
+    names = imports().find_modules_directly_imported_by(f"fashionnb.{module}")
+    return {name.removeprefix("fashionnb.") for name in names - {"fashionnb"}}
 
 
 def room(module: str) -> str:
@@ -169,10 +170,9 @@ def room(module: str) -> str:
 
 
 def test_floors():
-    known = modules()
     wrong = []
-    for module, path in known.items():
-        for other in imports(path, set(known)):
+    for module in modules():
+        for other in imported(module):
             here, there = room(module), room(other)
             strangers = FLOORS[here] == FLOORS[there] == 1 and here != there
             if FLOORS[there] > FLOORS[here] or strangers:
@@ -185,8 +185,8 @@ def test_floors():
 def test_rooms_import_each_other_in_no_circle():
     known = modules()
     graph = {room(module): set() for module in known}
-    for module, path in known.items():
-        graph[room(module)] |= {room(other) for other in imports(path, set(known))} - {room(module)}
+    for module in known:
+        graph[room(module)] |= {room(other) for other in imported(module)} - {room(module)}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -1,13 +1,18 @@
-"""A small Sphinx extension for the site: our style sheet, no trace of thebe, and one table of contents for many pages.
+"""A small Sphinx extension for the site.
 
-jupyter-book 1 puts sphinx-thebe's inline script on every page, twice, which ends in an error in the console. The book
-runs in Colab and Kaggle, not through thebe, so both copies are taken out.
-
-The theme makes the table of contents anew for every page, and most pages show source code: they stand in no table of
-contents, so those of one folder share theirs.
+- It adds our style sheet.
+- It removes thebe: jupyter-book 1 puts sphinx-thebe's inline script on every page, twice, which
+  ends in an error in the console. The book runs in Colab and Kaggle, not through thebe.
+- It makes one table of contents for many pages: the theme makes it anew for every page, and most
+  pages show source code, which no table of contents lists; so those of one folder share theirs.
+- It repairs what autodoc and codeautolink write: signatures with "<factory>", and the heading of
+  the list of chapters that use a function.
 """
 
 from functools import cache
+
+from docutils.nodes import Text
+from sphinx_codeautolink.extension.backref import SummaryNode
 
 
 def setup(app):
@@ -15,7 +20,20 @@ def setup(app):
     app.add_css_file("../assets/fashionnb.css", priority=900)
     app.connect("html-page-context", _without_thebe, priority=990)
     app.connect("html-page-context", _Contents(), priority=400)  # before the theme asks for them
+    app.connect("autodoc-process-signature", _readable)
+    app.connect("doctree-resolved", _used_in, priority=900)  # after codeautolink
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _readable(app, what, name, obj, options, signature, returns):
+    # "<factory>", the default of some fields of dataclasses, is no Python: Sphinx would give up.
+    return (signature or "").replace("<factory>", "...") or None, returns
+
+
+def _used_in(app, doctree, docname):
+    """Codeautolink's own words are "Expand for references to" and the whole name."""
+    for summary in doctree.findall(SummaryNode):
+        summary.children = [Text("Used in")]
 
 
 def _without_thebe(app, pagename, templatename, context, doctree):

@@ -1,1 +1,1 @@
-"""Programs built on the package: the web demo, the collector of images, the analysis of a folder of photos."""
+"""Programs built on the package: the web demo, the image collector, the analysis of photos."""

@@ -1,13 +1,14 @@
-"""From a folder of plain product photos to a detector's files, so that a user without a detector can begin.
+"""Describe a folder of plain product photos in a detector's files, for users without a detector.
 
-The garment is told from a smooth backdrop (`fashionnb.data.foreground`), its colour named as the eye would
-(`fashionnb.data.colour`), and its type, pattern and season by the multi-task model of chapter 07. What is written,
-`fashionnb.data.detector` reads. One photo, one garment, framed as in a shop: of rooms or streets it makes nothing good.
+The garment is separated from a smooth background (`fashionnb.data.foreground`), its colour is named
+(`fashionnb.data.colour`), and its type, pattern and season are predicted by a published multi-task
+model. `fashionnb.data.detector` reads the files. One photo, one garment, framed as in a shop: for
+rooms or streets the results are poor.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -28,20 +29,25 @@ from fashionnb.errors import DataError, DataNotFound, ModelMismatch
 from fashionnb.models.fusion import AttributeHeads
 
 MODEL = "multitask"
-"""The published model that is taken if none is named."""
+"""The published model that is used by default."""
 
 _FIELDS = {"category": "det_label", "pattern": "pattern", "season": "season"}
-_SIZE = 64  # pixels that the model looks at, if its card does not say it
-_SMALLEST, _LARGEST = 64, 256  # pixels: enough to tell a garment from the wall
-_AROUND = 0.02  # of the photo's longer side is left around the garment
+_INPUT_SIZE = 64  # pixels of the model's input, if its card does not say it
+_MIN_SIDE, _MAX_SIDE = 64, 256  # pixels in which the garment is separated from the background
+_MARGIN = 0.02  # of the photo's longer side, around the garment
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Analysed:
-    """What `analyse` did. Introduced in chapter 07.
+    """What `analyse` wrote.
 
-    files : the JSON files, one for each photo. skipped : (photo, why) of those that could not be read.
+    Attributes
+    ----------
+    files : tuple of Path
+        The JSON files, one for each photo.
+    skipped : tuple of (str, str)
+        The photos that could not be read, each with the reason.
     """
 
     files: tuple[Path, ...]
@@ -56,51 +62,52 @@ def analyse(
     unreadable: str = "raise",
     progress: bool = False,
 ) -> Analysed:
-    """Find the garment in each photo of a folder, and write what it is. Introduced in chapter 07.
+    """Find the garment in each photo of a folder, and write down its attributes.
 
-    All photos are looked at before anything is written, and a JSON is written after its crop. So there are whole files,
-    or none.
+    All photos are analysed before anything is written, and a JSON file is written after its crop.
+    So the files are complete, or there are none.
 
     Parameters
     ----------
-    folder : photos, also in folders below; other files are left alone.
-    out : where for each photo ``fashion_analysis_<photo>.json`` and its crop go, in the same folders. Not within
-        `folder`, or the next run would take the crops for photos.
-    model : a folder with an `AttributeHeads` and its ``attributes.json``; None: the published "multitask".
-    unreadable : "raise", or "skip" to leave out photos that cannot be read, and report them.
-    progress : show a bar.
+    folder : Path or str
+        Photos, also in folders below; other files are ignored.
+    out : Path or str
+        Where for each photo ``fashion_analysis_<photo>.json`` and its crop go, in the same folders.
+        Not within `folder`, or the next run would take the crops for photos.
+    model : Path or str, optional
+        A folder with an `AttributeHeads` and its ``attributes.json``; by default the published
+        "multitask".
+    unreadable : {"raise", "skip"}
+        What to do with photos that cannot be read; those that are skipped are reported.
+    progress : bool
+        Show a bar.
 
     Returns
     -------
-    Analysed : what was written, what was skipped.
+    Analysed
+        What was written, what was skipped.
 
     Raises
     ------
-    DataNotFound : there is no such folder, or the model is not there.
-    DataError : no photo, a photo that cannot be read, `out` within `folder`, or another word for `unreadable`.
-    ModelMismatch : the checkpoint is broken, or holds something else.
-    WriteError : `out` cannot be written.
+    DataNotFound
+        If there is no such folder, or no such model.
+    DataError
+        If there is no photo, or one that cannot be read; if `out` is within `folder`; or if
+        `unreadable` is another word.
+    ModelMismatch
+        If the checkpoint is broken, or holds something else.
+    WriteError
+        If `out` cannot be written.
     """
     folder, out = Path(folder), Path(out)
     if unreadable not in ("raise", "skip"):
         raise DataError(f"unreadable is 'raise' or 'skip', got {unreadable!r}.")
-    if not folder.is_dir():
-        raise DataNotFound(
-            f"{folder}: there is no such folder. Name the folder that your photos are in."
-        )
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise DataError(
-            f"{out} is within {folder}: the next run would take its crops for photos. Choose another."
-        )
-    photos = FolderImages(folder)
-    names = [name for name in photos.names if PurePosixPath(name).suffix.lower() in SUFFIXES]
-    if not names:
-        raise DataError(f"{folder}: there is no photo in it. Photos end in {', '.join(SUFFIXES)}.")
-    heads, encoder, size = _model(model)
-    found, skipped = {}, []
+    photos, names = _photos(folder, out)
+    heads, encoder, size = _load(model)
+    items, skipped = {}, []
     for name in tqdm(names, unit="photo", desc="analyse", disable=not progress):
         try:
-            found[name] = _item(photos.image(name), heads, encoder, size)
+            items[name] = _item(photos.image(name), heads, encoder, size)
         except DataError as error:
             if unreadable == "raise":
                 raise DataError(
@@ -109,9 +116,9 @@ def analyse(
             _log.warning("A photo was skipped. %s", error)
             skipped.append((name, str(error)))
     files = []
-    for name, stem in zip(found, _stems(found), strict=True):
+    for name, stem in _stems(items).items():
         path = PurePosixPath(stem)
-        item = found[name].model_copy(update={"crop_file": f"{path.name}_00_crop.jpg"})
+        item = items[name].model_copy(update={"crop_file": f"{path.name}_00_crop.jpg"})
         crop = photos.image(name).convert("RGB").crop(tuple(map(int, item.box)))
         file = out / path.parent / f"fashion_analysis_{path.name}.json"
         detector.write_file(file, [item], [(item.crop_file, crop)], {"photo": name})
@@ -119,61 +126,82 @@ def analyse(
     return Analysed(tuple(files), tuple(skipped))
 
 
-def _model(model: Path | str | None) -> tuple[AttributeHeads, AttributeEncoder, int]:
-    """The model, what its numbers mean, and the size of the pictures that it looks at."""
+def _photos(folder: Path, out: Path) -> tuple[FolderImages, list[str]]:
+    """The images of a folder, and the names of those that are photos."""
+    if not folder.is_dir():
+        raise DataNotFound(
+            f"{folder}: there is no such folder. Name the folder that your photos are in."
+        )
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise DataError(
+            f"{out} is within {folder}: the next run would take its crops for photos. "
+            "Choose another."
+        )
+    photos = FolderImages(folder)
+    names = [name for name in photos.names if name.lower().endswith(SUFFIXES)]
+    if not names:
+        raise DataError(f"{folder}: there is no photo in it. Photos end in {', '.join(SUFFIXES)}.")
+    return photos, names
+
+
+def _load(model: Path | str | None) -> tuple[AttributeHeads, AttributeEncoder, int]:
+    """The model, the meaning of its outputs, and the size of its input."""
     try:
         folder = checkpoints.published(MODEL) if model is None else Path(model)
-        heads, card = checkpoints.load(folder)
+        heads = checkpoints.load_model(folder)
         encoder = AttributeEncoder.load(folder / "attributes.json")
     except DataNotFound as error:
         raise DataNotFound(
-            f"{error} To name types, patterns and seasons takes the model of chapter 07: `fashionnb run 07` trains it, "
-            "then name its folder, _build/models/07-more-than-looks/cpu/multitask (--model FOLDER)."
+            f"{error} To predict types, patterns and seasons takes the model of chapter 07: "
+            "`fashionnb run 07` trains it, then name its folder, "
+            "_build/models/07-more-than-looks/cpu/multitask (--model FOLDER)."
         ) from error
-    if not isinstance(heads, AttributeHeads):
+    if heads.card.task != "attributes":
         raise ModelMismatch(
-            f"{folder}: a {card.architecture}, but naming attributes takes 'attributes' (chapter 07)."
+            f"{folder}: a {heads.card.architecture}, but naming attributes takes a model whose card says "
+            "the task 'attributes' (chapter 07)."
         )
     if tuple(heads.sizes) != encoder.sizes or "category" not in encoder.columns:
         raise ModelMismatch(
-            f"{folder}: attributes.json ({', '.join(encoder.columns)}; sizes {encoder.sizes}) does not belong to the "
-            f"model (sizes {tuple(heads.sizes)}), or has no category. Train both again."
+            f"{folder}: attributes.json ({', '.join(encoder.columns)}; sizes {encoder.sizes}) does "
+            f"not belong to the model (sizes {tuple(heads.sizes)}), or has no category. "
+            "Train both again."
         )
-    return heads, encoder, int(card.training.get("size", _SIZE))
+    return heads, encoder, heads.card.size or _INPUT_SIZE
 
 
 def _item(photo: Image.Image, heads: AttributeHeads, encoder: AttributeEncoder, size: int) -> Item:
-    """What is in one photo; its crop has no name yet."""
+    """The garment in one photo; its crop has no name yet."""
     photo = photo.convert("RGB")
     small, mask, scale = _garment(photo)
     colour, _ = dominant_colour(small, mask)
     (name,), (score,) = name_colours(colour[None])
-    box = _box(mask, scale, photo.size)
-    on_white = Image.fromarray(np.where(mask[..., None], small, np.uint8(255)))
-    # The whole photo, not the crop: the model has learnt from a shop's framing, and names types far worse without it.
-    picture = torch.from_numpy(letterbox(on_white, size, 3)).movedim(2, 0)[None].float() / 255
-    numbers, sure = heads.name(picture)
     values = {
         "crop_file": "crop.jpg",
-        "box": [float(side) for side in box],
+        "box": [float(side) for side in _box(mask, scale, photo.size)],
         "color": {"label": name, "score": float(score)},
     }
-    for column, part, number, chance in zip(
-        encoder.columns, encoder.parts, numbers[0], sure[0], strict=True
+    # The whole photo, not the crop: the model was trained on a shop's framing, and recognises types
+    # far worse without it.
+    on_white = Image.fromarray(np.where(mask[..., None], small, np.uint8(255)))
+    picture = torch.from_numpy(letterbox(on_white, size, 3)).movedim(2, 0)[None].float() / 255
+    numbers, probabilities = heads.name(picture)
+    for column, part, number, probability in zip(
+        encoder.columns, encoder.parts, numbers[0], probabilities[0], strict=True
     ):
-        label, chance = part.decode([int(number)])[0], min(1.0, float(chance))
+        label, score = part.decode([int(number)])[0], min(1.0, float(probability))
         if column == "category":
-            values |= {"det_label": label, "det_score": chance}
+            values |= {"det_label": label, "det_score": score}
         elif column in _FIELDS:
-            values[_FIELDS[column]] = {"label": label, "score": chance}
+            values[_FIELDS[column]] = {"label": label, "score": score}
     return Item.model_validate(values)
 
 
 def _garment(photo: Image.Image) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """The photo at working size, where the garment is in it, and by what factors it is smaller (or larger)."""
+    """The photo at working size, the mask of its garment, and the scale in width and height."""
     small = photo.copy()
-    small.thumbnail((_LARGEST, _LARGEST))
-    pixels, larger = np.asarray(small), -(-_SMALLEST // min(small.size))
+    small.thumbnail((_MAX_SIDE, _MAX_SIDE))
+    pixels, larger = np.asarray(small), -(-_MIN_SIDE // min(small.size))
     pixels = pixels.repeat(larger, 0).repeat(larger, 1)
     mask = foreground(pixels[None])[0]
     if not mask.any():  # a white shirt on white: the whole photo, rather than nothing
@@ -184,22 +212,21 @@ def _garment(photo: Image.Image) -> tuple[np.ndarray, np.ndarray, tuple[float, f
 def _box(
     mask: np.ndarray, scale: tuple[float, float], size: tuple[int, int]
 ) -> tuple[int, int, int, int]:
-    """Around the garment, in whole pixels of the photo: left, top, right, bottom."""
+    """The box around the garment, in whole pixels of the photo: left, top, right, bottom."""
     y, x = np.nonzero(mask)
-    around = _AROUND * max(size)
-    left, top = (
-        max(0, int(low.min() / factor - around)) for low, factor in zip((x, y), scale, strict=True)
-    )
-    right, bottom = (
-        min(most, int(np.ceil((high.max() + 1) / factor + around)))
-        for high, factor, most in zip((x, y), scale, size, strict=True)
-    )
+    margin = _MARGIN * max(size)
+    first = np.array([x.min(), y.min()]) / scale - margin
+    last = np.array([x.max() + 1, y.max() + 1]) / scale + margin
+    left, top = np.maximum(0, np.floor(first)).astype(int)
+    right, bottom = np.minimum(size, np.ceil(last)).astype(int)
     return left, top, right, bottom
 
 
-def _stems(names: dict[str, Item]) -> Iterator[str]:
-    """The names without their endings; of photos that differ in the ending alone, with it."""
-    plain = {name: PurePosixPath(name).with_suffix("").as_posix() for name in names}
-    twice = Counter(plain.values())
-    for name, stem in plain.items():
-        yield stem if twice[stem] == 1 else f"{stem}-{PurePosixPath(name).suffix[1:]}"
+def _stems(names: Iterable[str]) -> dict[str, str]:
+    """Each name without its ending; names that differ in the ending alone keep it after a dash."""
+    stems = {name: PurePosixPath(name).with_suffix("").as_posix() for name in names}
+    count = Counter(stems.values())
+    for name, stem in stems.items():
+        if count[stem] > 1:
+            stems[name] = f"{stem}-{PurePosixPath(name).suffix[1:]}"
+    return stems

@@ -1,8 +1,8 @@
-"""Colour photos as another camera, another light and another floor would have taken them, a whole batch at a time.
+"""Random crops, light, backgrounds and mixup for whole batches of colour photos.
 
-`fashionnb.augment` moves pixels; here they are computed anew: zoomed and turned, lit otherwise, set before another
-backdrop, mixed. All functions take float32 images (n, c, h, w) in [0, 1] and give new ones; all chance comes from the
-generator, which is on the CPU. Only for training pictures.
+All functions take float32 images (n, c, h, w) in [0, 1] and return new ones; all randomness comes
+from the generator, which is on the CPU. For training images only. `fashionnb.augment` has what
+moves pixels without resampling them.
 """
 
 import math
@@ -14,7 +14,7 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate
 from fashionnb.errors import DataError
 
 LUMA = (0.299, 0.587, 0.114)
-"""How bright red, green and blue look (ITU-R BT.601)."""
+"""The weights of red, green and blue in the perceived brightness (ITU-R BT.601)."""
 
 
 def warp(
@@ -27,34 +27,49 @@ def warp(
     mirrored: float = 0.5,
     fill: float = 1.0,
 ) -> Tensor:
-    """Cut a window of `size` pixels out of each picture: zoomed, turned, stretched, moved and mirrored at random.
+    """Cut a random window out of each image: zoomed, turned, stretched, moved and mirrored.
 
-    Introduced in chapter 05. The random resized crop of Szegedy et al. 2015, "Going Deeper with Convolutions", with a
-    turn, in one bilinear look-up.
+    A random resized crop with a turn, in one bilinear look-up.
 
     Parameters
     ----------
-    images : (n, c, h, w) float32 in [0, 1].
-    size : of the pictures that come out.
-    zoom : the window's side as a part of the picture's, least and most. Above 1 it reaches beyond the picture.
-    turn : degrees, at most, in either direction.
-    stretch : the window is at most so many times as wide as high, or as high as wide.
-    mirrored : how likely left and right are swapped.
-    fill : the colour beyond the picture's edges.
+    images : Tensor of shape (n, c, h, w), float32 in [0, 1]
+    size : int
+        Of the result, in pixels.
+    generator : torch.Generator
+        On the CPU.
+    zoom : (float, float)
+        The side of the window as a share of that of the image, least and most. Above 1 it reaches
+        beyond the image.
+    turn : float
+        The largest angle in either direction, in degrees.
+    stretch : float
+        The largest ratio of the sides of the window, either way.
+    mirrored : float
+        The probability of each image to be mirrored.
+    fill : float
+        The colour beyond the edges of the image.
 
     Returns
     -------
-    images : (n, c, size, size) float32.
+    Tensor of shape (n, c, size, size), float32
 
     Raises
     ------
-    DataError : images of another shape or dtype, a zoom that is not 0 < least <= most, a stretch below 1.
+    DataError
+        If the images have another shape or dtype, the zoom is not 0 < least <= most, or the
+        stretch is below 1.
+
+    References
+    ----------
+    Szegedy et al. (2015), Going Deeper with Convolutions: the random resized crop.
     """
     _check(images)
     least, most = zoom
     if not 0 < least <= most or stretch < 1 or size < 1:
         raise DataError(
-            f"zoom is (least, most) above 0, stretch and size are at least 1; got {zoom}, {stretch} and {size}."
+            "zoom is (least, most) above 0, stretch and size are at least 1; got "
+            f"{zoom}, {stretch} and {size}."
         )
     n = len(images)
     side, turned, longer, right, down, left = torch.rand(6, n, generator=generator)
@@ -62,7 +77,7 @@ def warp(
     angle = math.radians(turn) * (2 * turned - 1)
     longer = stretch ** (longer - 0.5)
     wide, high = side * longer, side / longer
-    # The window's centre: anywhere it stays inside the picture, or covers all of it.
+    # The centre of the window: anywhere it stays inside the image, or covers all of it.
     x, y = (2 * right - 1) * (1 - wide).abs(), (2 * down - 1) * (1 - high).abs()
     wide = torch.where(left < mirrored, -wide, wide)
     sine, cosine = angle.sin(), angle.cos()
@@ -74,37 +89,43 @@ def warp(
 
 
 def light(images: Tensor, generator: torch.Generator, strength: float = 0.3) -> Tensor:
-    """Change brightness, contrast and saturation of each picture, each by a random factor.
-
-    Introduced in chapter 05. Howard 2013, "Some Improvements on Deep CNN Based Image Classification".
+    """Change brightness, contrast and saturation of each image, each by a random factor.
 
     Parameters
     ----------
-    images : (n, 3, h, w) float32 in [0, 1].
-    strength : a factor lies between 1 - strength and 1 + strength.
+    images : Tensor of shape (n, 3, h, w), float32 in [0, 1]
+    generator : torch.Generator
+        On the CPU.
+    strength : float
+        A factor lies between 1 - strength and 1 + strength.
 
     Returns
     -------
-    images : the same shape, in [0, 1].
+    Tensor of the same shape, in [0, 1]
 
     Raises
     ------
-    DataError : images of another shape or dtype, or a strength outside 0 to 1.
+    DataError
+        If the images have another shape or dtype, or the strength is outside 0 to 1.
+
+    References
+    ----------
+    Howard (2013), Some Improvements on Deep Convolutional Neural Network Based Image
+    Classification.
     """
     _check(images)
     if images.shape[1] != 3 or not 0 <= strength <= 1:
         raise DataError(
-            f"light takes RGB and a strength of 0 to 1; got {images.shape[1]} channels and {strength}."
+            f"light takes RGB and a strength of 0 to 1; got {images.shape[1]} channels and "
+            f"{strength}."
         )
     factors = 1 + strength * (2 * torch.rand(3, len(images), 1, 1, 1, generator=generator) - 1)
     brightness, contrast, saturation = factors.to(images.device)
     luma = torch.tensor(LUMA, device=images.device).view(1, 3, 1, 1)
     grey = (images * luma).sum(1, keepdim=True)
     mean = grey.mean((2, 3), keepdim=True)
-    # One line for the three: away from grey (saturation), away from the mean (contrast), lighter (brightness).
-    return (brightness * (mean + contrast * (grey + saturation * (images - grey) - mean))).clamp(
-        0, 1
-    )
+    saturated = grey + saturation * (images - grey)
+    return (brightness * (mean + contrast * (saturated - mean))).clamp(0, 1)
 
 
 def on_backdrops(
@@ -114,52 +135,53 @@ def on_backdrops(
     generator: torch.Generator,
     share: float = 0.7,
 ) -> Tensor:
-    """Set a share of the cut-out garments before backdrops: the corners of other photos, enlarged.
+    """Put a random share of the cut-out garments on other backgrounds: enlarged corners of photos.
 
-    Introduced in chapter 05. A network that has seen garments only on a shop's white does not know that there are
-    floors and beds. Dwibedi, Misra & Hebert 2017, "Cut, Paste and Learn".
+    A network that has seen garments only on a shop's white background fails on floors and beds.
 
     Parameters
     ----------
-    images : (n, c, h, w) float32 in [0, 1].
-    foreground : (n, h, w) bool, the garments.
-    photos : (m, c, h', w') float32 in [0, 1], from whose corners (a third of each side) the backdrops are cut.
-    share : how likely each garment is to get one.
+    images : Tensor of shape (n, c, h, w), float32 in [0, 1]
+    foreground : Tensor of shape (n, h, w), bool
+        The garments.
+    photos : Tensor of shape (m, c, h', w'), float32 in [0, 1]
+        The backgrounds are cut from their corners (a third of each side).
+    generator : torch.Generator
+        On the CPU.
+    share : float
+        The probability of each garment to get another background.
 
     Returns
     -------
-    images : the same shape.
+    Tensor of the same shape as the images
 
     Raises
     ------
-    DataError : shapes disagree, no photos, or a share outside 0 to 1.
+    DataError
+        If shapes disagree, there are no photos, or the share is outside 0 to 1.
+
+    References
+    ----------
+    Dwibedi, Misra & Hebert (2017), Cut, Paste and Learn.
     """
     _check(images)
     _check(photos)
     n, c, height, width = images.shape
-    if (
-        foreground.shape != (n, height, width)
-        or not len(photos)
-        or photos.shape[1] != c
-        or not 0 <= share <= 1
-    ):
+    fits = foreground.shape == (n, height, width) and len(photos) and photos.shape[1] == c
+    if not fits or not 0 <= share <= 1:
         raise DataError(
-            f"Expected foreground (n, h, w) and photos (m, c, h', w') for images {tuple(images.shape)} and a share of "
-            f"0 to 1; got {tuple(foreground.shape)}, {tuple(photos.shape)} and {share}."
+            "Expected foreground (n, h, w) and photos (m, c, h', w') for images "
+            f"{tuple(images.shape)} and a share of 0 to 1; got {tuple(foreground.shape)}, "
+            f"{tuple(photos.shape)} and {share}."
         )
     chosen = torch.rand(n, generator=generator) < share
     which = torch.randint(len(photos), (n,), generator=generator)
     down, right = torch.randint(2, (2, n), generator=generator)
     tall, wide = max(1, photos.shape[2] // 3), max(1, photos.shape[3] // 3)
     drawn = photos[which]  # first, so that only n photos are copied, not all m
-    corners = torch.stack(
-        [
-            drawn[:, :, y, x]
-            for y in (slice(tall), slice(-tall, None))
-            for x in (slice(wide), slice(-wide, None))
-        ]
-    )
-    corner = corners[2 * down + right, torch.arange(n)]
+    top, bottom = drawn[:, :, :tall], drawn[:, :, -tall:]
+    sides = [top[..., :wide], top[..., -wide:], bottom[..., :wide], bottom[..., -wide:]]
+    corner = torch.stack(sides)[2 * down + right, torch.arange(n)]
     backdrops = interpolate(corner, (height, width), mode="bilinear", align_corners=False)
     keep = foreground | ~chosen[:, None, None].to(foreground.device)
     return torch.where(keep[:, None], images, backdrops)
@@ -168,22 +190,32 @@ def on_backdrops(
 def mix(
     images: Tensor, generator: torch.Generator, alpha: float = 0.2
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Blend each picture with another of the batch: `share` of itself, the rest of its partner.
-
-    Introduced in chapter 05. Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization"; the loss is mixed alike.
+    """Blend each image with another of the batch (mixup).
 
     Parameters
     ----------
-    images : (n, c, h, w) float32 in [0, 1].
-    alpha : of the beta distribution that shares are drawn from; small: mostly near 1. Each share is at least a half.
+    images : Tensor of shape (n, c, h, w), float32 in [0, 1]
+    generator : torch.Generator
+        On the CPU.
+    alpha : float
+        Of the beta distribution of the shares; the smaller, the more of them are near 1.
 
     Returns
     -------
-    images : the same shape. partner : (n,) int64. share : (n,) float32, 0.5 to 1.
+    images : Tensor of the same shape
+        `share` of the image itself, the rest of its partner. The loss is mixed likewise.
+    partner : Tensor of shape (n,), int64
+    share : Tensor of shape (n,), float32
+        0.5 to 1.
 
     Raises
     ------
-    DataError : images of another shape or dtype, or alpha not above 0.
+    DataError
+        If the images have another shape or dtype, or alpha is not above 0.
+
+    References
+    ----------
+    Zhang et al. (2018), mixup: Beyond Empirical Risk Minimization.
     """
     _check(images)
     if not alpha > 0:
@@ -197,16 +229,15 @@ def mix(
 
 
 def _beta(alpha: float, n: int, generator: torch.Generator) -> Tensor:
-    """n draws of Beta(alpha, alpha), (n,) float32, by way of two gammas (torch's distributions take no generator)."""
-    gammas = torch._standard_gamma(torch.full((2, n), float(alpha)), generator=generator).clamp_min(
-        1e-12
-    )
+    """n draws of Beta(alpha, alpha), from two gammas: torch's distributions take no generator."""
+    shape = torch.full((2, n), float(alpha))
+    gammas = torch._standard_gamma(shape, generator=generator).clamp_min(1e-12)
     return gammas[0] / gammas.sum(0)
 
 
 def _check(images: Tensor) -> None:
     if images.dtype != torch.float32 or images.dim() != 4:
         raise DataError(
-            f"Photos are float32 (0 to 1) of shape (n, c, h, w); got {images.dtype} of shape {tuple(images.shape)}. "
-            "`fashionnb.models.as_input` scales uint8."
+            f"Photos are float32 (0 to 1) of shape (n, c, h, w); got {images.dtype} of shape "
+            f"{tuple(images.shape)}. `fashionnb.models.as_input` scales uint8."
         )

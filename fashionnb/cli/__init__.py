@@ -1,6 +1,6 @@
-"""The `fashionnb` command. It only parses, calls the package and prints; each command's work is done in its module.
+"""The `fashionnb` command: each module parses one group of commands, calls the package, prints.
 
-One file for each group of commands; this one puts them together. Heavy imports are inside the commands, so that
+This file puts the groups together. Heavy imports are inside the commands, so that
 `fashionnb --help` answers at once.
 """
 
@@ -26,7 +26,8 @@ from fashionnb.cli import (
 from fashionnb.errors import FashionNBError
 
 app = typer.Typer(
-    help="Run the chapters of the book, fetch their data, read their results, publish the site.",
+    help="Run the chapters of the book, fetch their data, read their results, publish the site; "
+    "search, recommend and evaluate on your own pictures.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -42,7 +43,19 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit status: 0, 2 after a mistake that has a message, 130 after Ctrl-C."""
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        The exit status: 0, 2 after a mistake that has a message, 130 after Ctrl-C, or what a
+        command ends with.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         status = app(_join_pairs(words), prog_name="fashionnb", standalone_mode=False) or 0
@@ -52,26 +65,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         status = INTERRUPTED
     except Exception as error:
-        if not hasattr(error, "format_message"):  # not typer's word for a wrong option or command
+        if not hasattr(error, "format_message"):  # typer's errors for wrong options have it
             raise
-        if (
-            message := error.format_message()
-        ):  # without a command the help is the message, and was printed
+        message = error.format_message()
+        if message:  # without a command, the help was printed instead
             print(f"{message}\nTry `fashionnb --help`.", file=sys.stderr)
         return 2
-    if (
-        status == INTERRUPTED
-    ):  # typer may have caught the KeyboardInterrupt itself, and kept only this
-        print(
-            "Interrupted. Run the same again, and what was saved goes on from there.",
-            file=sys.stderr,
-        )
+    if status == INTERRUPTED:  # typer may have caught the KeyboardInterrupt itself
+        print("Interrupted. Run the same again to resume from what was saved.", file=sys.stderr)
     return status
 
 
 @app.callback(invoke_without_command=True)
 def _version(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version of the package.")
+    ] = False,
 ) -> None:
     if version:
         print(f"fashionnb {fashionnb.__version__}")
@@ -79,7 +88,7 @@ def _version(
 
 
 def _join_pairs(words: list[str]) -> list[str]:
-    """Turn `-p NAME VALUE` into `-p NAME=VALUE`: typer has no options that take two words and may be repeated."""
+    """Turn `-p NAME VALUE` into `-p NAME=VALUE`: typer has no repeatable options of two words."""
     joined: list[str] = []
     left = iter(words)
     for word in left:

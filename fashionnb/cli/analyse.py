@@ -1,9 +1,11 @@
-"""`fashionnb analyse`: name what is in a folder of product photos, as a detector would."""
+"""`fashionnb analyse`: describe the garments in a folder of photos, as a detector would."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from fashionnb.cli.options import SkipUnreadable
 
 app = typer.Typer()
 
@@ -16,30 +18,28 @@ app = typer.Typer()
 def analyse(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="FOLDER", help="Photos of one garment each, on a plain ground."),
+        typer.Argument(metavar="FOLDER", help="Photos of one garment each, on a plain background."),
     ],
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where fashion_analysis_*.json and the crops go.")
+        Path,
+        typer.Option(
+            metavar="DIR", help="Where fashion_analysis_*.json and the crops are written."
+        ),
     ],
     model: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Chapter 07's multitask model; else the published one."
+            metavar="FOLDER",
+            help="The folder of a trained multi-task model; by default the published one.",
         ),
     ] = None,
-    skip_unreadable: Annotated[
-        bool,
-        typer.Option(
-            "--skip-unreadable", help="Leave out photos that cannot be read, and tell of them."
-        ),
-    ] = False,
+    skip_unreadable: SkipUnreadable = False,
 ) -> None:
-    """Find the garment in each photo, name type, colour, pattern and season, and write a detector's files."""
-    from fashionnb.apps import analyse as analysing
+    """Find the garment in each photo, and write its type, colour, pattern and season."""
+    from fashionnb.apps import analyse as app
 
-    done = analysing.analyse(
-        folder, out, model=model, unreadable="skip" if skip_unreadable else "raise", progress=True
-    )
+    unreadable = "skip" if skip_unreadable else "raise"
+    done = app.analyse(folder, out, model=model, unreadable=unreadable, progress=True)
     print(f"{len(done.files):,} photo(s) analysed; the files are in {out}.")
-    for photo, why in done.skipped:
-        print(f"skipped {photo}: {why}")
+    for photo, reason in done.skipped:
+        print(f"skipped {photo}: {reason}")

@@ -1,12 +1,14 @@
-"""`fashionnb run`, `results`, `publish`, `sync`: what is done with the chapters."""
+"""`fashionnb run`, `results`, `publish` and `sync`: run the chapters and publish the book."""
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fashionnb.cli.options import Json
 from fashionnb.errors import RunError
 
 app = typer.Typer()
@@ -15,7 +17,12 @@ Strict = Annotated[
     bool, typer.Option("--strict", help="End with status 1 if a claim of a chapter did not hold.")
 ]
 Profile = Annotated[
-    str, typer.Option("--profile", help="quick, cpu or full.", envvar="FASHIONNB_PROFILE")
+    str,
+    typer.Option(
+        "--profile",
+        help="How much work: quick (seconds), cpu (minutes) or full.",
+        envvar="FASHIONNB_PROFILE",
+    ),
 ]
 
 
@@ -27,7 +34,7 @@ def run(
     chapters: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Numbers (02), names (02-style2vec) or beginnings of names; none: all."
+            help="Numbers (02), names (02-style2vec) or the beginnings of names; by default all."
         ),
     ] = None,
     profile: Profile = "cpu",
@@ -37,46 +44,50 @@ def run(
             "--parameter",
             "-p",
             metavar="NAME VALUE",
-            help="Set a number of the chapter's parameters cell.",
+            help="Set one of the parameters at the top of the chapter; may be repeated.",
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(help="How many chapters run at the same time.")] = 1,
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Where notebooks, models and results go, apart from the book's."
+            metavar="DIR",
+            help="Where notebooks, models and results are written, instead of the book's folders.",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Run even what has not changed.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also run chapters that have not changed.")
+    ] = False,
     minutes: Annotated[
         float | None,
         typer.Option(
-            help="The longest that a chapter may take, 0 for no limit; else 60, and in full no limit."
+            help="The longest that a chapter may take, 0 for no limit; by default 60, "
+            "and no limit in the profile full."
         ),
     ] = None,
     strict: Strict = False,
 ) -> None:
-    """Run chapters that have changed, or whose data or code has; train with other numbers (-p).
+    """Run the chapters whose text, data or code has changed, if need be with other parameters.
 
-    A chapter that fails stops no other. The status is 1 if one failed, or with --strict if a claim did not hold.
+    A chapter that fails stops no other. The status is 1 if one failed, or with --strict if a claim
+    did not hold.
     """
     from rich.console import Console
 
-    from fashionnb.publishing import runner
+    from fashionnb.publishing import run_book
 
-    given = dict(_split_pair(pair) for pair in parameter or ())
-    outcomes = runner.run(
+    outcomes = run_book.run(
         chapters or (),
         profile,
-        parameters=given,
+        parameters=dict(_split_pair(pair) for pair in parameter or ()),
         jobs=jobs,
         out=out,
         force=force,
         minutes=minutes,
-        say=lambda line: print(line, flush=True),
+        say=partial(print, flush=True),
     )
-    Console().print(runner.report(outcomes))
-    for line in runner.not_held({outcome.chapter: outcome.claims for outcome in outcomes}):
+    Console().print(run_book.report(outcomes))
+    for line in run_book.not_held({outcome.chapter: outcome.claims for outcome in outcomes}):
         print(line)
     failed = [outcome.error for outcome in outcomes if outcome.error]
     if failed:
@@ -87,18 +98,17 @@ def run(
 @app.command(
     epilog="Examples: [b]fashionnb results[/] · [b]fashionnb results --profile full --json[/]"
 )
-def results(
-    profile: Profile = "cpu",
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
+def results(profile: Profile = "cpu", as_json: Json = False) -> None:
     """Print what the chapters measured."""
+    from fashionnb.notebook import comparisons
     from fashionnb.notebook import results as book_results
 
     found = book_results.load_all(profile)
     if not found:
         folder = book_results.results_folder() / profile
         raise RunError(
-            f"{folder}: no results of profile {profile}. `fashionnb run --profile {profile}` makes them."
+            f"{folder}: no results of profile {profile}. "
+            f"`fashionnb run --profile {profile}` makes them."
         )
     if as_json:
         dumped = {
@@ -109,7 +119,7 @@ def results(
         return
     from rich.console import Console
 
-    Console().print(book_results.as_text(found))
+    Console().print(comparisons.terminal_tables(found))
 
 
 @app.command(
@@ -118,39 +128,39 @@ def results(
 def publish(
     profile: Profile = "cpu",
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the site goes; else _build/site.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the site is written; by default _build/site."),
     ] = None,
     strict: Strict = False,
 ) -> None:
     """Build the site from the chapters as they were last run.
 
-    A chapter that failed has a page that says so. The status is then 1, or with --strict if a claim did not hold.
+    The page of a chapter that failed says so. The status is then 1, or with --strict if a claim did
+    not hold.
     """
     from fashionnb.publishing import site as publishing
 
     site = publishing.publish(profile, out)
     print(site.report())
-    _end(
-        any(chapter.error for chapter in site.chapters),
-        strict and any(chapter.claims for chapter in site.chapters),
-    )
+    failed = any(chapter.error for chapter in site.chapters)
+    _end(failed, strict and any(chapter.claims for chapter in site.chapters))
 
 
 @app.command(epilog="Examples: [b]fashionnb sync[/] · [b]fashionnb sync --check[/]")
 def sync(
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail if any is stale.")
+        bool, typer.Option("--check", help="Write nothing; fail if a notebook is out of date.")
     ] = False,
 ) -> None:
-    """Make the notebooks (NN-name.ipynb) anew from their sources (NN-name.md)."""
+    """Make the notebooks (NN-name.ipynb) from their sources (NN-name.md)."""
     from fashionnb.publishing import chapters
     from fashionnb.publishing.chapters import Book
 
-    folder = Book.find().folder
+    book = Book.find()
     if not check:
-        for path in chapters.sync(folder):
+        for path in chapters.sync(book):
             print(path)
-    elif stale := chapters.stale(folder):
+    elif stale := chapters.stale(book):
         raise RunError("\n".join(stale))
 
 

@@ -1,4 +1,4 @@
-"""`fashionnb collect`: fetch the pictures of a list of links."""
+"""`fashionnb collect`: download the pictures of a list of links."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,31 +16,36 @@ def collect(
     links: Annotated[
         Path,
         typer.Argument(
-            metavar="URLS.csv", help="A table with the column url; id, source, licence if known."
+            metavar="URLS.csv",
+            help="A table with the column url, and id, source and licence if known.",
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where images/ and manifest.csv go.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where images/ and manifest.csv are written.")
+    ],
     pause: Annotated[
-        float, typer.Option(min=0, help="Seconds between two requests to one host.")
+        float, typer.Option(min=0, help="Seconds between two requests to the same host.")
     ] = 1.0,
     megabytes: Annotated[
-        int, typer.Option(min=1, max=1000, help="A larger picture is not taken.")
+        int, typer.Option(min=1, max=1000, help="Larger pictures are not downloaded.")
     ] = 20,
     again: Annotated[
-        bool, typer.Option("--again", help="Ask once more for dead and refused links, too.")
+        bool, typer.Option("--again", help="Also try dead and refused links once more.")
     ] = False,
     allow_private: Annotated[
         bool,
         typer.Option(
             "--allow-private",
-            help="Ask machines of your own network, too; for lists that you trust.",
+            help="Also contact machines of your own network; only for lists that you trust.",
         ),
     ] = False,
 ) -> None:
-    """Fetch the pictures of a list of links, politely; run it again to go on. Tell of each link without a picture."""
-    from fashionnb.apps import collect as collecting
+    """Download the pictures of a list of links politely, and report each link without a picture.
 
-    limits = collecting.Limits(pause=pause, bytes=megabytes * 1_000_000)
-    table = collecting.collect(links, out, limits=limits, allow_private=allow_private, again=again)
-    for line in collecting.report(table):
-        print(line)
+    Run it again to resume a list that is not finished.
+    """
+    from fashionnb.apps import collect as app
+
+    limits = app.Limits(pause=pause, max_bytes=megabytes * 1_000_000)
+    table = app.collect(links, out, limits=limits, allow_private=allow_private, again=again)
+    print(*app.report(table), sep="\n")

@@ -8,26 +8,17 @@ app = typer.Typer(
     help="The datasets of the book: where they are, and how to get them.", no_args_is_help=True
 )
 
-Name = Annotated[str, typer.Argument(help="A dataset, as `fashionnb data list` calls it.")]
+Name = Annotated[str, typer.Argument(help="The name of a dataset, from `fashionnb data list`.")]
 
 
 @app.command("list", epilog="Example: [b]fashionnb data list[/]")
 def data_list() -> None:
-    """List the datasets: where each is on this machine and where it comes from, licence, citation, checksums."""
+    """List the datasets: where each is on this machine, its origin, licence and citation."""
     from fashionnb.data import registry
-    from fashionnb.errors import DataNotFound
 
     for name, source in registry.SOURCES.items():
-        try:
-            here = str(registry.find(name))
-        except DataNotFound:
-            here = (
-                f"no; `fashionnb data fetch {name}`"
-                if source.urls
-                else f"no; by hand: {source.by_hand}"
-            )
         print(f"{name}: {source.title}, {source.bytes / 1e6:,.0f} MB")
-        print(f"  here     {here}")
+        print(f"  here     {_place(name)}")
         for addresses in source.urls.values():
             print(f"  from     {' or '.join(addresses)}")
         print(f"  page     {source.homepage}")
@@ -57,11 +48,23 @@ def data_fetch(name: Name) -> None:
 def data_check(
     name: Name,
     path: Annotated[
-        str | None, typer.Argument(help="Where it is; without it, where `data where` finds it.")
+        str | None, typer.Argument(help="Where it is; by default where `data where` finds it.")
     ] = None,
 ) -> None:
-    """Check a dataset against what is known of it: counts, checksums, formats."""
+    """Check the counts, checksums and formats of a dataset."""
     from fashionnb.data import registry
 
-    for finding in registry.check(name, path):
-        print(finding)
+    print(*registry.check(name, path), sep="\n")
+
+
+def _place(name: str) -> str:
+    """Where a dataset is on this machine, or how to get it."""
+    from fashionnb.data import registry
+    from fashionnb.errors import DataNotFound
+
+    try:
+        return str(registry.find(name))
+    except DataNotFound:
+        source = registry.SOURCES[name]
+        by_hand = f"by hand: {source.by_hand}"
+        return f"no; {f'`fashionnb data fetch {name}`' if source.urls else by_hand}"

@@ -1,9 +1,11 @@
-"""`fashionnb embed`: a catalogue's pictures become one file of vectors."""
+"""`fashionnb embed`: embed the pictures of a catalogue into one file of vectors."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from fashionnb.cli.options import EMBEDDING_MODEL_HELP, Size
 
 app = typer.Typer()
 
@@ -19,26 +21,21 @@ def embed(
             metavar="CATALOGUE", help="A folder, a zip file, or a name from `fashionnb data list`."
         ),
     ],
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A folder with a trained model, the name of one that came along, or siglip, resnet50, vgg16."
-        ),
-    ],
+    model: Annotated[str, typer.Option(help=EMBEDDING_MODEL_HELP)],
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="Where vectors and ids go, as safetensors.")
+        Path,
+        typer.Option(metavar="FILE", help="Where vectors and ids are written, as safetensors."),
     ],
-    size: Annotated[
-        int | None,
-        typer.Option(help="Pixels of the pictures that the model takes; else its card says it."),
-    ] = None,
-    processes: Annotated[int, typer.Option(help="How many share the work; on GPUs one each.")] = 1,
-    batch_size: Annotated[int, typer.Option(help="Pictures at a time.")] = 256,
+    size: Size = None,
+    processes: Annotated[
+        int, typer.Option(help="How many processes share the work; with GPUs, one for each.")
+    ] = 1,
+    batch_size: Annotated[int, typer.Option(help="How many pictures are embedded at once.")] = 256,
     device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or mps; else that of the profile.")
+        str | None, typer.Option(help="cpu, cuda or mps; by default that of the profile.")
     ] = None,
 ) -> None:
-    """Embed all pictures. Killed and run again, it goes on where it stopped."""
+    """Embed all pictures. If it was stopped, run it again to resume."""
     from fashionnb.search.embed_catalogue import embed_to_file
 
     done = embed_to_file(
@@ -47,5 +44,6 @@ def embed(
     before = done.pictures - done.embedded
     print(
         f"{out}: {done.pictures:,} pictures; {done.embedded:,} embedded in {done.seconds:.1f} s, "
-        f"{done.embedded / max(done.seconds, 1e-9):,.0f} a second{f'; {before:,} were there' if before else ''}."
+        f"{done.embedded / max(done.seconds, 1e-9):,.0f} a second"
+        f"{f'; {before:,} were there' if before else ''}."
     )

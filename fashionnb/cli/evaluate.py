@@ -1,8 +1,11 @@
-"""`fashionnb evaluate`: how good a saved model is on a dataset, or on the pictures of a shop."""
+"""`fashionnb evaluate`: measure a saved model on a dataset, or on the pictures of a shop."""
 
+import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from fashionnb.cli.options import MODEL_HELP, Json, Size
 
 if TYPE_CHECKING:
     from fashionnb.evaluation.report import Evaluation
@@ -11,26 +14,20 @@ app = typer.Typer(
     help="Measure a saved model on a dataset or on your own pictures.", no_args_is_help=True
 )
 
-Model = Annotated[
-    str,
-    typer.Argument(help="A model's folder (card.json, model.safetensors), or a published name."),
-]
+Model = Annotated[str, typer.Argument(help=MODEL_HELP)]
 Data = Annotated[
     str,
     typer.Option(
         "--data",
-        help="A dataset of `fashionnb data list`; or a folder of <class>/<name>.jpg or <split>/<class>/<name>.jpg.",
+        help="A name from `fashionnb data list`; or a folder of <class>/<name>.jpg or "
+        "<split>/<class>/<name>.jpg.",
     ),
 ]
-Size = Annotated[
-    int | None,
-    typer.Option(min=1, help="Height and width of the pictures; else as the model's card says."),
-]
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 @app.command(
-    epilog="Examples: [b]fashionnb evaluate classifier models/mine --data clothing-dataset-small[/] · "
+    epilog="Examples: "
+    "[b]fashionnb evaluate classifier models/mine --data clothing-dataset-small[/] · "
     "[b]fashionnb evaluate classifier models/mine --data photos --json[/]"
 )
 def classifier(
@@ -38,12 +35,14 @@ def classifier(
     data: Data,
     split: Annotated[
         str | None,
-        typer.Option(help="Which part of the data; else test, or all of a folder without splits."),
+        typer.Option(
+            help="The split to measure on; by default test, or all of a folder without splits."
+        ),
     ] = None,
     size: Size = None,
     as_json: Json = False,
 ) -> None:
-    """Accuracy, precision, recall and F1 with intervals, each class, and what it was taken for."""
+    """Measure accuracy, precision, recall and F1 with intervals, by class, and the confusions."""
     from fashionnb.evaluation.report import evaluate_classifier
 
     _show(evaluate_classifier(model, data, split, size=size), as_json)
@@ -56,17 +55,20 @@ def classifier(
 def search(
     model: Model,
     data: Data,
-    gallery: Annotated[str | None, typer.Option(help="The split to search in; else train.")] = None,
+    gallery: Annotated[
+        str | None, typer.Option(help="The split to search in; by default train.")
+    ] = None,
     queries: Annotated[
         str | None,
         typer.Option(
-            help="The split to search by; else test. Of a folder without splits: all in all."
+            help="The split with the queries; by default test. In a folder without splits, each "
+            "picture is searched for among all others."
         ),
     ] = None,
     size: Size = None,
     as_json: Json = False,
 ) -> None:
-    """How often the first 1, 5 and 10 found hold the query's class; MRR and MAP@R; with intervals, and by class."""
+    """Measure recall at 1, 5 and 10, MRR and MAP@R, with intervals and by class."""
     from fashionnb.evaluation.report import evaluate_search
 
     _show(evaluate_search(model, data, gallery, queries, size=size), as_json)
@@ -74,8 +76,6 @@ def search(
 
 def _show(measured: "Evaluation", as_json: bool) -> None:
     if as_json:
-        import json
-
         print(json.dumps(measured.as_dict(), indent=2, ensure_ascii=False))
-        return
-    print(measured.as_text())
+    else:
+        print(measured.as_text())

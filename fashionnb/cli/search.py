@@ -1,48 +1,51 @@
-"""`fashionnb index build` and `fashionnb search`: make pictures findable, then find them by a picture."""
+"""`fashionnb index build` and `fashionnb search`: search pictures by a picture."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fashionnb.cli.options import (
+    EMBEDDING_MODEL_HELP,
+    Html,
+    Json,
+    Size,
+    SkipUnreadable,
+    print_table,
+)
+
 app = typer.Typer()
-index = typer.Typer(help="Make pictures findable for `fashionnb search`.", no_args_is_help=True)
+index = typer.Typer(help="Index pictures for `fashionnb search`.", no_args_is_help=True)
 
 
 @index.command(
     "build",
-    epilog="Examples: [b]fashionnb index build photos/ --model style2vec --out photos.index[/] · "
-    "[b]fashionnb index build photos.zip --model my-model/ --size 64 --skip-unreadable --out photos.index[/] · "
+    epilog="Examples: "
+    "[b]fashionnb index build photos/ --model style2vec --out photos.index[/] · "
+    "[b]fashionnb index build photos.zip --model my-model/ --size 64 --skip-unreadable "
+    "--out photos.index[/] · "
     "[b]fashionnb index build fashion-mnist --model style2vec --out mnist.index[/]",
 )
 def index_build(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="FOLDER|ZIP|DATASET", help="Pictures, or a name from `fashionnb data list`."
+            metavar="FOLDER|ZIP|DATASET",
+            help="A folder or a zip file of pictures, or a name from `fashionnb data list`.",
         ),
     ],
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A folder with a trained model, the name of one that came along, or siglip, resnet50, vgg16."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the index goes.")],
+    model: Annotated[str, typer.Option(help=EMBEDDING_MODEL_HELP)],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the index is written.")],
     kind: Annotated[
-        str, typer.Option(help="How neighbours are found; auto chooses by the number of pictures.")
+        str,
+        typer.Option(help="The type of index; auto chooses it by the number of pictures."),
     ] = "auto",
-    size: Annotated[
-        int | None,
-        typer.Option(help="Pixels of the pictures that the model takes; else its card says it."),
-    ] = None,
-    skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Leave out what cannot be read, and list it.")
-    ] = False,
+    size: Size = None,
+    skip_unreadable: SkipUnreadable = False,
     cache: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Where vectors are kept for the next time; else the cache."
+            metavar="DIR", help="Where vectors are kept for the next time; by default the cache."
         ),
     ] = None,
 ) -> None:
@@ -52,38 +55,37 @@ def index_build(
 
     engine = VisualSearchEngine(model, size=size)
     unreadable = "skip" if skip_unreadable else "raise"
-    embedded = engine.embed_dataset(
-        source, cache=cache or cache_folder() / "vectors", unreadable=unreadable
-    )
+    cache = cache or cache_folder() / "vectors"
+    embedded = engine.embed_dataset(source, cache=cache, unreadable=unreadable)
     engine.index(embedded, kind=kind)
     engine.save(out)
     for row in embedded.unreadable.itertuples():
         print(f"left out: {row.why}")
     print(
-        f"{out}: {len(embedded.vectors):,} pictures. `fashionnb search PICTURE --index {out}` finds among them."
+        f"{out}: {len(embedded.vectors):,} pictures. "
+        f"`fashionnb search PICTURE --index {out}` finds among them."
     )
 
 
 @app.command(
     epilog="Examples: [b]fashionnb search shirt.jpg --index photos.index[/] · "
-    "[b]fashionnb search shirt.jpg --index photos.index -k 12 --category shirts --html found.html[/] · "
+    "[b]fashionnb search shirt.jpg --index photos.index -k 12 --category shirts "
+    "--html found.html[/] · "
     "[b]fashionnb search shirt.jpg --index photos.index --json[/]"
 )
 def search(
-    image: Annotated[Path, typer.Argument(help="The picture to find others by.")],
+    image: Annotated[Path, typer.Argument(help="The picture to search by.")],
     index: Annotated[
-        Path, typer.Option(metavar="FILE", help="As `fashionnb index build` wrote it.")
+        Path, typer.Option(metavar="FILE", help="An index that `fashionnb index build` wrote.")
     ],
-    k: Annotated[int, typer.Option("-k", help="How many pictures.")] = 5,
+    k: Annotated[int, typer.Option("-k", help="How many pictures to find.")] = 5,
     category: Annotated[str | None, typer.Option(help="Only pictures of this category.")] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Where the model is now, if it moved. It must be the one of the index."),
+        typer.Option(help="The model of the index, if it has moved since the index was built."),
     ] = None,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a page that shows them.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    html: Html = None,
+    as_json: Json = False,
 ) -> None:
     """Find the pictures of an index that look like a picture."""
     from fashionnb.files import write_text
@@ -96,12 +98,5 @@ def search(
     if as_json:
         print(results.to_json(orient="records", indent=2, force_ascii=False))
         return
-    from rich.console import Console
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    table = Table("rank", "score", "category", Column("picture", overflow="fold"))
-    for row in results.itertuples():
-        cells = (str(row.rank), f"{row.score:.3f}", row.category, row.path)
-        table.add_row(*map(Text, cells))  # as Text, a name such as "[red].jpg" is no markup
-    Console().print(table)
+    table = results.assign(score=results["score"].map("{:.3f}".format), picture=results["path"])
+    print_table(table[["rank", "score", "category", "picture"]].astype(str))

@@ -1,5 +1,5 @@
-"""The three types that carry all data (`catalogue`), one reader for each format, and what is done with images and
-colours.
+"""Read datasets: the three types that hold data (`catalogue`), one module for each format, images.
 
-`fashionnb.datasets.load` opens a dataset by its name. `registry` knows which datasets there are and where they lie.
+`fashionnb.datasets.load` opens a dataset by its name. `registry` lists the datasets and finds,
+downloads and checks them.
 """

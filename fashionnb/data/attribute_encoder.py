@@ -1,7 +1,8 @@
-"""Attributes as numbers: a list of known values for each column, and an encoder that holds one list per column.
+"""Encode attributes of a catalogue's table (colour, pattern, price, ...) as integers for a model.
 
-Models look up attributes by number. Number 0 is always "unknown": an empty value, or one that the lists do not have.
-So a garment with gaps in its description, or a new colour, is no error. `fashionnb.models.fusion` reads these numbers.
+Number 0 is always "unknown": an empty value, or one that was not in the table when the encoder was
+fitted. So a garment with gaps in its description, or a new colour, is no error.
+`fashionnb.models.fusion` takes these numbers.
 """
 
 import math
@@ -14,25 +15,26 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
+from fashionnb.data.arrays import check_array
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.files import write_text
 
 UNKNOWN = 0
-"""The number of whatever is not known."""
+"""The number of an unknown value."""
 
 
-class _Strict(BaseModel):
+class _ColumnEncoder(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     column: str = Field(min_length=1, description="of the table that it reads")
 
     @property
     def size(self) -> int:
-        """How many numbers there are, the unknown included."""
+        """How many numbers there are, with the one for unknown."""
         return len(self.names) + 1
 
     def decode(self, numbers: Sequence[int] | np.ndarray) -> list[str]:
-        """The name behind each number; "" for 0. Raises `DataError` for a number that there is not."""
+        """Return the name of each number; "" for 0. Raises `DataError` for an invalid number."""
         numbers = np.asarray(numbers)
         if len(strange := numbers[(numbers < 0) | (numbers >= self.size)]):
             raise DataError(
@@ -41,8 +43,14 @@ class _Strict(BaseModel):
         return np.array(["", *self.names], dtype=object)[numbers].tolist()
 
 
-class Vocabulary(_Strict):
-    """The known values of one column; value i has the number i + 1. Introduced in chapter 07."""
+class Vocabulary(_ColumnEncoder):
+    """Encode a column of words: value i of the list has the number i + 1.
+
+    Parameters
+    ----------
+    values : tuple of str
+        The known values, each once.
+    """
 
     kind: Literal["words"] = "words"
     values: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
@@ -55,34 +63,38 @@ class Vocabulary(_Strict):
 
     @classmethod
     def fit(cls, column: pd.Series, least: int = 1) -> "Vocabulary":
-        """Learn the values that occur `least` times or more, sorted; "" and missing ones do not count.
+        """List the values that occur `least` times or more, sorted; "" and missing do not count.
 
         Raises
         ------
-        DataError : no value occurs so often.
+        DataError
+            If no value occurs so often.
         """
         counts = _text(column)[lambda text: text != ""].value_counts()
         values = tuple(sorted(counts.index[counts >= least]))
         if not values:
             raise DataError(
-                f"{column.name}: no value occurs {least} times, so there is nothing to learn from it."
+                f"{column.name}: no value occurs {least} times, so there is nothing to encode."
             )
         return cls(column=str(column.name), values=values)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the numbers from 1 on are called: the values themselves."""
+        """The names of the numbers from 1 on: the values themselves."""
         return self.values
 
     def encode(self, column: pd.Series | Sequence[str]) -> np.ndarray:
-        """The number of each value, (n,) int64; 0 for "", for a missing value, and for one that is not in the list."""
+        """Return the number of each value, int64 of shape (n,); 0 if missing or not in the list."""
         return pd.Index(self.values).get_indexer(_text(column)).astype(np.int64) + 1
 
 
-class Bands(_Strict):
-    """A column of numbers, such as a price, cut into bands that hold about equally many items. Chapter 07.
+class Bands(_ColumnEncoder):
+    """Encode a column of numbers, such as a price, by bands with about equally many items each.
 
-    edges : ascending. A number on an edge belongs to the band above it.
+    Parameters
+    ----------
+    edges : tuple of float
+        Ascending. A number on an edge belongs to the band above it.
     """
 
     kind: Literal["bands"] = "bands"
@@ -96,19 +108,21 @@ class Bands(_Strict):
 
     @classmethod
     def fit(cls, column: pd.Series, bands: int = 4) -> "Bands":
-        """Learn edges between quantiles. Where many items share a number, bands fall together and there are fewer.
+        """Take quantiles as edges. Where many items share a number, there are fewer bands.
 
         Raises
         ------
-        DataError : fewer than two bands were asked for, or all numbers are the same, or there are none.
+        DataError
+            If fewer than two bands are wanted, or all numbers are the same, or there are none.
         """
         numbers = _numbers(column)
         numbers = numbers[np.isfinite(numbers)]
         if bands < 2 or not len(numbers) or numbers.min() == numbers.max():
             raise DataError(
-                f"{column.name}: bands are 2 or more, of two or more different numbers; got {bands} bands."
+                f"{column.name}: bands are 2 or more, of two or more different numbers; "
+                f"got {bands} bands."
             )
-        # Edges that are numbers of the column, and not the smallest: so no band is empty.
+        # Edges are numbers of the column other than the smallest, so no band is empty.
         edges = np.unique(np.quantile(numbers, np.linspace(0, 1, bands + 1)[1:-1], method="higher"))
         edges = edges[edges > numbers.min()]
         if not len(edges):
@@ -117,13 +131,13 @@ class Bands(_Strict):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the numbers from 1 on are called, such as "below 20", "20 to 50", "50 or more"."""
+        """The names of the numbers from 1 on, such as "below 20", "20 to 50", "50 or more"."""
         edges = [f"{edge:g}" for edge in self.edges]
         between = [f"{low} to {high}" for low, high in pairwise(edges)]
         return (f"below {edges[0]}", *between, f"{edges[-1]} or more")
 
     def encode(self, column: pd.Series | Sequence[float]) -> np.ndarray:
-        """The number of each item's band, (n,) int64; 0 for what is not a number."""
+        """Return the number of each item's band, int64 of shape (n,); 0 for what is no number."""
         numbers = _numbers(column)
         return np.where(
             np.isfinite(numbers), np.searchsorted(self.edges, numbers, side="right") + 1, UNKNOWN
@@ -131,9 +145,12 @@ class Bands(_Strict):
 
 
 class AttributeEncoder(BaseModel):
-    """Several columns of a catalogue as numbers. Introduced in chapter 07. Made by `fit`, or read by `load`.
+    """Encode several columns of a catalogue's table; made by `fit`, or read by `load`.
 
-    parts : one `Vocabulary` or `Bands` for each column.
+    Parameters
+    ----------
+    parts : tuple of Vocabulary or Bands
+        One for each column.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -157,20 +174,23 @@ class AttributeEncoder(BaseModel):
         bands: Mapping[str, int] | None = None,
         least: int = 1,
     ) -> "AttributeEncoder":
-        """Learn the values of some columns from a catalogue's table. Use its training items only.
-
-        A further column is one more name: `fit(train.table, [*columns, "brand"], bands={"price": 5})`.
+        """Fit an encoder to some columns of a catalogue's table. Use its training items only.
 
         Parameters
         ----------
-        table : one row per item, an unknown value is "".
-        columns : of words.
-        bands : column of numbers -> how many bands.
-        least : how often a word must occur; rarer ones are unknown.
+        table : DataFrame
+            One row per item; an unknown value is "".
+        columns : sequence of str
+            Columns of words.
+        bands : mapping of str to int, optional
+            Column of numbers -> how many bands.
+        least : int
+            How often a word must occur; rarer ones are unknown.
 
         Raises
         ------
-        DataError : the table lacks a column, or one holds nothing to learn from.
+        DataError
+            If the table lacks a column, or a column has no values.
         """
         bands = bands or {}
         if missing := [column for column in (*columns, *bands) if column not in table]:
@@ -189,11 +209,14 @@ class AttributeEncoder(BaseModel):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many numbers each column has, the unknown included."""
+        """How many numbers each column has, with the one for unknown."""
         return tuple(part.size for part in self.parts)
 
     def encode(self, table: pd.DataFrame) -> np.ndarray:
-        """The attributes of each row, (n, columns) int64. A column that the table lacks is unknown throughout."""
+        """Return the numbers of each row, int64 of shape (n, columns).
+
+        A column that the table lacks is unknown throughout.
+        """
         blank = np.zeros(len(table), dtype=np.int64)
         known = [
             part.encode(table[part.column]) if part.column in table else blank
@@ -202,12 +225,13 @@ class AttributeEncoder(BaseModel):
         return np.stack(known, axis=1)
 
     def decode(self, numbers: np.ndarray) -> pd.DataFrame:
-        """The table behind such numbers (n, columns); "" where 0. Raises `DataError` for numbers that do not fit."""
+        """Return the table of such numbers (n, columns); "" where a number is 0.
+
+        Raises `DataError` for numbers that do not fit.
+        """
         numbers = np.asarray(numbers)
-        if numbers.ndim != 2 or numbers.shape[1] != len(self.parts):
-            raise DataError(
-                f"Expected numbers (n, {len(self.parts)}) for {', '.join(self.columns)}; got {numbers.shape}."
-            )
+        what = f"Numbers for {', '.join(self.columns)}"
+        check_array(numbers, what, ("n", len(self.parts)), np.integer)
         return pd.DataFrame(
             {part.column: part.decode(numbers[:, i]) for i, part in enumerate(self.parts)}
         )
@@ -222,8 +246,10 @@ class AttributeEncoder(BaseModel):
 
         Raises
         ------
-        DataNotFound : there is no such file.
-        DataError : it is not JSON, or not of this format; the message names the file and the field.
+        DataNotFound
+            If there is no such file.
+        DataError
+            If it is not JSON or not of this format; the message names the file and the field.
         """
         path = Path(path)
         if not path.is_file():

@@ -1,7 +1,8 @@
-"""The three nouns that carry all data: `Catalogue`, `Outfits`, `Scenes`.
+"""The three types that hold all data: `Catalogue`, `Outfits`, `Scenes`; and questions on outfits.
 
-A reader turns one file format into one of them; chapters, models and metrics see nothing else. So a chapter runs
-unchanged on any dataset that has a reader, and on the drawn `atelier` where the real one is missing.
+A reader turns one file format into one of them; chapters, models and metrics see nothing else. So a
+chapter runs unchanged on any dataset that has a reader, and on drawn garments where the real ones
+are missing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,31 +19,48 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+BOX = ["left", "top", "right", "bottom"]
+"""The columns of a box: shares of the width and height of the scene, 0 to 1."""
+
+
 class Images(Protocol):
-    """A way to get pictures by their key (see `fashionnb.data.images`)."""
+    """A store that gives images by their key; see `fashionnb.data.images`."""
 
     def image(self, key: object) -> "Image.Image":
-        """One picture, as it is on disk, RGB or grey ("L")."""
+        """One image in its own size, RGB or grey ("L")."""
         ...
 
     def pixels(
         self, keys: Sequence, size: int | tuple[int, int] | None, channels: int
     ) -> np.ndarray:
-        """Many pictures of one size, uint8 (n, height, width, channels)."""
+        """Many images of one size, uint8 of shape (n, height, width, channels)."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Items: one table and a way to get the picture of each. Introduced in chapter 01.
+    """Items: a table with one row per item, and the image of each.
 
-    name : the source, for instance "fashion-mnist".
-    table : one row per item, index 0..n-1. Always the columns `id` (str, unique) and `category` (str); where the source
-        has them `split` ("train", "validation", "test"), `colour`, `pattern`, `season`, `gender`, `usage`, `name`, …
-        An unknown value is an empty string, never NaN.
-    images : pictures, by the key in column `image` of the table.
-    classes : the categories in their canonical order; `labels()` counts in it.
-    stands_in_for : the source that was asked for, when this is the drawn atelier in its place; otherwise None.
+    Parameters
+    ----------
+    name : str
+        The dataset, for instance "fashion-mnist".
+    table : DataFrame
+        One row per item, index 0 to n - 1. Always the columns `id` (str, unique), `category` (str)
+        and `image` (a key); where the dataset has them `split` ("train", "validation", "test"),
+        `colour`, `pattern`, `season`, `gender`, `usage`, `name` and others. An unknown value is an
+        empty string, never NaN.
+    images : Images
+        Gives the image for a key.
+    classes : tuple of str
+        The categories; the label of an item is the position of its category here.
+    stands_in_for : str, optional
+        The dataset that was asked for, if these are drawn garments in its place.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, an id stands twice, or a category is not in `classes`.
     """
 
     name: str
@@ -55,17 +73,20 @@ class Catalogue:
         missing = [column for column in ("id", "category", "image") if column not in self.table]
         if missing:
             raise DataError(
-                f"{self.name}: the table lacks the column(s) {', '.join(missing)}; it has {_some(self.table)}."
+                f"{self.name}: the table lacks the column(s) {', '.join(missing)}; "
+                f"it has {_some(self.table)}."
             )
         twice = self.table["id"][self.table["id"].duplicated()]
         if len(twice):
             raise DataError(
-                f"{self.name}: {len(twice)} id(s) stand twice, the first is {twice.iloc[0]!r}. Ids must be unique."
+                f"{self.name}: {len(twice)} id(s) stand twice, the first is {twice.iloc[0]!r}. "
+                "Ids must be unique."
             )
         strange = sorted(set(self.table["category"]) - set(self.classes))
         if strange:
             raise DataError(
-                f"{self.name}: unknown categories {_some(strange)}; expected some of {_some(self.classes)}."
+                f"{self.name}: unknown categories {_some(strange)}; "
+                f"expected some of {_some(self.classes)}."
             )
 
     def __len__(self) -> int:
@@ -75,20 +96,30 @@ class Catalogue:
         return f"Catalogue({self.name!r}, {len(self):,} items, {len(self.classes)} categories)"
 
     def take(self, rows: "np.ndarray | Sequence[int] | pd.Series") -> "Catalogue":
-        """The catalogue of these rows only: positions (int) or a mask (bool), in the order given."""
+        """Select rows: positions (int) or a mask (bool), in the order given."""
         rows = np.asarray(rows)
         table = self.table.iloc[np.flatnonzero(rows) if rows.dtype == bool else rows.astype(int)]
         return replace(self, table=table.reset_index(drop=True))
 
     def split(self, name: str) -> "Catalogue":
-        """The items of one split. Raises `DataError` if the source has no such split."""
+        """Select the items of one split. Raises `DataError` if there is no such split."""
         if "split" not in self.table or not (self.table["split"] == name).any():
             here = sorted(self.table["split"].unique()) if "split" in self.table else []
             raise DataError(f"{self.name} has no split {name!r}; it has {_some(here) or 'none'}.")
         return self.take(self.table["split"] == name)
 
     def sample(self, n: int, seed: int = 0, by: str | None = None) -> "Catalogue":
-        """At most `n` items at random, in table order; `by` a column: at most `n` of each of its values."""
+        """Select at most `n` items at random, in table order.
+
+        Parameters
+        ----------
+        n : int
+            At most so many; with `by`, of each value.
+        seed : int
+            Of the choice.
+        by : str, optional
+            A column.
+        """
         order = np.random.default_rng(seed).permutation(len(self))
         if by is None:
             return self.take(np.sort(order[:n]))
@@ -96,14 +127,21 @@ class Catalogue:
         return self.take(np.sort(order[rank.to_numpy() < n]))
 
     def labels(self, column: str = "category") -> np.ndarray:
-        """The column as integers (n,), int64. `category` counts in the order of `classes`, others in sorted order."""
+        """Return a column as integers, int64 of shape (n,).
+
+        `category` is numbered in the order of `classes`, other columns in the sorted order of their
+        values. Raises `DataError` if there is no such column.
+        """
         if column not in self.table:
             raise DataError(f"{self.name} has no column {column!r}; it has {_some(self.table)}.")
         order = self.classes if column == "category" else tuple(sorted(self.table[column].unique()))
         return pd.Categorical(self.table[column], categories=list(order)).codes.astype(np.int64)
 
     def image(self, item: str) -> "Image.Image":
-        """The picture of one item, by id. Raises `DataError` for an unknown id or an unreadable picture."""
+        """Return the image of one item, by id.
+
+        Raises `DataError` if the id is unknown or the image cannot be read.
+        """
         rows = np.flatnonzero(self.table["id"] == item)
         if not len(rows):
             raise DataError(
@@ -112,21 +150,31 @@ class Catalogue:
         return self.images.image(self.table["image"].iloc[rows[0]])
 
     def pixels(self, size: int | tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:
-        """All pictures, uint8 (n, height, width, channels), channels 1 or 3.
+        """Return all images as one array.
 
-        `size` (one number, or height and width) letterboxes each picture on white, never stretches it; None keeps the
-        size, which must then be the same for all.
+        Parameters
+        ----------
+        size : int or (int, int), optional
+            Letterbox each image to this size (one number, or height and width). Without it all
+            images must have one size.
+        channels : int
+            1 (grey) or 3 (RGB).
+
+        Returns
+        -------
+        array of shape (n, height, width, channels), uint8
 
         Raises
         ------
-        DataError : a picture cannot be read, or the sizes differ and no `size` was given.
+        DataError
+            If an image cannot be read, or the sizes differ and no `size` was given.
         """
         return self.images.pixels(self.table["image"].tolist(), size, channels)
 
     def tensor(
         self, size: int | tuple[int, int] | None = None, channels: int = 3
     ) -> "torch.Tensor":
-        """`pixels` for models: uint8 tensor (n, channels, height, width)."""
+        """Return `pixels` as a tensor for models: uint8 of shape (n, channels, height, width)."""
         import torch
 
         return torch.from_numpy(
@@ -136,9 +184,21 @@ class Catalogue:
 
 @dataclass(frozen=True, eq=False)
 class Outfits:
-    """Sets of items of one catalogue that go together, in splits. Introduced in chapter 08.
+    """Sets of items of one catalogue that go together, in splits.
 
-    catalogue : where the items are. sets : outfit id -> item ids. split : outfit id -> "train", "validation" or "test".
+    Parameters
+    ----------
+    catalogue : Catalogue
+        The items.
+    sets : mapping of str to tuple of str
+        Outfit id -> item ids.
+    split : mapping of str to str
+        Outfit id -> "train", "validation" or "test".
+
+    Raises
+    ------
+    DataError
+        If an outfit has an item that the catalogue lacks, or is in no split.
     """
 
     catalogue: Catalogue
@@ -151,7 +211,8 @@ class Outfits:
             strange = [item for item in items if item not in known]
             if strange:
                 raise DataError(
-                    f"Outfit {outfit!r} names {strange[0]!r}, which {self.catalogue.name} does not have."
+                    f"Outfit {outfit!r} names {strange[0]!r}, "
+                    f"which {self.catalogue.name} does not have."
                 )
         if missing := [outfit for outfit in self.sets if outfit not in self.split]:
             raise DataError(
@@ -162,7 +223,7 @@ class Outfits:
         return len(self.sets)
 
     def sample(self, n: int, seed: int = 0) -> "Outfits":
-        """At most `n` outfits at random, in their order, with those items of the catalogue that they hold."""
+        """Select at most `n` outfits at random, in their order, and the items in them."""
         names = list(self.sets)
         kept = [names[i] for i in np.sort(np.random.default_rng(seed).permutation(len(names))[:n])]
         held = {item for name in kept for item in self.sets[name]}
@@ -176,10 +237,22 @@ class Outfits:
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """Scene pictures, each with the box that one product of the catalogue fills in it. Introduced in chapter 11.
+    """Scene images, each with a product of the catalogue and the box around it.
 
-    catalogue : the products. images : scene pictures by key.
-    table : one row per pair: `scene` (key), `product` (item id), `left`, `top`, `right`, `bottom` (0 to 1), `split`.
+    Parameters
+    ----------
+    catalogue : Catalogue
+        The products.
+    images : Images
+        The scenes, by the key in column `scene` of the table.
+    table : DataFrame
+        One row per pair: `scene` (key), `product` (item id), `left`, `top`, `right`, `bottom` (0 to
+        1), and optionally `split`.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, a box is not within 0 to 1, or the catalogue lacks a product.
     """
 
     catalogue: Catalogue
@@ -187,26 +260,24 @@ class Scenes:
     table: pd.DataFrame
 
     def __post_init__(self) -> None:
-        columns = ("scene", "product", "left", "top", "right", "bottom")
+        columns = ["scene", "product", *BOX]
         if missing := [column for column in columns if column not in self.table]:
             raise DataError(
-                f"Scenes lack the column(s) {', '.join(missing)}; the table has {_some(self.table)}."
+                f"Scenes lack the column(s) {', '.join(missing)}; "
+                f"the table has {_some(self.table)}."
             )
-        box = self.table[list(columns[2:])].to_numpy(float)
-        good = (
-            (box >= 0).all(1)
-            & (box <= 1).all(1)
-            & (box[:, 0] < box[:, 2])
-            & (box[:, 1] < box[:, 3])
-        )
+        box = self.table[BOX].to_numpy(float)
+        good = ((box >= 0) & (box <= 1)).all(1) & (box[:, :2] < box[:, 2:]).all(1)
         if not good.all():
             row = int(np.flatnonzero(~good)[0])
             raise DataError(
-                f"Scene row {row}: box {box[row].tolist()} is not (left, top, right, bottom) within 0 to 1."
+                f"Scene row {row}: box {box[row].tolist()} is not (left, top, right, bottom) "
+                "within 0 to 1."
             )
         if strange := set(self.table["product"]) - set(self.catalogue.table["id"]):
             raise DataError(
-                f"{len(strange)} product(s) are not in {self.catalogue.name}, one is {next(iter(strange))!r}."
+                f"{len(strange)} product(s) are not in {self.catalogue.name}, "
+                f"one is {next(iter(strange))!r}."
             )
 
     def __len__(self) -> int:
@@ -221,11 +292,20 @@ def _some(names: "Sequence[str] | pd.DataFrame | pd.Series", most: int = 6) -> s
 
 @dataclass(frozen=True)
 class Blank:
-    """One fill-in-the-blank question. Introduced in chapter 08.
+    """One fill-in-the-blank question: which item completes the outfit?
 
-    outfit : the outfit that it is about; questions about one outfit are drawn together in a bootstrap.
-    asked : the ids of the items that are shown. answers : the ids to choose from. truth : which of them is right.
-    position : where the blank is in the outfit, 1 for the first item.
+    Parameters
+    ----------
+    outfit : str
+        The outfit in question; questions about one outfit are drawn together in a bootstrap.
+    asked : tuple of str
+        The ids of the items that are shown.
+    answers : tuple of str
+        The ids to choose from.
+    truth : int
+        Which of the answers is right, from 0.
+    position : int
+        Where the blank is in the outfit, 1 for the first item.
     """
 
     outfit: str
@@ -237,10 +317,7 @@ class Blank:
 
 @dataclass(frozen=True)
 class Judged:
-    """Items that are an outfit (`label` 1) or only thrown together (0). Introduced in chapter 08."""
+    """Items that are an outfit (`label` 1), or a random combination (0)."""
 
     items: tuple[str, ...]
     label: int
-
-
-BOX = ["left", "top", "right", "bottom"]

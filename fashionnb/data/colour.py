@@ -1,9 +1,8 @@
-"""Colour as people see it: CIELAB and OKLCh, names for colours, a garment's own colour, and which colours go together.
+"""Convert, name and compare colours: CIELAB, OKLCh, dominant colour, histograms, colour harmony.
 
-Two spaces, each for what it is good at. CIELAB measures how different two colours look, so it finds the name of a
-colour. OKLCh keeps the hue of a colour when it gets lighter or paler, so its hues can be compared: the rules of
-`harmony` are written in it. Everything takes arrays or names and knows no dataset. Who uses it:
-`fashionnb.search.recommend`.
+CIELAB measures how different two colours look, so it is used to name a colour. OKLCh keeps the hue
+of a colour when it gets lighter or paler, so hues can be compared: the rules of `harmony` use it.
+Everything takes arrays or names, not datasets. `fashionnb.search.recommend` uses it.
 """
 
 import difflib
@@ -14,42 +13,39 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
+from fashionnb.data.arrays import check_array
 from fashionnb.errors import DataError
 
 COLOURS: dict[str, tuple[int, int, int] | None] = {
-    "Black": (40, 40, 44), "Charcoal": (72, 74, 80), "Grey": (150, 152, 156), "Grey Melange": (178, 178, 180),
-    "White": (245, 244, 240), "Off White": (236, 229, 212), "Cream": (238, 224, 190), "Beige": (216, 195, 162),
-    "Skin": (228, 188, 160), "Nude": (226, 190, 160), "Khaki": (184, 168, 128), "Tan": (188, 150, 112),
-    "Taupe": (140, 124, 112), "Mushroom Brown": (150, 130, 110), "Brown": (124, 82, 54), "Coffee Brown": (75, 52, 42),
-    "Red": (196, 48, 50), "Maroon": (115, 35, 48), "Burgundy": (105, 30, 50), "Rust": (165, 80, 45),
-    "Orange": (232, 124, 52), "Peach": (248, 185, 150), "Rose": (222, 140, 145), "Pink": (238, 158, 176),
-    "Magenta": (200, 50, 125), "Mauve": (170, 130, 155), "Lavender": (185, 155, 215), "Purple": (128, 88, 156),
-    "Yellow": (245, 215, 80), "Mustard": (205, 155, 50), "Olive": (105, 105, 60), "Green": (78, 132, 88),
-    "Lime Green": (160, 205, 60), "Fluorescent Green": (180, 245, 60), "Sea Green": (90, 175, 150),
-    "Teal": (0, 115, 125), "Turquoise Blue": (64, 190, 200), "Blue": (74, 125, 195), "Navy Blue": (38, 54, 104),
-    "Silver": (200, 202, 206), "Steel": (170, 175, 182), "Metallic": (150, 150, 155), "Gold": (205, 170, 90),
-    "Bronze": (140, 105, 65), "Copper": (176, 112, 80),
+    "Black": (40, 40, 44), "Charcoal": (72, 74, 80), "Grey": (150, 152, 156),
+    "Grey Melange": (178, 178, 180), "White": (245, 244, 240), "Off White": (236, 229, 212),
+    "Cream": (238, 224, 190), "Beige": (216, 195, 162), "Skin": (228, 188, 160),
+    "Nude": (226, 190, 160), "Khaki": (184, 168, 128), "Tan": (188, 150, 112),
+    "Taupe": (140, 124, 112), "Mushroom Brown": (150, 130, 110), "Brown": (124, 82, 54),
+    "Coffee Brown": (75, 52, 42), "Red": (196, 48, 50), "Maroon": (115, 35, 48),
+    "Burgundy": (105, 30, 50), "Rust": (165, 80, 45), "Orange": (232, 124, 52),
+    "Peach": (248, 185, 150), "Rose": (222, 140, 145), "Pink": (238, 158, 176),
+    "Magenta": (200, 50, 125), "Mauve": (170, 130, 155), "Lavender": (185, 155, 215),
+    "Purple": (128, 88, 156), "Yellow": (245, 215, 80), "Mustard": (205, 155, 50),
+    "Olive": (105, 105, 60), "Green": (78, 132, 88), "Lime Green": (160, 205, 60),
+    "Fluorescent Green": (180, 245, 60), "Sea Green": (90, 175, 150), "Teal": (0, 115, 125),
+    "Turquoise Blue": (64, 190, 200), "Blue": (74, 125, 195), "Navy Blue": (38, 54, 104),
+    "Silver": (200, 202, 206), "Steel": (170, 175, 182), "Metallic": (150, 150, 155),
+    "Gold": (205, 170, 90), "Bronze": (140, 105, 65), "Copper": (176, 112, 80),
     "Multi": None,
 }  # fmt: skip
-"""The colour names of the book's datasets, and the sRGB colour that stands for each: as cloth is, less bright than a
-screen could be. None: many colours, so none of its own."""
+"""The colour names of the book's datasets, and a reference colour (sRGB) for each, less bright than
+a screen could show, as cloth is. None: several colours."""
 
 METALS = ("Silver", "Steel", "Metallic", "Gold", "Bronze", "Copper")
-"""Names of a shine, not of a colour: no pixel is called by them, and they are worn as neutrals."""
+"""Names of a shine, not of a colour: no pixel gets such a name, and `harmony` takes them as
+neutral."""
 
-KINDS = ("same", "analogous", "complementary", "neutral", "weak", "unknown")
-"""What `harmony` may answer."""
-
-# The rules of `harmony`, in OKLCh: lightness 0 to 1, chroma (how strong a colour is) 0 to 0.32, hue in degrees.
-ALIKE, APART = (
-    0.04,
-    0.125,
-)  # nearer than ALIKE: one colour to the eye; up to APART: a match that failed
-PALE, DARK, PALE_IF_DARK = (
-    0.075,
-    0.40,
-    0.10,
-)  # a neutral has less chroma than PALE, or PALE_IF_DARK if below DARK
+# The rules of `harmony`, in OKLCh: lightness 0 to 1, chroma (strength) 0 to 0.32, hue in degrees.
+ALIKE = 0.04  # colours nearer than this look the same
+APART = 0.125  # colours nearer than this look like a match that failed
+PALE = 0.075  # a neutral has less chroma than this,
+DARK, PALE_IF_DARK = 0.40, 0.10  # or less than PALE_IF_DARK if its lightness is below DARK
 ONE_HUE, RELATED, OPPOSED = 15, 65, 115  # degrees between hues: at most, at most, at least
 BASE = {
     "neutral": 0.75,
@@ -59,11 +55,12 @@ BASE = {
     "weak": 0.1,
     "unknown": 0.5,
 }
-FULL_CONTRAST = 0.4  # a difference in lightness that earns the whole quarter point for contrast
+"""The kinds of harmony, and the score of each without contrast in lightness."""
+FULL_CONTRAST = 0.4  # a difference in lightness that adds the whole quarter point for contrast
 
 _ALSO = {"gray": "grey", "navy": "navy blue", "turquoise": "turquoise blue", "violet": "purple"}
 _ALSO |= dict.fromkeys(("multicolor", "multicolour", "multicolored", "multicoloured"), "multi")
-_BIN = 5.0  # side of the cells in which `dominant_colour` counts, in CIELAB
+_BIN = 5.0  # width of a bin of `dominant_colour` along each axis of CIELAB
 
 _TO_XYZ = np.array(  # IEC 61966-2-1: linear sRGB under daylight (D65)
     [
@@ -72,7 +69,7 @@ _TO_XYZ = np.array(  # IEC 61966-2-1: linear sRGB under daylight (D65)
         [0.0193339, 0.1191920, 0.9503041],
     ]
 )
-_TO_XYZ /= _TO_XYZ.sum(1, keepdims=True)  # in units of white, so that a grey has no trace of a hue
+_TO_XYZ /= _TO_XYZ.sum(1, keepdims=True)  # in units of white, so that a grey has no hue
 _TO_LMS = np.array(
     [
         [0.4122214708, 0.5363325363, 0.0514459929],
@@ -91,19 +88,26 @@ _KNEE = 6 / 29  # below its cube the cube root of CIELAB is a straight line
 
 
 def to_lab(rgb: np.ndarray) -> np.ndarray:
-    """Turn sRGB into CIELAB (D65). Introduced in chapter 07. CIE 15:2004.
+    """Convert sRGB to CIELAB (D65).
 
     Parameters
     ----------
-    rgb : (..., 3) uint8, or floats in [0, 1].
+    rgb : array of shape (..., 3)
+        uint8, or floats in [0, 1].
 
     Returns
     -------
-    (..., 3) float64: L 0 to 100, a (green to red) and b (blue to yellow), 0 for a grey.
+    array of shape (..., 3), float64
+        L 0 to 100, a (green to red) and b (blue to yellow), 0 for a grey.
 
     Raises
     ------
-    DataError : another shape or kind, or floats outside [0, 1].
+    DataError
+        If the shape or type is another, or floats are outside [0, 1].
+
+    References
+    ----------
+    CIE 15:2004, Colorimetry.
     """
     xyz = _linear(rgb) @ _TO_XYZ.T
     root = np.where(xyz > _KNEE**3, np.cbrt(xyz), xyz / (3 * _KNEE**2) + 4 / 29)
@@ -112,78 +116,82 @@ def to_lab(rgb: np.ndarray) -> np.ndarray:
 
 
 def from_lab(lab: np.ndarray) -> np.ndarray:
-    """Turn CIELAB (..., 3) into sRGB, floats in [0, 1], with what a screen cannot show cut off. Chapter 07."""
+    """Convert CIELAB (..., 3) to sRGB, floats clipped to [0, 1]."""
     lab = np.asarray(lab, float)
     y = (lab[..., 0] + 16) / 116
     root = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], -1)
     xyz = np.where(root > _KNEE, root**3, 3 * _KNEE**2 * (root - 4 / 29))
-    return _encoded(xyz @ np.linalg.inv(_TO_XYZ).T)
+    linear = np.clip(xyz @ np.linalg.inv(_TO_XYZ).T, 0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
 def to_oklab(rgb: np.ndarray) -> np.ndarray:
-    """Turn sRGB into OKLab. Introduced in chapter 07. Ottosson 2020, "A perceptual color space for image processing".
+    """Convert sRGB to OKLab.
 
     Parameters
     ----------
-    rgb : (..., 3) uint8, or floats in [0, 1].
+    rgb : array of shape (..., 3)
+        uint8, or floats in [0, 1].
 
     Returns
     -------
-    (..., 3) float64: L 0 to 1, a (green to red) and b (blue to yellow).
+    array of shape (..., 3), float64
+        L 0 to 1, a (green to red) and b (blue to yellow).
 
     Raises
     ------
-    DataError : another shape or kind, or floats outside [0, 1].
+    DataError
+        If the shape or type is another, or floats are outside [0, 1].
+
+    References
+    ----------
+    Ottosson (2020), A perceptual color space for image processing.
     """
     return np.cbrt(_linear(rgb) @ _TO_LMS.T) @ _TO_OKLAB.T
 
 
-def from_oklab(oklab: np.ndarray) -> np.ndarray:
-    """Turn OKLab (..., 3) into sRGB, floats in [0, 1], with what a screen cannot show cut off. Chapter 07."""
-    lms = (np.asarray(oklab, float) @ np.linalg.inv(_TO_OKLAB).T) ** 3
-    return _encoded(lms @ np.linalg.inv(_TO_LMS).T)
-
-
 def to_lch(lab: np.ndarray) -> np.ndarray:
-    """CIELAB or OKLab (..., 3) as lightness, chroma, and hue in degrees from 0 to 360. Introduced in chapter 07."""
+    """Convert CIELAB or OKLab (..., 3) to lightness, chroma, and hue in degrees, 0 to 360."""
     lightness, a, b = np.moveaxis(np.asarray(lab, float), -1, 0)
     return np.stack([lightness, np.hypot(a, b), np.degrees(np.arctan2(b, a)) % 360], -1)
-
-
-def from_lch(lch: np.ndarray) -> np.ndarray:
-    """Lightness, chroma and hue in degrees (..., 3) as CIELAB or OKLab again. Introduced in chapter 07."""
-    lightness, chroma, hue = np.moveaxis(np.asarray(lch, float), -1, 0)
-    return np.stack(
-        [lightness, chroma * np.cos(np.radians(hue)), chroma * np.sin(np.radians(hue))], -1
-    )
 
 
 def name_colours(
     rgb: np.ndarray, names: Sequence[str] | None = None
 ) -> tuple[list[str], np.ndarray]:
-    """Call each colour by the name whose reference is nearest in CIELAB. Introduced in chapter 07.
+    """Name each colour by the reference colour that is nearest in CIELAB.
 
     Parameters
     ----------
-    rgb : (n, 3) uint8, or floats in [0, 1].
-    names : which names may be given, two or more; None: all of `COLOURS` but metals and "Multi".
+    rgb : array of shape (n, 3)
+        uint8, or floats in [0, 1].
+    names : sequence of str, optional
+        The names to choose from, two or more; by default all of `COLOURS` except metals and
+        "Multi".
 
     Returns
     -------
-    names : n of them; of two that are equally near the one that stands first.
-    scores : (n,) from 0.5, where the second name is as near, to 1 for the reference colour itself.
+    names : list of str
+        One for each colour; of two equally near ones the first.
+    scores : array of shape (n,), float64
+        From 0.5, where a second name is as near, to 1 for the reference colour itself.
 
     Raises
     ------
-    DataError : colours of another shape, a name without a reference, or fewer than two names.
+    DataError
+        If the shape of the colours is another, a name has no reference colour, or there are fewer
+        than two names.
     """
     rgb = np.asarray(rgb)
     if rgb.ndim != 2:
         raise DataError(f"Colours to be named are (n, 3), got the shape {rgb.shape}.")
-    names = _pixel_names() if names is None else tuple(map(canonical, names))
+    if names is None:
+        names = [name for name, one in COLOURS.items() if one is not None and name not in METALS]
+    else:
+        names = [canonical(name) for name in names]
     if bare := [name for name in names if COLOURS[name] is None]:
         raise DataError(
-            f"No pixel can be called {bare[0]!r}: that is not one colour. Leave it out of the names."
+            f"No pixel can be called {bare[0]!r}: that is not one colour. Leave it out."
         )
     if len(set(names)) < 2:
         raise DataError(
@@ -199,30 +207,37 @@ def name_colours(
 def dominant_colour(
     picture: np.ndarray, mask: np.ndarray | None = None
 ) -> tuple[np.ndarray, float]:
-    """The colour that most of a garment has: the fullest place of its CIELAB histogram. Introduced in chapter 07.
+    """Find the most frequent colour of a garment: the peak of its CIELAB histogram.
 
-    A mean would mix the stripes of a shirt to a colour that it does not have. Cells are 5 units wide; each is counted
-    with its neighbours, so that a colour on the border of two cells is not split. Nothing in it is random.
+    A mean would mix the stripes of a shirt to a colour that it does not have. Bins are 5 units
+    wide; each is smoothed with its neighbours, so that a colour on the border of two bins is not
+    split. The result is deterministic.
 
     Parameters
     ----------
-    picture : (height, width, 3) uint8, or floats in [0, 1].
-    mask : (height, width) bool, True where the garment is (`fashionnb.data.foreground.foreground`); None: everywhere.
+    picture : array of shape (height, width, 3)
+        uint8, or floats in [0, 1].
+    mask : array of shape (height, width), bool, optional
+        True where the garment is (`fashionnb.data.foreground.foreground`); by default everywhere.
 
     Returns
     -------
-    colour : (3,) uint8 sRGB, the mean of the pixels at that place.
-    share : of the garment's pixels that lie there, 0 to 1.
+    colour : array of shape (3,), uint8
+        sRGB, the mean of the pixels in the bins at the peak.
+    share : float
+        Of the garment's pixels in these bins, 0 to 1.
 
     Raises
     ------
-    DataError : another shape, or a mask that marks no pixel.
+    DataError
+        If the shape is another, or the mask marks no pixel.
     """
     picture = np.asarray(picture)
     mask = np.ones(picture.shape[:2], bool) if mask is None else np.asarray(mask, bool)
     if picture.ndim != 3 or mask.shape != picture.shape[:2]:
         raise DataError(
-            f"Expected a picture (height, width, 3) and a mask (height, width), got {picture.shape} and {mask.shape}."
+            "Expected a picture (height, width, 3) and a mask (height, width), "
+            f"got {picture.shape} and {mask.shape}."
         )
     if not mask.any():
         raise DataError("The mask marks no pixel, so there is no garment that could have a colour.")
@@ -238,14 +253,63 @@ def dominant_colour(
     return np.round(255 * from_lab(lab[there].mean(0))).astype(np.uint8), float(there.mean())
 
 
+def colour_histogram(
+    images: np.ndarray, mask: np.ndarray | None = None, bins: int = 8
+) -> np.ndarray:
+    """Count the values of red, green and blue of each garment, in `bins` steps each.
+
+    Parameters
+    ----------
+    images : array of shape (n, height, width, 3), uint8
+    mask : array of shape (n, height, width), bool, optional
+        True where the garment is (`fashionnb.data.foreground.foreground`); by default everywhere.
+    bins : int
+        1 to 256. PolaniaNet takes the histogram of 8 bins, with 24 numbers.
+
+    Returns
+    -------
+    array of shape (n, 3 * bins), float32
+        The bins of each channel sum to 1. An image whose mask is empty is counted whole.
+
+    Raises
+    ------
+    DataError
+        If a shape or type is another, or bins are outside 1 to 256.
+    """
+    check_array(images, "Images", ("n", "height", "width", 3), np.uint8)
+    if mask is not None:
+        check_array(mask, "Masks", images.shape[:3], np.bool_)
+    if not 1 <= bins <= 256:
+        raise DataError(f"A channel has 256 values, so 1 to 256 bins; got {bins}.")
+    counts = np.empty((len(images), 3, bins), np.float32)
+    for i, picture in enumerate(images):
+        pixels = picture[mask[i]] if mask is not None and mask[i].any() else picture.reshape(-1, 3)
+        step = pixels.astype(np.int64) * bins // 256 + bins * np.arange(3)
+        counts[i] = np.bincount(step.ravel(), minlength=3 * bins).reshape(3, bins) / len(pixels)
+    return counts.reshape(len(images), -1)
+
+
 @dataclass(frozen=True)
 class Harmony:
-    """How two colours go together, with the numbers that decided it. Introduced in chapter 07.
+    """How well two colours go together, and the numbers that decided it.
 
-    kind : one of `KINDS`. score : 0 to 1; what goes together has 0.6 or more, what does not 0.35 or less.
-    hue : degrees between the hues, 0 to 180; NaN where one of the two has none to speak of.
-    difference : distance in OKLab. contrast : difference in lightness, 0 to 1. chroma : of both, by name in order.
-    reason : the same in words. The numbers are NaN if the kind is "unknown".
+    Parameters
+    ----------
+    kind : str
+        A key of `BASE`.
+    score : float
+        0 to 1; at least 0.6 for colours that go together, at most 0.35 for others.
+    reason : str
+        The kind in words.
+    hue : float
+        Degrees between the hues, 0 to 180; NaN if one of the colours is neutral.
+    difference : float
+        Distance in OKLab.
+    contrast : float
+        Difference in lightness, 0 to 1.
+    chroma : (float, float)
+        Of both colours, in the sorted order of their names. This and the numbers before it are NaN
+        if the kind is "unknown".
     """
 
     kind: str
@@ -259,47 +323,51 @@ class Harmony:
 
 @cache
 def harmony(a: str, b: str) -> Harmony:
-    """Say how two colours go together, by their names. Introduced in chapter 07.
+    """Rate how well two colours go together, by their names.
 
-    After Moon & Spencer 1944, "Geometric Formulation of Classical Color Harmony": what pleases is alike, similar or
-    opposed; what lies between looks like a mistake. The first rule that fits decides:
+    Colours please if they are alike, similar or opposed; what lies between looks like a mistake.
+    The first rule that fits decides:
 
-    1. no two names for the eye (`ALIKE`): same.
-    2. one is a neutral (little chroma, or a metal): neutral; but weak if they are too near to be told apart.
-    3. hues at most 15° apart: same, in another shade; again weak if too near.
-    4. at most 65°: analogous. 5. less than 115°: weak, neither kin nor opposites. 6. more: complementary.
+    1. Nearly the same colour (`ALIKE`): same.
+    2. One is neutral (little chroma, or a metal): neutral, but weak if they are too near to be
+       distinguished.
+    3. Hues at most 15° apart: same, in another shade; again weak if too near.
+    4. At most 65°: analogous.
+    5. Less than 115°: weak.
+    6. More: complementary.
 
     The score is that of the kind, and up to a quarter more for contrast in lightness.
 
     Parameters
     ----------
-    a, b : names in `COLOURS`, in any case; "gray", "navy" and the like are understood.
+    a, b : str
+        Names in `COLOURS`, in any case; "gray", "navy" and the like are understood.
 
     Returns
     -------
-    Harmony, the same for (a, b) and (b, a). "Multi" and "" (not known) are "unknown" with everything.
+    Harmony
+        The same for (a, b) and (b, a). "Multi" and "" (unknown) are "unknown" with every colour.
 
     Raises
     ------
-    DataError : a name that is not known.
+    DataError
+        If a name is unknown.
+
+    References
+    ----------
+    Moon & Spencer (1944), Geometric Formulation of Classical Color Harmony.
     """
     names = sorted(name and canonical(name) for name in (a, b))
-    if not all(names) or any(COLOURS[name] is None for name in names):
-        which = next(name for name in names if not name or COLOURS[name] is None)
-        return Harmony(
-            "unknown",
-            BASE["unknown"],
-            f"{which or 'no colour given'}: no colour of its own to compare",
-        )
+    for name in names:
+        if not name or COLOURS[name] is None:
+            reason = f"{name or 'no colour given'}: no colour of its own to compare"
+            return Harmony("unknown", BASE["unknown"], reason)
     both = to_oklab(np.array([COLOURS[name] for name in names], np.uint8))
     lightness, chroma, hue = to_lch(both).T
-    neutral = (chroma < np.where(lightness < DARK, PALE_IF_DARK, PALE)) | [
-        name in METALS for name in names
-    ]
-    difference, contrast = (
-        float(np.linalg.norm(both[0] - both[1])),
-        float(abs(lightness[0] - lightness[1])),
-    )
+    metal = np.array([name in METALS for name in names])
+    neutral = metal | (chroma < np.where(lightness < DARK, PALE_IF_DARK, PALE))
+    difference = float(np.linalg.norm(both[0] - both[1]))
+    contrast = float(abs(lightness[0] - lightness[1]))
     between = np.nan if neutral.any() else float(abs((hue[0] - hue[1] + 180) % 360 - 180))
     kind, reason = _rule(names, neutral, difference, between)
     score = BASE[kind] + 0.25 * min(1.0, contrast / FULL_CONTRAST)
@@ -307,11 +375,12 @@ def harmony(a: str, b: str) -> Harmony:
 
 
 def canonical(name: str) -> str:
-    """The name as `COLOURS` has it, for one in another spelling: "gray", "NAVY", "off-white". Introduced in chapter 07.
+    """Return a colour's name as `COLOURS` has it, for another spelling: "gray", "off-white".
 
     Raises
     ------
-    DataError : a name that is not known; the message names those that are like it.
+    DataError
+        If the name is unknown; the message lists similar ones.
     """
     plain = " ".join(name.casefold().replace("-", " ").replace("_", " ").split())
     plain = _ALSO.get(plain, plain.replace("gray", "grey"))
@@ -326,16 +395,14 @@ def canonical(name: str) -> str:
 
 
 def _rule(names: list[str], neutral: np.ndarray, difference: float, hue: float) -> tuple[str, str]:
-    """The kind and the reason; hue is NaN if one is neutral."""
+    """The kind and the reason; `hue` is NaN if one colour is neutral."""
     if difference < ALIKE:
         return "same", "the same colour to the eye"
     if difference < APART and not hue > ONE_HUE:
         return "weak", f"too near to be told apart, too far to match ({difference:.2f})"
     if neutral.any():
-        return (
-            "neutral",
-            f"{names[neutral.argmax()]} is a neutral, and there is contrast ({difference:.2f})",
-        )
+        neutral_one = names[neutral.argmax()]
+        return "neutral", f"{neutral_one} is a neutral, and there is contrast ({difference:.2f})"
     if hue <= ONE_HUE:
         return "same", f"shades of one hue ({hue:.0f}° apart)"
     if hue <= RELATED:
@@ -345,17 +412,13 @@ def _rule(names: list[str], neutral: np.ndarray, difference: float, hue: float) 
     return "complementary", f"opposite hues ({hue:.0f}° apart)"
 
 
-@cache
-def _pixel_names() -> tuple[str, ...]:
-    return tuple(name for name, rgb in COLOURS.items() if rgb is not None and name not in METALS)
-
-
 def _linear(rgb: np.ndarray) -> np.ndarray:
     """sRGB as amounts of light, (..., 3) from 0 to 1."""
     rgb = np.asarray(rgb)
     if rgb.ndim < 1 or rgb.shape[-1] != 3:
         raise DataError(
-            f"Colours have red, green and blue in their last axis, (..., 3); got the shape {rgb.shape}."
+            "Colours have red, green and blue in their last axis, (..., 3); "
+            f"got the shape {rgb.shape}."
         )
     if rgb.dtype == np.uint8:
         rgb = rgb / 255
@@ -366,49 +429,3 @@ def _linear(rgb: np.ndarray) -> np.ndarray:
             f"Colours of floats lie in [0, 1], these go from {rgb.min():.3g} to {rgb.max():.3g}."
         )
     return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-
-
-def _encoded(linear: np.ndarray) -> np.ndarray:
-    linear = np.clip(linear, 0, 1)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def colour_histogram(
-    images: np.ndarray, mask: np.ndarray | None = None, bins: int = 8
-) -> np.ndarray:
-    """Count the red, the green and the blue of each garment, in `bins` steps each. Introduced in chapter 08.
-
-    With 8 bins this is the 24-d histogram that goes into PolaniaNet (chapter 09).
-
-    Parameters
-    ----------
-    images : (n, height, width, 3) uint8.
-    mask : (n, height, width) bool, True where the garment is (`fashionnb.data.foreground.foreground`); None: all.
-    bins : 1 to 256.
-
-    Returns
-    -------
-    (n, 3 * bins) float32; the bins of each channel sum to 1. A picture whose mask is empty is counted whole.
-
-    Raises
-    ------
-    DataError : another shape or type, or bins outside 1 to 256.
-    """
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
-        raise DataError(
-            f"Expected pictures uint8 (n, height, width, 3), got {images.dtype} {images.shape}."
-        )
-    if mask is not None and mask.shape != images.shape[:3]:
-        raise DataError(f"Expected a mask of the shape {images.shape[:3]}, got {mask.shape}.")
-    if mask is not None and mask.dtype != bool:
-        raise DataError(
-            f"A mask is True or False; got {mask.dtype}, which would pick pixels by number."
-        )
-    if not 1 <= bins <= 256:
-        raise DataError(f"A channel has 256 values, so 1 to 256 bins; got {bins}.")
-    counts = np.empty((len(images), 3, bins), np.float32)
-    for i, picture in enumerate(images):
-        pixels = picture[mask[i]] if mask is not None and mask[i].any() else picture.reshape(-1, 3)
-        step = pixels.astype(np.int64) * bins // 256 + bins * np.arange(3)
-        counts[i] = np.bincount(step.ravel(), minlength=3 * bins).reshape(3, bins) / len(pixels)
-    return counts.reshape(len(images), -1)

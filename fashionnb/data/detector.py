@@ -1,7 +1,7 @@
-"""What a detector found in photos: `fashion_analysis_*.json` with the crops beside it, read and written.
+"""Read and write a garment detector's output: `fashion_analysis_*.json` files with their crops.
 
-The data is the user's own, so there is nothing to fetch: `read` takes a file, a folder or a zip. The fields of a file
-are in `fashionnb.data.detector`. Only what a detector has written is dealt with here, no model is run.
+The data is the user's own, so there is nothing to download: `read` takes a file, a folder or a zip.
+`Item` has the fields of a file. No model is run here.
 """
 
 import io
@@ -34,10 +34,10 @@ from fashionnb.files import write_text, written_whole
 
 SOURCE = "fashion-analysis"
 FILES = "fashion_analysis_*.json"
-"""What the files are called that are looked for in a folder or a zip."""
+"""The names of the files that are read from a folder or a zip."""
 
 ATTRIBUTES = {"color": "colour", "pattern": "pattern", "season": "season"}
-"""What a garment may be known to be: the field of the file, and the column of the catalogue."""
+"""The attributes of a garment: field of the file -> column of the catalogue."""
 
 BOX = ["x1", "y1", "x2", "y2"]
 _SCORES = [f"{column}_score" for column in ("category", *ATTRIBUTES.values())]
@@ -57,20 +57,20 @@ _KINDS = {
     ".jpeg": ("JPEG", {"quality": 95}),
     ".png": ("PNG", {}),
 }
-_MOST_TOLD = 10
+_MOST_LISTED = 10  # problems in a message
 _log = logging.getLogger(__name__)
 
-
 MOST_BYTES = 50_000_000
-"""A file larger than this is refused before it is parsed; a photo with a hundred garments needs 30 kB."""
+"""A larger file is refused before it is parsed; a photo with a hundred garments needs 30 kB."""
 
-_UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and halves of characters
+# Control characters, and halves of characters.
+_INVALID_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def _text(value: str) -> str:
     if not value.strip():
         raise ValueError("it is empty; leave the field out where nothing is known")
-    if _UNFIT.search(value):
+    if _INVALID_TEXT.search(value):
         raise ValueError("it holds a control character or half a character")
     return value
 
@@ -79,7 +79,8 @@ def _inside(value: str) -> str:
     path = PurePosixPath(value)
     if "\\" in value or ".." in path.parts or path.is_absolute() or re.match("[A-Za-z]:", value):
         raise ValueError(
-            'crops lie beside the JSON, so a path that is absolute, climbs with ".." or has a "\\" is refused'
+            'crops lie beside the JSON, so a path that is absolute, climbs with ".." or has a '
+            '"\\" is refused'
         )
     if not path.name:
         raise ValueError("it is a folder, not a picture")
@@ -98,29 +99,34 @@ Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Box = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4), AfterValidator(_upright)]
 
 
-class _Open(BaseModel):
-    """Strict in what it knows ("0.9" is no number, nor is true), and keeps the fields that it does not know."""
+class _ExtraKept(BaseModel):
+    """Strict in known fields ("0.9" is no number, nor is true); unknown fields are kept."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
     __pydantic_extra__: dict[str, JsonValue]
 
 
-class Attribute(_Open):
-    """One thing that a garment was found to be, and how sure that is (0 to 1)."""
+class Attribute(_ExtraKept):
+    """A label of a garment, and the detector's confidence in it (0 to 1)."""
 
     label: Text
     score: Score
 
 
-class Item(_Open):
-    """One garment that was found in a photo. Introduced in chapter 07.
+class Item(_ExtraKept):
+    """One garment that was detected in a photo. Unknown fields are kept as they are.
 
-    crop_file : the picture of this garment alone, a path from the folder of the JSON.
-    det_label, det_score : what it is, and how sure that is (0 to 1).
-    box : [x1, y1, x2, y2] in pixels of the photo. A detector may look beyond its edges, so a box need not lie within.
-    color, pattern, season : None where nothing is known.
-
-    Every other field is kept as it is.
+    Parameters
+    ----------
+    crop_file : str
+        The image of this garment alone, a path from the folder of the JSON.
+    det_label : str
+        The category.
+    det_score : float
+        The confidence in it, 0 to 1.
+    box : list of 4 float
+        [x1, y1, x2, y2] in pixels of the photo. It may reach beyond the photo.
+    color, pattern, season : Attribute, optional
     """
 
     crop_file: Annotated[Text, AfterValidator(_inside)]
@@ -132,13 +138,13 @@ class Item(_Open):
     season: Attribute | None = None
 
 
-class _File(_Open):
+class _File(_ExtraKept):
     items: list[Any]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong: in which file, at which item (counted from 0; None: the whole file), in which field."""
+    """What is wrong, and where: the file, the item (from 0; None: the whole file) and the field."""
 
     file: str
     item: int | None
@@ -154,9 +160,14 @@ class Problem:
 class Findings:
     """What one file holds.
 
-    items : the good ones, by their number in the file.
-    extra : the fields beside `items`.
-    problems : one for each broken item, or one for the file.
+    Parameters
+    ----------
+    items : dict of int to Item
+        The good ones, by their number in the file.
+    extra : dict
+        The fields beside `items`.
+    problems : list of Problem
+        One for each broken item, or one for the file.
     """
 
     items: dict[int, Item]
@@ -165,25 +176,28 @@ class Findings:
 
 
 def parse(data: bytes, where: str) -> Findings:
-    """The items of one file. Introduced in chapter 07.
+    """Read the items of one file.
 
-    The text is UTF-8, with or without a byte order mark. NaN, Infinity and numbers that are too large for a float are
-    refused; so is a field that stands twice, since one of the two would be lost. Unknown fields are kept.
+    The text is UTF-8, with or without a byte order mark. NaN, Infinity, numbers that are too large
+    for a float, and fields that stand twice are refused. Unknown fields are kept.
 
     Parameters
     ----------
-    data : the content of the file.
-    where : how problems name the file.
+    data : bytes
+        The content of the file.
+    where : str
+        Names the file in problems.
 
     Returns
     -------
-    Findings : the good items, and one problem for each broken one. If the file as a whole cannot be read there are no
-        items and one problem, with `item` None.
+    Findings
+        The good items, and one problem for each broken one. If the file as a whole cannot be read:
+        no items, and one problem with `item` None.
     """
     try:
         file = _File.model_validate(_load(data))
     except ValidationError as error:
-        return Findings({}, {}, [Problem(where, None, *wrong(error))])
+        return Findings({}, {}, [Problem(where, None, *_first_error(error))])
     except ValueError as error:
         return Findings({}, {}, [Problem(where, None, "", str(error))])
     items, problems = {}, []
@@ -191,12 +205,12 @@ def parse(data: bytes, where: str) -> Findings:
         try:
             items[number] = Item.model_validate(raw)
         except ValidationError as error:
-            problems.append(Problem(where, number, *wrong(error)))
+            problems.append(Problem(where, number, *_first_error(error)))
     return Findings(items, file.model_extra, problems)
 
 
 def dump(items: Sequence[Item], extra: dict[str, Any]) -> str:
-    """The text of a file with these items, one a line, and `extra` fields beside them: what `parse` reads."""
+    """Return the text of a file with these items, one a line, and `extra` fields beside them."""
     listed = ",\n".join(f"  {json.dumps(_plain(item), allow_nan=False)}" for item in items)
     beside = "".join(
         f", {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in extra.items()
@@ -204,15 +218,13 @@ def dump(items: Sequence[Item], extra: dict[str, Any]) -> str:
     return f'{{"items": [\n{listed}\n]{beside}}}\n'
 
 
-def wrong(error: ValidationError) -> tuple[str, str]:
+def _first_error(error: ValidationError) -> tuple[str, str]:
     """The first field that is wrong, as in "color.score", and why."""
     first, *more = error.errors(include_url=False)
     place, value = first["loc"], first["input"]
-    if (
-        first["type"] == "invalid-json-value"
-    ):  # in a field that is kept as it is; pydantic adds words of its own
+    if first["type"] == "invalid-json-value":  # in an unknown field; pydantic adds "dict", "list"
         place = place[: next((i for i, part in enumerate(place) if part in ("dict", "list")), None)]
-    if isinstance(value, _Unfit):
+    if isinstance(value, _Refused):
         reason = value.reason
     elif first["type"] == "recursion_depth_exceeded":
         place, reason = place[:1], "nested too deeply"
@@ -227,7 +239,7 @@ def wrong(error: ValidationError) -> tuple[str, str]:
 
 
 def _plain(model: Item | Attribute) -> dict[str, Any]:
-    """The fields that are known and not None in their order, then the others as they came (their null is kept)."""
+    """The known fields that are not None, in their order, then the others as they came."""
     known = {name: getattr(model, name) for name in type(model).model_fields}
     known = {
         name: _plain(value) if isinstance(value, Attribute) else value
@@ -237,8 +249,8 @@ def _plain(model: Item | Attribute) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Unfit:
-    """Stands where the JSON has something that no field may be; pydantic refuses it and says where it is."""
+class _Refused:
+    """Replaces a value that no field may have; pydantic then refuses it and reports its place."""
 
     reason: str
 
@@ -267,75 +279,88 @@ def _load(data: bytes) -> Any:
         raise ValueError(f"not JSON that can be read ({error})") from error
 
 
-def _number(text: str) -> "float | _Unfit":
+def _number(text: str) -> "float | _Refused":
     value = float(text)
-    return value if math.isfinite(value) else _Unfit(f"{text:.20} is too large a number")
+    return value if math.isfinite(value) else _Refused(f"{text:.20} is too large a number")
 
 
-def _constant(text: str) -> _Unfit:
-    return _Unfit(f"{text} is no number in JSON; leave the field out where nothing is known")
+def _constant(text: str) -> _Refused:
+    return _Refused(f"{text} is no number in JSON; leave the field out where nothing is known")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = {}
     for key, value in pairs:
         found[key] = (
-            _Unfit("the field stands twice, and only one can be right") if key in found else value
+            _Refused("the field stands twice, and only one can be right") if key in found else value
         )
     return found
 
 
 def read(path: Path | str) -> Catalogue:
-    """The garments that a detector found. Introduced in chapter 07.
+    """Read the garments that a detector found.
 
     Nothing is left out: if anything is broken this raises, and `salvage` gives the rest.
 
     Parameters
     ----------
-    path : one JSON file; or a folder or a zip, with `fashion_analysis_*.json` in it or in the folders below.
+    path : path
+        One JSON file; or a folder or a zip, with `fashion_analysis_*.json` in it or in the folders
+        below.
 
     Returns
     -------
-    Catalogue, one row per item, in the order of the files' names and of the items in them. `id` is "<file>/<crop>"
-        without their endings, so it is unique across files. `category` (det_label), `colour`, `pattern`, `season` are
-        text, "" where the detector said nothing; `category_score`, `colour_score`, … (0 to 1) are then NaN. `x1`, `y1`,
-        `x2`, `y2` : the box in pixels of the photo. `source` : the JSON, a path from the folder. `crop_file` : as
-        written there. `extra` : the item's unknown fields as JSON, "" without any. `table.attrs["files"]` holds for
-        each `source` the fields beside its items, as JSON; `table.attrs["shared_crops"]` counts the items whose crop
-        another file claims too. That is logged as well: perhaps one photo's crops were written over another's.
+    Catalogue
+        One row per item, in the order of the files' names and of the items in them. `id` is
+        "<file>/<crop>" without their endings. `category` (det_label), `colour`, `pattern`, `season`
+        are text, "" if unknown; `category_score`, `colour_score`, ... (0 to 1) are then NaN. `x1`,
+        `y1`, `x2`, `y2` are the box in pixels of the photo, `source` the JSON as a path from the
+        folder, `crop_file` as written there, `extra` the item's unknown fields as JSON, "" without
+        any. `table.attrs["files"]` holds for each `source` the fields beside its items, as JSON.
+        `table.attrs["shared_crops"]` counts the items whose crop another file lists too; each is
+        logged, since one photo's crops may have been written over another's.
 
     Raises
     ------
-    DataNotFound : there is nothing at `path`.
-    DataError : there is no such file in the folder or zip; or a file, an item or a field is broken, or a crop is
-        missing. The message says how many, and for each the file, the number of the item (from 0) and the field.
+    DataNotFound
+        If there is nothing at `path`.
+    DataError
+        If there is no such file in the folder or zip; or if a file, an item or a field is broken,
+        or a crop is missing. The message counts them, and lists the file, the number of the item
+        (from 0) and the field of the first ten.
     """
     catalogue, problems = salvage(path)
     if problems:
-        told = "\n".join(f"  {problem}" for problem in problems[:_MOST_TOLD])
-        more = f"\n  … and {len(problems) - _MOST_TOLD} more" if len(problems) > _MOST_TOLD else ""
+        listed = "\n".join(f"  {problem}" for problem in problems[:_MOST_LISTED])
+        rest = len(problems) - _MOST_LISTED
+        more = f"\n  … and {rest} more" if rest > 0 else ""
         raise DataError(
-            f"{path}: {len(problems)} file(s) or item(s) are broken, {len(catalogue)} item(s) are good.\n{told}{more}\n"
+            f"{path}: {len(problems)} file(s) or item(s) are broken, {len(catalogue)} item(s) are "
+            f"good.\n{listed}{more}\n"
             "Correct them, or take the good ones with `fashionnb.data.detector.salvage`."
         )
     return catalogue
 
 
 def salvage(path: Path | str) -> tuple[Catalogue, list[Problem]]:
-    """The garments of files some of which are broken, and what is wrong with the others. Introduced in chapter 07.
+    """Read the good items where some are broken, and what is wrong with the others.
 
     Parameters
     ----------
-    path : as in `read`.
+    path : path
+        As in `read`.
 
     Returns
     -------
-    catalogue : the good items, as `read` gives them.
-    problems : one for each item that was left out, and one for each file that gave none because it cannot be read.
+    catalogue : Catalogue
+        The good items, as `read` gives them.
+    problems : list of Problem
+        One for each item that was left out, and one for each file that cannot be read.
 
     Raises
     ------
-    DataNotFound, DataError : as `read`, but only if there are no files at all, or `path` is not a zip that can be read.
+    DataNotFound, DataError
+        As `read`, but only if there are no files at all, or `path` is not a zip that can be read.
     """
     images, sources = _open(Path(path))
     members = set(images.names) if isinstance(images, ZipImages) else None
@@ -378,28 +403,35 @@ def salvage(path: Path | str) -> tuple[Catalogue, list[Problem]]:
 def write(catalogue: Catalogue, folder: Path | str) -> list[Path]:
     """Write a catalogue as detector files: for each `source` one JSON, with its crops beside it.
 
-    Introduced in chapter 07. What `read` gave is written so that it reads the same again; pictures that have bytes of
-    their own (of a folder or a zip) are copied byte for byte, others are encoded as the ending of `crop_file` says.
+    What `read` gave is written so that it reads the same again. Images of a folder or a zip are
+    copied byte for byte, others are encoded according to the ending of `crop_file`. A JSON is
+    written after its crops.
 
     Parameters
     ----------
-    catalogue : with the columns that `read` makes; `extra` may be missing.
-    folder : made if need be; files of the same name are replaced.
+    catalogue : Catalogue
+        With the columns that `read` makes; `extra` may be missing.
+    folder : path
+        Made if need be; files of the same name are replaced.
 
     Returns
     -------
-    The JSON files.
+    list of Path
+        The JSON files.
 
     Raises
     ------
-    DataError : a column is missing, a value breaks the format, or two items of a file have one crop. Nothing is written
-        then. Also if a picture cannot be read.
-    WriteError : the folder cannot be written. A JSON is written after its crops, so it never lacks one.
+    DataError
+        If a column is missing, a value breaks the format, or two items of a file have one crop;
+        nothing is written then. Also if an image cannot be read.
+    WriteError
+        If the folder cannot be written.
     """
     table, folder = catalogue.table, Path(folder)
     if missing := [column for column in _COLUMNS if column not in table and column != "extra"]:
         raise DataError(
-            f"{catalogue.name}: to be written as detector files it lacks the column(s) {', '.join(missing)}."
+            f"{catalogue.name}: to be written as detector files it lacks the column(s) "
+            f"{', '.join(missing)}."
         )
     extras = {
         source: json.loads(extra or "{}") for source, extra in table.attrs.get("files", {}).items()
@@ -416,7 +448,8 @@ def write(catalogue: Catalogue, folder: Path | str) -> list[Path]:
         path = PurePosixPath(source)
         if path.suffix != ".json" or path.is_absolute() or ".." in path.parts or "\\" in source:
             raise DataError(
-                f'{catalogue.name}: the source {source!r} is not a relative path that ends in ".json".'
+                f"{catalogue.name}: the source {source!r} is not a relative path that ends in "
+                '".json".'
             )
     read_bytes = getattr(catalogue.images, "read", catalogue.images.image)
     for source, found in files.items():
@@ -431,19 +464,26 @@ def write_file(
     crops: Iterable[tuple[str, bytes | Image.Image]],
     extra: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the crops of one photo, then the JSON that names them, each whole. Introduced in chapter 07.
+    """Write the crops of one photo, then the JSON that lists them.
 
     Parameters
     ----------
-    path : the JSON. `read` finds it in a folder if it is called `fashion_analysis_<name>.json`.
-    items : in the order in which they are to stand.
-    crops : (crop_file, picture) of each item. Bytes are written as they are; a picture is encoded as the ending says.
-    extra : further fields of the file, beside its items.
+    path : path
+        The JSON. `read` finds it in a folder if it is called `fashion_analysis_<name>.json`.
+    items : sequence of Item
+        In the order in which they are written.
+    crops : iterable of (str, bytes or PIL.Image.Image)
+        `crop_file` and image of each item. Bytes are written as they are; an image is encoded
+        according to the ending.
+    extra : mapping, optional
+        Further fields of the file, beside its items.
 
     Raises
     ------
-    DataError : an item has no crop, or a crop no item; or the ending is not .jpg, .jpeg or .png.
-    WriteError : the folder cannot be written.
+    DataError
+        If an item has no crop, or a crop no item; or the ending is not .jpg, .jpeg or .png.
+    WriteError
+        If the folder cannot be written.
     """
     path = Path(path)
     wanted = {item.crop_file for item in items}
@@ -528,7 +568,7 @@ def _item(row: Mapping[str, Any], where: str) -> Item:
                 values[field] = values.get(field, {}) | known
         return Item.model_validate(values)
     except ValidationError as error:
-        field, reason = wrong(error)
+        field, reason = _first_error(error)
         raise DataError(
             f"{where}, item {row['id']!r}, {field}: {reason}. Nothing was written."
         ) from error

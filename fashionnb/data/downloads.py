@@ -1,9 +1,13 @@
-"""Get one file from the network: several addresses, checked bytes, never half a file.
+"""Download one file: from several addresses in turn, checked, and never half a file.
 
-Only `fashionnb.data.registry.fetch` needs this. The transfer and its progress bar are pooch's; here are the mirrors,
-the check of what came, and the words for what went wrong. A download that broke off leaves nothing behind and starts
+Only `fashionnb.data.registry.fetch` needs this. The transfer is pooch's; here are the mirrors, the
+check of what came, and the messages. A download that broke off leaves nothing behind and starts
 again.
 """
+
+# Why not `pooch.retrieve`: it compares the SHA-256 of the file as it comes, but a `.gz` is known by
+# its unpacked content; it moves a file to its place before anything else can look at it; it has one
+# address; and a full disk is a bare OSError. So only its downloader is used.
 
 import gzip
 import hashlib
@@ -16,12 +20,12 @@ from pathlib import Path
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.files import written_whole
 
-# Seconds to get a connection, and seconds of silence after which a transfer is given up.
 TIMEOUT = (10, 60)
+"""Seconds to get a connection, and seconds of silence after which a transfer is given up."""
 
 
 class _Failed(Exception):
-    """One attempt came to nothing. Not an `OSError`, so that `written_whole` does not take it for a full disk."""
+    """One attempt failed. Not an `OSError`, which `written_whole` would take for a full disk."""
 
     def __init__(self, reason: str, *, again: bool = False, wrong: bool = False) -> None:
         super().__init__(reason)
@@ -30,35 +34,45 @@ class _Failed(Exception):
 
 
 def offline() -> bool:
-    """True if `FASHIONNB_OFFLINE` forbids the network (any value but "0" and the empty one)."""
+    """Return whether `FASHIONNB_OFFLINE` forbids the network (any value except "0" and "")."""
     return os.environ.get("FASHIONNB_OFFLINE", "0") not in ("", "0")
 
 
 def download(
     urls: Sequence[str], target: Path, *, sha256: str | None = None, progress: bool = True
 ) -> None:
-    """Write to `target` what the first good address of `urls` gives.
+    """Download a file from the first address that gives it, and check it.
 
-    Each address is asked once, and a second time if the transfer broke off midway. `target` appears only after its
-    content was checked.
+    Each address is tried once, and a second time if the transfer broke off midway. `target` appears
+    only after its content was checked.
 
     Parameters
     ----------
-    urls : the same file at several places, tried in this order.
-    target : where it goes. If the name ends in ".gz" the unpacked content is checked, so every faithful repack passes.
-    sha256 : of the (unpacked) content; None where nobody publishes one: then only the kind of file (zip, parquet) is
-        looked at, and the caller has to check the rest.
-    progress : show a bar on stderr.
+    urls : sequence of str
+        The same file at several places, tried in this order.
+    target : Path
+        Where it goes. If the name ends in ".gz" the unpacked content is checked, so that a copy
+        that was packed anew passes.
+    sha256 : str, optional
+        Of the (unpacked) content. Without it only the kind of file (zip, parquet) is checked, and
+        the caller has to check the rest.
+    progress : bool
+        Show a bar on stderr.
 
     Raises
     ------
-    DataNotFound : no address gave anything, or the network is forbidden; the message has the reason for each address.
-    DataError : at least one address answered, but with other bytes than expected. They are not kept.
-    WriteError : the folder cannot be written, or the disk is full.
+    DataNotFound
+        If no address gave anything, or the network is forbidden; the message has the reason for
+        each address.
+    DataError
+        If at least one address answered, but with other bytes than expected. They are not kept.
+    WriteError
+        If the folder cannot be written, or the disk is full.
     """
     if offline():
         raise DataNotFound(
-            f"{target.name}: FASHIONNB_OFFLINE is set, so no download was tried. Unset it to download."
+            f"{target.name}: FASHIONNB_OFFLINE is set, so no download was tried. "
+            "Unset it to download."
         )
     failures: list[tuple[str, _Failed]] = []
     for url in urls:
@@ -73,19 +87,20 @@ def download(
                 failures.append((url, failure))
                 if not failure.again:
                     break
-    story = "\n".join(f"  {url}: {failure}" for url, failure in failures)
+    reasons = "\n".join(f"  {url}: {failure}" for url, failure in failures)
     if any(failure.wrong for _, failure in failures):
         raise DataError(
-            f"{target.name}: what came is not the expected file, and was thrown away.\n{story}\n"
-            "Perhaps a proxy or a log-in page answered in its place; try again from another network, or later."
+            f"{target.name}: what came is not the expected file, and was deleted.\n{reasons}\n"
+            "Perhaps a proxy or a log-in page answered in its place; try again from another "
+            "network, or later."
         )
-    raise DataNotFound(f"{target.name}: no address gave it.\n{story}")
+    raise DataNotFound(f"{target.name}: no address gave it.\n{reasons}")
 
 
 class _Bar:
-    """The progress bar in the form that pooch wants: it sets `total`, and calls `update`, `reset` and `close`.
+    """A progress bar for pooch, which sets `total` and calls `update`, `reset` and `close`.
 
-    It appears with the first bytes, so that an address that does not answer leaves no trace on a page.
+    It appears with the first bytes, so that an address that does not answer shows none.
     """
 
     def __init__(self, name: str) -> None:
@@ -110,7 +125,7 @@ class _Bar:
 
 
 def _transfer(url: str, aside: Path, name: str, progress: bool) -> None:
-    """Stream `url` into the file `aside`; every network trouble becomes a `_Failed` with a short reason."""
+    """Stream `url` into the file `aside`; every network error becomes a `_Failed`."""
     import pooch
     import requests
 
@@ -126,9 +141,8 @@ def _transfer(url: str, aside: Path, name: str, progress: bool) -> None:
         raise _Failed("no answer in time") from error
     except requests.RequestException as error:
         # A server that falls silent midway is, in requests, a ConnectionError with this text.
-        if isinstance(error, requests.exceptions.ChunkedEncodingError) or "Read timed out" in str(
-            error
-        ):
+        silent = "Read timed out" in str(error)
+        if silent or isinstance(error, requests.exceptions.ChunkedEncodingError):
             raise _Failed("the transfer broke off midway", again=True) from error
         raise _Failed(f"no connection ({_root(error)})") from error
     finally:
@@ -137,14 +151,14 @@ def _transfer(url: str, aside: Path, name: str, progress: bool) -> None:
 
 
 def _root(error: BaseException) -> str:
-    """What the innermost error says, as in "Connection refused"; the outer ones are long and say less."""
+    """The message of the innermost error, as in "Connection refused"."""
     while deeper := error.__cause__ or error.__context__:
         error = deeper
     return str(getattr(error, "strerror", None) or error)
 
 
 def _fault(file: Path, name: str, sha256: str | None) -> str | None:
-    """What is wrong with the content of `file`, which is to be called `name`; None if nothing is."""
+    """What is wrong with the content of `file`, a download of `name`; None if nothing is."""
     with file.open("rb") as content:
         begins = content.read(16)
         content.seek(max(0, file.stat().st_size - 4))

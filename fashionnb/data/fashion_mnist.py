@@ -1,8 +1,7 @@
-"""Fashion-MNIST: 70,000 grey pictures of garments, 28 x 28, white on black, ten categories.
+"""Read Fashion-MNIST: 70,000 grey images of garments, 28 x 28, white on black, ten categories.
 
-Reads the four IDX files as published, plain or gzipped. Xiao, Rasul & Vollgraf 2017, "Fashion-MNIST: a Novel Image
-Dataset for Benchmarking Machine Learning Algorithms", arXiv 1708.07747. Where the files come from is said in
-`fashionnb.data.registry`.
+It is four IDX files, plain or gzipped. Xiao, Rasul & Vollgraf 2017, "Fashion-MNIST: a Novel Image
+Dataset for Benchmarking Machine Learning Algorithms", arXiv 1708.07747.
 """
 
 import gzip
@@ -20,9 +19,9 @@ import pandas as pd
 
 from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.images import ArrayImages
+from fashionnb.data.registry import Source
 from fashionnb.errors import DataError, DataNotFound
 
-SOURCE = "fashion-mnist"
 CLASSES = (
     "T-shirt/top",
     "Trouser",
@@ -37,81 +36,69 @@ CLASSES = (
 )
 """The categories in the published order: label 0 is "T-shirt/top"."""
 
-MD5 = {
-    "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
-    "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
-    "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
-    "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
-}
-"""The published checksums of the four files, unpacked."""
-
 _PREFIX = {"train": "train", "test": "t10k"}
 _AGAIN = "Delete the file and run `fashionnb data fetch fashion-mnist`."
-_IMAGES, _LABELS = (
-    2051,
-    2049,
-)  # the magic numbers: 0x0803 is uint8 in 3 dimensions, 0x0801 uint8 in 1
+# The magic numbers: 0x0803 is uint8 in 3 dimensions, 0x0801 uint8 in 1.
+_IMAGES, _LABELS = 2051, 2049
 _MOST_BYTES = 1 << 30  # twenty times the largest of the four files
 
 
-def read(folder: Path | str, split: str | None = None) -> Catalogue:
-    """Fashion-MNIST from a folder with its four IDX files, plain or `.gz`. Introduced in chapter 01.
+def read(folder: Path | str) -> Catalogue:
+    """Read Fashion-MNIST from a folder with its four IDX files, plain or `.gz`.
 
-    The content is not hashed here, since that would take longer than reading it: see `check`. A smaller set in the
-    same format is read as well.
+    The content is not compared with the published one here, since that would take longer than
+    reading it; `check` does that. A smaller dataset in the same format is read as well.
 
     Parameters
     ----------
-    folder : where the files lie.
-    split : "train" or "test" to read only that one; None for both, train first.
+    folder : path
+        Where the files lie.
 
     Returns
     -------
-    Catalogue with the columns `id` ("train-00000", ..., "test-09999"), `category`, `split`, `image`; pictures as
-        published, white on black.
+    Catalogue
+        With the columns `id` ("train-00000", ..., "test-09999"), `category`, `split`, `image`;
+        images as published, white on black.
 
     Raises
     ------
-    DataNotFound : there is no such folder.
-    DataError : a file is missing, is not IDX (see `read_idx`), the pictures are not 28 x 28, there are not as many
-        labels as pictures, or a label is above 9.
+    DataNotFound
+        If there is no such folder.
+    DataError
+        If a file is missing or is not IDX (see `read_idx`), the images are not 28 x 28, there are
+        not as many labels as images, or a label is above 9.
     """
-    if split not in (None, *_PREFIX):
-        raise DataError(f"{SOURCE} has no split {split!r}; it has {', '.join(_PREFIX)}.")
     folder = Path(folder)
     if not folder.is_dir():
         raise DataNotFound(
             f"{folder}: there is no such folder. Run `fashionnb data fetch fashion-mnist`."
         )
-    names = tuple(_PREFIX) if split is None else (split,)
-    arrays = {name: _read_split(folder, name) for name in names}
-    labels = np.concatenate([arrays[name][1] for name in names])
-    table = pd.DataFrame(
-        {
-            "id": [f"{name}-{row:05d}" for name in names for row in range(len(arrays[name][1]))],
-            "category": np.asarray(CLASSES, dtype=object)[labels],
-            "split": np.repeat(
-                np.asarray(names, dtype=object), [len(arrays[name][1]) for name in names]
-            ),
-            "image": np.arange(len(labels)),
-        }
-    )
-    return Catalogue(
-        SOURCE, table, ArrayImages(np.concatenate([arrays[name][0] for name in names])), CLASSES
-    )
+    parts, tables = [], []
+    for split in _PREFIX:
+        images, labels = _read_split(folder, split)
+        parts.append(images)
+        ids = [f"{split}-{row:05d}" for row in range(len(labels))]
+        categories = np.asarray(CLASSES, dtype=object)[labels]
+        tables.append(pd.DataFrame({"id": ids, "category": categories, "split": split}))
+    table = pd.concat(tables, ignore_index=True)
+    table["image"] = np.arange(len(table))
+    return Catalogue(SOURCE.name, table, ArrayImages(np.concatenate(parts)), CLASSES)
 
 
 def read_idx(path: Path | str) -> np.ndarray:
-    """One IDX file, plain or gzipped (told by its first bytes, not by its name).
+    """Read one IDX file, plain or gzipped (recognised by its first bytes, not by its name).
 
     Returns
     -------
-    uint8 (n, height, width) for a file of images (magic number 2051), uint8 (n,) for labels (2049).
+    array, uint8
+        Of shape (n, height, width) for a file of images (magic number 2051), (n,) for labels
+        (2049).
 
     Raises
     ------
-    DataError : the magic number is another, the file is shorter or longer than its header says, or the gzip data is
-        damaged.
+    DataError
+        If the magic number is another, the file is shorter or longer than its header says, or the
+        gzip data is damaged.
     """
     path = Path(path)
     with _unpacked(path) as file:
@@ -119,8 +106,8 @@ def read_idx(path: Path | str) -> np.ndarray:
         magic = int.from_bytes(start, "big")
         if len(start) < 4 or magic not in (_IMAGES, _LABELS):
             raise DataError(
-                f"{path}: not an IDX file of images or labels. It begins with {start!r} (magic number {magic}), "
-                f"expected {_IMAGES} for images or {_LABELS} for labels. {_AGAIN}"
+                f"{path}: not an IDX file of images or labels. It begins with {start!r} (magic "
+                f"number {magic}), expected {_IMAGES} for images or {_LABELS} for labels. {_AGAIN}"
             )
         dimensions = magic & 0xFF
         header = file.read(4 * dimensions)
@@ -132,61 +119,59 @@ def read_idx(path: Path | str) -> np.ndarray:
         size = math.prod(shape)
         if size > _MOST_BYTES:
             raise DataError(
-                f"{path}: the header claims {size:,} bytes, shape {shape}; that cannot be. It is damaged. {_AGAIN}"
+                f"{path}: the header claims {size:,} bytes, shape {shape}; that cannot be. "
+                f"It is damaged. {_AGAIN}"
             )
-        # One byte more than promised, to see whether the file ends there; this also makes gzip check its sum.
+        # One byte more than the header says, to see whether the file ends there. This also makes
+        # gzip compare its checksum.
         content = file.read(size + 1)
     if len(content) < size:
         raise DataError(
-            f"{path}: the header promises {shape[0]:,} entries ({size:,} bytes), found {len(content):,} bytes. "
-            f"The file looks cut short. {_AGAIN}"
+            f"{path}: the header promises {shape[0]:,} entries ({size:,} bytes), "
+            f"found {len(content):,} bytes. The file looks cut short. {_AGAIN}"
         )
     if len(content) > size:
         raise DataError(
-            f"{path}: more follows after the {shape[0]:,} entries ({size:,} bytes) that the header promises. "
-            f"The file is damaged, or its header is. {_AGAIN}"
+            f"{path}: more follows after the {shape[0]:,} entries ({size:,} bytes) that the header "
+            f"promises. The file is damaged, or its header is. {_AGAIN}"
         )
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def check(folder: Path | str) -> list[str]:
-    """Compare the four files, unpacked, with the published MD5 sums, so that any faithful repack passes.
+    """Compare the SHA-256 of the four files, unpacked, with those of the published ones.
+
+    Since the content is compared, a copy that was packed anew passes.
 
     Returns
     -------
-    One line per file that says what is there.
+    list of str
+        One line per file.
 
     Raises
     ------
-    DataNotFound : there is no such folder.
-    DataError : as `read`, or a file is well-formed but not the published one.
+    DataNotFound, DataError
+        As `read`; or if a file is well-formed but not the published one.
     """
-    catalogue = read(folder)
-    counts = catalogue.table["split"].value_counts()
+    read(folder)
     findings = []
-    for name, published in MD5.items():
+    for name, published in SOURCE.sha256.items():
         path = _find(Path(folder), name)
         with _unpacked(path) as file:
-            found = hashlib.file_digest(
-                file, lambda: hashlib.md5(usedforsecurity=False)
-            ).hexdigest()
+            found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != published:
             raise DataError(
-                f"{path}: this is not the published file: the MD5 of its unpacked content is {found}, "
-                f"expected {published}. {_AGAIN}"
+                f"{path}: this is not the published file: the SHA-256 of its unpacked content is "
+                f"{found}, expected {published}. {_AGAIN}"
             )
-        kind, split = name.split("-")[1], "train" if name.startswith("train") else "test"
-        findings.append(
-            f"{path.name}: {counts[split]:,} {kind}, MD5 of the unpacked content {found} as published"
-        )
+        findings.append(f"{path.name}: the unpacked content is as published (SHA-256)")
     return findings
 
 
 def _read_split(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures uint8 (n, 28, 28) and labels uint8 (n,) of one split, checked against each other."""
-    image_path, label_path = (
-        _find(folder, f"{_PREFIX[split]}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1")
-    )
+    """Images (n, 28, 28) and labels (n,) of one split, uint8, checked against each other."""
+    image_path = _find(folder, f"{_PREFIX[split]}-images-idx3-ubyte")
+    label_path = _find(folder, f"{_PREFIX[split]}-labels-idx1-ubyte")
     images, labels = read_idx(image_path), read_idx(label_path)
     if images.shape[1:] != (28, 28):
         raise DataError(
@@ -198,13 +183,15 @@ def _read_split(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         )
     if len(images) != len(labels):
         raise DataError(
-            f"{image_path}: expected {len(labels):,} images for {len(labels):,} labels, found {len(images):,}. "
-            "The two files do not belong together; delete both and run `fashionnb data fetch fashion-mnist`."
+            f"{image_path}: expected {len(labels):,} images for {len(labels):,} labels, "
+            f"found {len(images):,}. The two files do not belong together; delete both and run "
+            "`fashionnb data fetch fashion-mnist`."
         )
     if len(labels) and labels.max() >= len(CLASSES):
         row = int(labels.argmax())
         raise DataError(
-            f"{label_path}: label {labels[row]} in row {row}, expected 0 to {len(CLASSES) - 1}. {_AGAIN}"
+            f"{label_path}: label {labels[row]} in row {row}, expected 0 to {len(CLASSES) - 1}. "
+            f"{_AGAIN}"
         )
     return images, labels
 
@@ -221,7 +208,7 @@ def _find(folder: Path, name: str) -> Path:
 
 @contextmanager
 def _unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """The file opened for reading, gunzipped if it is gzip; whatever goes wrong while reading becomes a `DataError`."""
+    """The file opened for reading, gunzipped if it is gzip; every failure is a `DataError`."""
     try:
         with path.open("rb") as probe:
             zipped = probe.read(2) == b"\x1f\x8b"
@@ -235,3 +222,30 @@ def _unpacked(path: Path) -> Iterator[IO[bytes]]:
         raise
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+_ROOTS = (
+    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # the one of torchvision
+)
+_SHA256 = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+SOURCE = Source(
+    name="fashion-mnist",
+    title="Fashion-MNIST",
+    files=("fashion-mnist",),
+    urls={f"{name}.gz": tuple(f"{root}{name}.gz" for root in _ROOTS) for name in _SHA256},
+    bytes=30_900_000,
+    licence="MIT",
+    citation="Xiao, Rasul & Vollgraf 2017, Fashion-MNIST: a Novel Image Dataset for Benchmarking "
+    "Machine Learning Algorithms, https://arxiv.org/abs/1708.07747",
+    homepage="https://github.com/zalandoresearch/fashion-mnist",
+    sha256=_SHA256,
+    reader="fashion_mnist",
+    read=read,
+    check=check,
+)

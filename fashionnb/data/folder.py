@@ -1,7 +1,8 @@
-"""A shop's own pictures: a folder for each category, `<category>/<name>.jpg`, or a zip file of such folders.
+"""Read images of your own: a folder for each category, `<category>/<name>.jpg`, or a zip of such.
 
-Where the folders at the top are called train, validation and test, they are the splits, and the categories lie in them.
-Datasets of the book have readers of their own (`fashionnb.data.registry` lists them).
+Where the folders at the top are called train, validation and test, they are the splits, and the
+categories lie in them. The datasets of the book have readers of their own, which
+`fashionnb.data.registry` lists.
 """
 
 import logging
@@ -14,30 +15,40 @@ from fashionnb.data.images import open_images
 from fashionnb.errors import DataError
 
 SPLITS = ("train", "validation", "test")
-"""Folders at the top that are splits and no categories."""
+"""Folders at the top that are splits, not categories."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-"""Files that count as pictures, by the end of their name in any case. Others are not looked at."""
+"""Files that count as images, by the end of their name in any case."""
 
 _log = logging.getLogger(__name__)
 
 
 def read(path: Path | str) -> Catalogue:
-    """The pictures of a folder or a zip file, with the categories and splits that their folders say.
+    """Read the images of a folder or a zip file; folders give categories and splits.
 
-    Introduced in chapter 05. The category of a picture is the folder that it lies in. A picture at the top, or directly
-    in a split, has the category "", which means that it is unknown. Pictures are not decoded here; other files are left
-    out and counted in the log.
+    The category of an image is the folder that it lies in. An image at the top, or directly in a
+    split, has the category "", which means unknown. Images are not decoded here; other files are
+    left out and counted in the log.
+
+    Parameters
+    ----------
+    path : path
+        The folder or zip file.
 
     Returns
     -------
-    Catalogue named after the folder, with the columns `id` (the picture's path in the folder, with "/"), `category`,
-        `split` ("" without splits) and `image`, sorted by path. Its classes are the categories in sorted order.
+    Catalogue
+        Named after the folder, with the columns `id` (the path in the folder, with "/"),
+        `category`, `split` ("" without splits) and `image`, sorted by path. Its classes are the
+        categories in sorted order.
 
     Raises
     ------
-    DataNotFound : there is nothing at `path`.
-    DataError : it is a file but not a safe zip, there is no picture, or only some of the folders at the top are splits.
+    DataNotFound
+        If there is nothing at `path`.
+    DataError
+        If it is a file but not a safe zip, there is no image, or only some of the folders at the
+        top are splits.
     """
     path = Path(path).absolute()
     images = open_images(path)
@@ -54,8 +65,9 @@ def read(path: Path | str) -> Catalogue:
     has_splits = not tops.isdisjoint(SPLITS)
     if has_splits and (strange := sorted(tops.difference(SPLITS))):
         raise DataError(
-            f"{path}: {', '.join(sorted(tops.intersection(SPLITS)))} are splits, but {strange[0]!r} beside them is "
-            f"none. Call the splits {', '.join(SPLITS)}, or let all folders at the top be categories."
+            f"{path}: {', '.join(sorted(tops.intersection(SPLITS)))} are splits, but "
+            f"{strange[0]!r} beside them is none. "
+            f"Call the splits {', '.join(SPLITS)}, or let all folders at the top be categories."
         )
     splits = [folders[0] if has_splits and folders else "" for folders in above]
     inside = [folders[1:] if has_splits else folders for folders in above]

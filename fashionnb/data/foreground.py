@@ -1,9 +1,9 @@
-"""Which part of a studio photo is the garment, and which the photographer's wall?
+"""Separate the garment from the background in studio photos, without a network.
 
-A studio's backdrop is smooth: its colour changes slowly from the border of the picture inwards. So a smooth surface is
-fitted to the border, in a colour space that follows the eye, and what can be reached from the border without leaving
-that surface is backdrop. It needs no training and no network. It is not for photos of people or rooms, and a white
-garment on a white wall can only be found where the light gives its outline away.
+The background of a studio photo is smooth: its colour changes slowly from the border of the image
+inwards. So a smooth surface is fitted to the border, in CIELAB, and what can be reached from the
+border without leaving that surface is background. It is not for photos of people or rooms, and of a
+white garment on white only shaded outlines and folds can be found.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,24 +13,22 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from fashionnb.data.arrays import check_array
 from fashionnb.data.catalogue import Catalogue, Images
 from fashionnb.data.images import letterbox
 from fashionnb.errors import DataError
 
 WORKING_HEIGHT = 112
-"""Masks are found at about this height: averaging pixels takes the noise away, and the time."""
+"""Masks are found at about this height: averaging pixels reduces noise and time."""
 
-_CHUNK = 64  # pictures at a time, so that memory stays flat
-_NEAR, _LOOSE = (
-    2.0,
-    8.0,
-)  # how far from the surface a pixel of the backdrop may lie, in Lab: at least, at most
-_NEAR_PALE = 1.1  # the first of the two, where hardly anything stands out from the backdrop
+_CHUNK = 64  # images at a time, which bounds the memory
+# How far from the surface a pixel of the background may be, in CIELAB: at least, at most.
+_NEAR, _LOOSE = 2.0, 8.0
+_NEAR_PALE = 1.1  # instead of _NEAR, where hardly any pixel differs from the background
 _ROUGH = 4.0  # a shadow is soft: it changes by less than this, in L, within 3 × 3 pixels
-_CONTRAST = 10.0  # an item that differs less than this from the backdrop is a pale one
-_PLANE = np.zeros(
-    (3, 3, 3), bool
-)  # neighbours within a picture: not across the pictures of a chunk
+_CONTRAST = 10.0  # a garment that differs less than this from the background is a pale one
+# Neighbours within an image, not across the images of a chunk.
+_PLANE = np.zeros((3, 3, 3), bool)
 _PLANE[1] = True
 _CROSS = _PLANE & ndimage.generate_binary_structure(3, 1)
 
@@ -55,72 +53,64 @@ _ROOT = np.where(
 
 
 def foreground(images: np.ndarray) -> np.ndarray:
-    """Find the garment in each studio photo. Introduced in chapter 08.
+    """Find the garment in each studio photo.
 
     The mask of a photo depends on that photo alone, whatever else is in `images`.
 
-    1. Fit a smooth surface to the border, and fit it again to all that can be reached from there.
-    2. Backdrop is what is reached from the border through pixels that are near the surface. Beside a strong colour
-       "near" is wider, since JPEG smears colours; darker without another hue is a shadow, and belongs to the wall.
-    3. Enclosed pieces of wall (within a hoop, under a handle) go, and so do faint scraps far from any garment.
+    1. A smooth surface is fitted to the border, and fitted again to all pixels near it that can be
+       reached from the border.
+    2. Background is what is reached from the border through pixels that are near the surface. Next
+       to a strong colour the tolerance is larger, since JPEG smears colours; a darker pixel of the
+       same hue is a shadow, and counts as background.
+    3. Enclosed pieces of background (within a hoop, under a handle) and faint small pieces far from
+       the garment are removed.
 
     Parameters
     ----------
-    images : (n, height, width, 3) uint8, as they were photographed: not letterboxed, since white bars are another wall.
+    images : array of shape (n, height, width, 3), uint8
+        As they were photographed, not letterboxed: white bars are a second background.
 
     Returns
     -------
-    mask : (n, height, width) bool, True where the garment is.
+    array of shape (n, height, width), bool
+        True where the garment is.
 
     Raises
     ------
-    DataError : not uint8 of that shape, or a picture smaller than 48 pixels.
+    DataError
+        If images are not uint8 of that shape, or a side is below 48 pixels.
     """
     _check(images)
     masks = np.empty(images.shape[:3], bool)
+    factor = max(1, round(images.shape[1] / WORKING_HEIGHT))
     for rows in _chunks(len(images)):
-        factor = _factor(images)
         small = _garment(_lab(_shrunk(images[rows], factor)))
-        masks[rows] = small.repeat(factor, 1).repeat(factor, 2)[
-            :, : images.shape[1], : images.shape[2]
-        ]
+        large = small.repeat(factor, 1).repeat(factor, 2)
+        masks[rows] = large[:, : images.shape[1], : images.shape[2]]
     return masks
 
 
 def remove_background(images: np.ndarray) -> np.ndarray:
-    """Put each garment on white. Introduced in chapter 08.
-
-    Parameters
-    ----------
-    images : as `foreground`.
+    """Make the background of each photo white; parameters and errors as `foreground`.
 
     Returns
     -------
-    uint8 of the same shape; the given ones are left as they are.
-
-    Raises
-    ------
-    DataError : as `foreground`.
+    array of the same shape, uint8
+        A copy.
     """
     return np.where(foreground(images)[..., None], images, np.uint8(255))
 
 
 def backdrop_colours(images: np.ndarray) -> np.ndarray:
-    """Describe the wall of each photo by the colours of its four corners. Introduced in chapter 08.
+    """Describe the background of each photo by the colours of its four corners.
 
-    A shortcut to measure, not a feature to use: it knows nothing of the garment.
-
-    Parameters
-    ----------
-    images : as `foreground`.
+    It shows how much a model could learn from the background alone. Parameters and errors as
+    `foreground`.
 
     Returns
     -------
-    (n, 12) float32: L, a, b (CIE Lab, D65) of the corners top left, top right, bottom left, bottom right.
-
-    Raises
-    ------
-    DataError : as `foreground`.
+    array of shape (n, 12), float32
+        L, a, b (CIELAB, D65) of the corners top left, top right, bottom left, bottom right.
     """
     _check(images)
     tall, wide = (max(2, side // 16) for side in images.shape[1:3])
@@ -129,74 +119,70 @@ def backdrop_colours(images: np.ndarray) -> np.ndarray:
         for y in (slice(tall), slice(-tall, None))
         for x in (slice(wide), slice(-wide, None))
     ]
-    return np.concatenate(
-        [np.median(_lab(corner), axis=(1, 2)) for corner in corners], axis=1
-    ).astype(np.float32)
+    medians = [np.median(_lab(corner), axis=(1, 2)) for corner in corners]
+    return np.concatenate(medians, axis=1).astype(np.float32)
 
 
 def on_white(catalogue: Catalogue) -> Catalogue:
-    """The same catalogue with every garment cut out and put on white. Introduced in chapter 08.
+    """Return the catalogue with the background of every image made white.
 
-    A picture is cut out when it is asked for, so this call costs nothing, and asking twice costs twice.
+    Each image is processed when it is asked for, each time anew; this call itself is free.
     """
     return replace(catalogue, images=_CutOut(catalogue.images))
 
 
 class _CutOut:
-    """The pictures of another store, without their backdrops."""
+    """The images of another store with white backgrounds."""
 
     def __init__(self, images: Images) -> None:
         self.images = images
 
     def image(self, key: object) -> Image.Image:
-        """One picture, RGB, the garment on white."""
-        return Image.fromarray(
-            remove_background(np.asarray(self.images.image(key).convert("RGB"))[None])[0]
-        )
+        """One image, RGB, the garment on white."""
+        return Image.fromarray(remove_background(self._rgb(key)[None])[0])
 
     def pixels(
         self, keys: Sequence, size: int | tuple[int, int] | None = None, channels: int = 3
     ) -> np.ndarray:
-        """Many pictures of one size; see `fashionnb.data.images.FolderImages.pixels`."""
+        """Many images of one size; see `fashionnb.data.images.FolderImages.pixels`."""
         if not len(keys):
             return self.images.pixels(keys, size, channels)
         asked = self.images.image(keys[0]).size[::-1] if size is None else size
         parts = []
         for rows in _chunks(len(keys)):
-            pictures = [np.asarray(self.images.image(key).convert("RGB")) for key in keys[rows]]
+            pictures = [self._rgb(key) for key in keys[rows]]
             shapes = {picture.shape for picture in pictures}
             if size is None and shapes != {(*asked, 3)}:
                 raise DataError(
-                    f"The pictures differ in size: {sorted(shapes | {(*asked, 3)})[:2]}. Give a size."
+                    f"The pictures differ in size: {sorted(shapes | {(*asked, 3)})[:2]}. "
+                    "Give a size."
                 )
-            cut = dict.fromkeys(range(len(pictures)))  # in this order, whatever their shapes
-            for shape in shapes:
-                alike = [row for row, picture in enumerate(pictures) if picture.shape == shape]
-                cut.update(
-                    zip(
-                        alike,
-                        remove_background(np.stack([pictures[row] for row in alike])),
-                        strict=True,
-                    )
-                )
-            parts.append(
-                np.stack(
-                    [
-                        letterbox(Image.fromarray(picture), asked, channels)
-                        for picture in cut.values()
-                    ]
-                )
-            )
-        return np.concatenate(parts)
+            parts += [
+                letterbox(Image.fromarray(picture), asked, channels)
+                for picture in _all_cut(pictures, shapes)
+            ]
+        return np.stack(parts)
+
+    def _rgb(self, key: object) -> np.ndarray:
+        return np.asarray(self.images.image(key).convert("RGB"))
+
+
+def _all_cut(pictures: list[np.ndarray], shapes: set[tuple]) -> list[np.ndarray]:
+    """The images with white backgrounds; those of one shape are processed together."""
+    cut: list = [None] * len(pictures)
+    for shape in shapes:
+        rows = [row for row, picture in enumerate(pictures) if picture.shape == shape]
+        together = remove_background(np.stack([pictures[row] for row in rows]))
+        for row, picture in zip(rows, together, strict=True):
+            cut[row] = picture
+    return cut
 
 
 def _garment(colours: np.ndarray) -> np.ndarray:
-    """The mask of a chunk of small pictures in Lab, (n, h, w, 3) float32."""
+    """The mask of a chunk of small images in CIELAB, (n, h, w, 3) float32."""
     light, hue = _distance_from_backdrop(colours)
     distance = np.hypot(light, hue)
-    nearby = ndimage.maximum_filter(
-        distance, (1, 9, 9)
-    )  # the strongest contrast within four pixels
+    nearby = ndimage.maximum_filter(distance, (1, 9, 9))  # strongest contrast within four pixels
     clear = (distance > _CONTRAST).mean((1, 2), keepdims=True) > 0.02
     near = np.clip(0.15 * nearby, np.where(clear, _NEAR, _NEAR_PALE), _LOOSE)
     rough = ndimage.maximum_filter(light, (1, 3, 3)) - ndimage.minimum_filter(light, (1, 3, 3))
@@ -205,19 +191,20 @@ def _garment(colours: np.ndarray) -> np.ndarray:
     like_backdrop = (np.abs(light) < np.minimum(near, 3)) & (hue < near) | shadow
     garment = ~_reached(like_backdrop)
     garment &= ~_enclosed_backdrop(garment & (like_backdrop | (distance < 3)), distance, rough)
-    garment = _without_scraps(garment, distance, rough, hue)
+    garment = _without_small_pieces(garment, distance, rough, hue)
     return _pale_ones_closed(garment, distance)
 
 
 def _distance_from_backdrop(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How much lighter than the fitted backdrop each pixel is, and how far in hue: two (n, h, w)."""
+    """How much lighter than the fitted background each pixel is, and how far in hue: (n, h, w)."""
     n, h, w, _ = colours.shape
     flat = colours.reshape(n, h * w, 3)
     border = np.ones((h, w), bool)
     border[2:-2, 2:-2] = False
     rows = border.ravel()
     simple, rich = _polynomials(h, w, 2), _polynomials(h, w, 4)
-    # Something may stick out of the picture: begin near the border's median, then leave out what fits badly.
+    # The garment may touch the border: start with pixels near the border's median, then leave out
+    # those that fit badly.
     edge = flat[:, rows]
     weights = np.abs(edge - np.median(edge, 1, keepdims=True)).max(-1) < 18
     for _ in range(3):
@@ -241,7 +228,7 @@ def _distance_from_backdrop(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _enclosed_backdrop(
     candidates: np.ndarray, distance: np.ndarray, rough: np.ndarray
 ) -> np.ndarray:
-    """Smooth pieces that are like the backdrop, and surrounded by what is not: the wall seen through a hoop."""
+    """Smooth pieces like the background that are surrounded by the garment, as within a hoop."""
     ids, count = ndimage.label(candidates, _CROSS)
     around = ndimage.maximum_filter(ids, (1, 3, 3)) * (ids == 0)
     inside, roughness = (_mean(values, ids, count) for values in (distance, rough))
@@ -252,35 +239,33 @@ def _enclosed_backdrop(
     return hole[ids] & candidates
 
 
-def _without_scraps(
+def _without_small_pieces(
     garment: np.ndarray, distance: np.ndarray, rough: np.ndarray, hue: np.ndarray
 ) -> np.ndarray:
-    """The mask without pieces that are tiny, and without soft ones that are faint or grey: those are shadows."""
+    """The mask without tiny pieces, and without soft ones that are faint or grey (shadows)."""
     ids, count = ndimage.label(garment, _PLANE)
-    strongest, reddest = (_most(values, ids, count) for values in (distance, hue))
+    strongest, most_hue = (_most(values, ids, count) for values in (distance, hue))
     picture = np.zeros(count + 1, int)
     picture[ids[garment]] = np.nonzero(garment)[0]
-    contrast = (distance * garment).max((1, 2))[picture]  # of the picture that a piece is in
+    contrast = (distance * garment).max((1, 2))[picture]  # of the image that a piece is in
     faint = strongest < np.minimum(0.25 * contrast, _CONTRAST)
     soft = _mean(rough, ids, count) < _ROUGH
     tiny = np.bincount(ids.ravel(), minlength=count + 1) < 4
-    grey = (reddest < 4) & (
-        contrast > 3 * _CONTRAST
-    )  # where all is pale, grey pieces may well be the garment
+    # Where all is pale, grey pieces may be the garment.
+    grey = (most_hue < 4) & (contrast > 3 * _CONTRAST)
     kept = (strongest >= 0.5 * contrast) | ~(tiny | (soft & (faint | grey)))
     return kept[ids] & garment
 
 
 def _pale_ones_closed(garment: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """Of a pale garment only outline and folds were found: close the gaps, and fill what they enclose."""
+    """Of a pale garment only outlines and folds are found: close gaps, fill what they enclose."""
     strong = (garment & (distance > _CONTRAST)).sum((1, 2))
     pale = strong < 0.25 * garment.sum((1, 2))
     if pale.any():
-        closed = ndimage.binary_closing(
-            np.pad(garment[pale], ((0, 0), (4, 4), (4, 4))), _PLANE, iterations=4
-        )
+        padded = np.pad(garment[pale], ((0, 0), (4, 4), (4, 4)))
+        closed = ndimage.binary_closing(padded, _PLANE, iterations=4)
         filled = ~_reached(~closed[:, 4:-4, 4:-4])
-        # A necklace encloses much more than it is.
+        # A necklace encloses a much larger area than its own.
         cloth = filled.sum((1, 2)) < 4 * garment[pale].sum((1, 2))
         garment[pale] = np.where(cloth[:, None, None], filled, garment[pale])
     return garment
@@ -302,7 +287,7 @@ def _most(values: np.ndarray, ids: np.ndarray, count: int) -> np.ndarray:
 
 
 def _reached(free: np.ndarray) -> np.ndarray:
-    """Which of the free pixels, (n, h, w) bool, can be reached from the border of their picture through free ones."""
+    """Which free pixels, (n, h, w) bool, are connected with the border of their image."""
     ids, count = ndimage.label(free, _CROSS)
     touched = np.zeros(count + 1, bool)
     for side in (ids[:, 0], ids[:, -1], ids[:, :, 0], ids[:, :, -1]):
@@ -319,18 +304,19 @@ def _polynomials(h: int, w: int, degree: int) -> np.ndarray:
 
 
 def _fit(terms: np.ndarray, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Least squares for each picture: terms (p, k), values (n, p, 3), weights (n, p) -> coefficients (n, k, 3).
+    """Least squares for each image: terms (p, k), values (n, p, 3), weights (n, p) -> (n, k, 3).
 
-    In float64 and picture by picture: one product for all would round each picture by what else is in the chunk.
+    In float64 and image by image: in one product for all, the rounding of an image would depend on
+    the others.
     """
     k = terms.shape[1]
     weighted = (weights[..., None] * terms).swapaxes(1, 2)
-    # A little ridge: where a picture leaves too few pixels, the surface stays flat instead of wild.
+    # A little ridge, for images with few usable pixels.
     return np.linalg.solve(weighted @ terms + 0.3 * np.eye(k), weighted @ values.astype(np.float64))
 
 
 def _surface(terms: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-    """The fitted surface of each picture at p pixels, (n, p, 3) float32."""
+    """The fitted surface of each image at p pixels, (n, p, 3) float32."""
     return (terms @ coefficients).astype(np.float32)
 
 
@@ -341,21 +327,17 @@ def _blurred(colours: np.ndarray) -> np.ndarray:
     return (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]) / 9
 
 
-def _factor(images: np.ndarray) -> int:
-    return max(1, round(images.shape[1] / WORKING_HEIGHT))
-
-
 def _lab(colours: np.ndarray) -> np.ndarray:
-    """`fashionnb.data.colour.to_lab` of uint8 by tables, to within 0.1 and ten times as fast; float32."""
+    """`fashionnb.data.colour.to_lab` of uint8 by tables: within 0.1, ten times as fast, float32."""
     r, g, b = (_LINEAR[colours[..., channel]] for channel in range(3))
-    # Sums, not a matrix product: those round alike on every processor.
+    # Sums round equally on every processor; a matrix product does not.
     xyz = ((red * r + green * g + blue * b) * _STEPS for red, green, blue in _TO_XYZ)
     x, y, z = (_ROOT[(part + 0.5).astype(np.int16)] for part in xyz)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
 
 
 def _shrunk(images: np.ndarray, factor: int) -> np.ndarray:
-    """Pictures smaller by a whole factor, each pixel the mean of a block; the last row and column fill up the rest."""
+    """Images smaller by a whole factor, each pixel the mean of a block; edges are padded."""
     missing = [-side % factor for side in images.shape[1:3]]
     images = np.pad(images, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)), "edge")
     total = sum(
@@ -372,13 +354,6 @@ def _chunks(n: int) -> Iterator[slice]:
 
 
 def _check(images: np.ndarray) -> None:
-    if (
-        images.dtype != np.uint8
-        or images.ndim != 4
-        or images.shape[3] != 3
-        or min(images.shape[1:3]) < 48
-    ):
-        raise DataError(
-            "Studio photos are uint8 (n, height, width, 3), 48 pixels or more a side; "
-            f"got {images.dtype} {images.shape}."
-        )
+    check_array(images, "Studio photos", ("n", "height", "width", 3), np.uint8)
+    if min(images.shape[1:3]) < 48:
+        raise DataError(f"Studio photos: expected 48 pixels or more a side, got {images.shape}.")

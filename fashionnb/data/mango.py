@@ -1,8 +1,9 @@
-"""MANGO outfits: 7,842 outfits that the shop's stylists put together from 9,222 products, with studio photos.
+"""Read MANGO outfits: 7,842 outfits by the shop's stylists, of 9,222 products with studio photos.
 
-Reads `datathon/dataset/product_data.csv`, `outfit_data.csv` and `datathon/images/*.jpg` from a folder or a zip, as
-published for the UPC Datathon 2023 (MANGO 2023, Fashion Compatibility Challenge). The set may be linked to but not
-passed on, so nothing here fetches it. What its photos give away is measured in `fashionnb.outfits.baselines`.
+It is `datathon/dataset/product_data.csv`, `outfit_data.csv` and `datathon/images/*.jpg`, in a
+folder or a zip, as published for the UPC Datathon 2023 (MANGO 2023, Fashion Compatibility
+Challenge). The dataset may be linked to but not passed on, so no program fetches it. How much the
+backgrounds of its photos reveal about the outfits is measured in `fashionnb.outfits.baselines`.
 """
 
 import csv
@@ -14,11 +15,11 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from fashionnb.data.catalogue import Catalogue, Outfits
-from fashionnb.data.images import FolderImages, ZipImages, open_images
-from fashionnb.data.splits import by_hash, near_identical
+from fashionnb.data.images import FolderImages, ZipImages, find_file, open_images
+from fashionnb.data.registry import Source
+from fashionnb.data.splits import SHARES, by_hash, near_identical
 from fashionnb.errors import DataError
 
-SOURCE = "mango-outfits"
 COLUMNS = {
     "cod_modelo_color": "id",
     "des_product_type": "category",
@@ -45,7 +46,7 @@ COUNTS = {
     "links": 43_582,
     "repeats": 551,
 }
-"""What the published files hold; a repeat is an outfit whose set of products stands there before."""
+"""What the published files hold; a repeat is an outfit with the same products as an earlier one."""
 
 _GENDERS = {"Female": "Women", "Male": "Men"}
 _FABRICS = {
@@ -62,68 +63,63 @@ _AGAIN = "Get the organisers' file again; its address is in `fashionnb data list
 
 
 def read(path: Path | str) -> Catalogue:
-    """The products from a folder or a zip file. Introduced in chapter 08.
+    """Read the products from a folder or a zip file.
 
-    The shop's ten grouped colours are kept as they are: black and silver are among the greys, beige and gold among the
-    whites. The exact colour is in `colour_name`, in Spanish. Home and Beauty products are kept; `worn` is False there.
+    The shop's ten grouped colours are kept as they are: black and silver are among the greys, beige
+    and gold among the whites. The exact colour is in `colour_name`, in Spanish.
+
+    Parameters
+    ----------
+    path : path
+        The folder or zip file.
 
     Returns
     -------
-    Catalogue with the columns `id`, `category` (the product's type), `colour` (grouped), `family`, `aggregated_family`,
-        `department`, `gender`, `age`, `line`, `fabric`, `colour_code`, `colour_name`, `year` (from the photo's name),
-        `collection` (of the two that no outfit mixes: "2019" up to 2020, "2023" after), `worn` and `image`; rows in
-        the order of the file, all text but for `worn`. There is no split of products: see `read_outfits`.
+    Catalogue
+        With the columns `id`, `category` (the product's type), `colour` (grouped), `family`,
+        `aggregated_family`, `department`, `gender`, `age`, `line`, `fabric`, `colour_code`,
+        `colour_name`, `year` (from the photo's name), `collection` (of the two that no outfit
+        mixes: "2019" up to 2020, "2023" after), `worn` (False for Home and Beauty products) and
+        `image`; rows in the order of the file, all text except `worn`. Products have no split; see
+        `read_outfits`.
 
     Raises
     ------
-    DataNotFound : there is nothing at `path`.
-    DataError : it is a file but not a safe zip, lacks a table or a column, a row is incomplete, an id stands twice, a
-        product has no type, no year in its file name, or no photo.
+    DataNotFound
+        If there is nothing at `path`.
+    DataError
+        If it is a file but not a safe zip, lacks a table or a column, a row is incomplete, an id
+        stands twice, or a product has no type, no year in its file name, or no photo.
     """
-    images = open_images(path)
-    return _catalogue(images, path)
+    return _catalogue(open_images(path), path)
 
 
 def read_outfits(path: Path | str) -> Outfits:
-    """The outfits with their products. Introduced in chapter 08.
+    """Read the outfits with their products.
 
-    Nobody published a split. The one here deals outfits by a hash, 70 % train, 10 % validation, 20 % test, after
-    joining those that are identical or differ by one product (`fashionnb.data.splits.near_identical`). Products are
-    shared between the splits, since the stylists used their favourites again and again.
+    No split is published. Here outfits are split by a hash, 70 % train, 10 % validation, 20 % test,
+    after joining those that are identical or differ by one product
+    (`fashionnb.data.splits.near_identical`). Products are shared between the splits, since the
+    stylists used their favourites again and again.
+
+    Parameters
+    ----------
+    path : path
+        The folder or zip file.
 
     Raises
     ------
-    DataNotFound, DataError : as `read`; or an outfit has one product only, the same twice, or one that is not there.
+    DataNotFound, DataError
+        As `read`; or if an outfit has one product only, the same twice, or an unknown one.
     """
     images = open_images(path)
     catalogue = _catalogue(images, path)
-    sheet = _sheet(images, path, "outfit_data.csv")
-    where = images.where(sheet)
-    table = _table(images.read(sheet), where, ["cod_outfit", "cod_modelo_color"])
-    known = set(catalogue.table["id"])
-    sets: dict[str, list[str]] = {}
-    for line, (outfit, item) in enumerate(
-        zip(table["cod_outfit"], table["cod_modelo_color"], strict=True), start=2
-    ):
-        if item not in known:
-            raise DataError(
-                f"{where}, line {line}: there is no product {item!r} in product_data.csv. {_AGAIN}"
-            )
-        items = sets.setdefault(outfit, [])
-        if item in items:
-            raise DataError(
-                f"{where}, line {line}: outfit {outfit!r} has the product {item!r} twice. {_AGAIN}"
-            )
-        items.append(item)
-    if alone := [outfit for outfit, items in sets.items() if len(items) < 2]:
-        raise DataError(
-            f"{where}: outfit {alone[0]!r} has one product only, so nothing goes with it. {_AGAIN}"
-        )
+    sets = _sets(images, path, set(catalogue.table["id"]))
     groups = near_identical(list(sets.values()))
     first = {}  # of each group, the outfit that stands first: its hash decides for all
     for outfit, group in zip(sets, groups, strict=True):
         first.setdefault(group, outfit)
-    split = by_hash([first[group] for group in groups], SOURCE)
+    split = by_hash([first[group] for group in groups], SOURCE.name)
     return Outfits(
         catalogue,
         {outfit: tuple(items) for outfit, items in sets.items()},
@@ -136,12 +132,13 @@ def check(path: Path | str) -> list[str]:
 
     Returns
     -------
-    One line for each thing that was found to be right, and what is worth knowing of it.
+    list of str
+        One line for each thing that was found to be right, and what is worth knowing of it.
 
     Raises
     ------
-    DataNotFound : as `read`.
-    DataError : as `read_outfits`; or a count is not the published one; or a photo cannot be decoded.
+    DataNotFound, DataError
+        As `read_outfits`; or if a count is not the published one, or a photo cannot be decoded.
     """
     outfits = read_outfits(path)
     table = outfits.catalogue.table
@@ -159,34 +156,64 @@ def check(path: Path | str) -> list[str]:
     for what, expected in COUNTS.items():
         if found[what] != expected:
             raise DataError(
-                f"{path}: expected {expected:,} {what}, found {found[what]:,}. It is not complete. {_AGAIN}"
+                f"{path}: expected {expected:,} {what}, found {found[what]:,}. "
+                f"It is not complete. {_AGAIN}"
             )
     uses = Counter(item for items in outfits.sets.values() for item in items)
     favourite, most = uses.most_common(1)[0]
-    groups = near_identical(list(outfits.sets.values()))
+    groups = near_identical(list(outfits.sets.values())).max() + 1
     splits = Counter(outfits.split.values())
     years = table["year"].value_counts().sort_index()
+    by_year = ", ".join(f"{year} {count:,}" for year, count in years.items())
+    by_split = ", ".join(f"{splits[name]:,} {name}" for name in SHARES)
     outfits.catalogue.pixels(size=8)
     return [
         f"{found['products']:,} products of {found['families']} families, {found['types']} types, "
         f"{found['colours']} grouped colours",
         f"{(~table['worn']).sum()} of them are Home or Beauty products, which nobody wears",
-        f"photos by year: {', '.join(f'{year} {count:,}' for year, count in years.items())}",
-        f"{found['outfits']:,} outfits, {found['links']:,} links, {min(sizes)} to {max(sizes)} products each",
-        f"{found['repeats']} outfits repeat another's set; with those that differ by one product there are "
-        f"{groups.max() + 1:,} groups",
-        f"splits by group: {', '.join(f'{splits[name]:,} {name}' for name in ('train', 'validation', 'test'))}",
-        f"the favourite, {favourite}, is in {most} outfits; {len(table) - len(uses)} products are in none",
+        f"photos by year: {by_year}",
+        f"{found['outfits']:,} outfits, {found['links']:,} links, "
+        f"{min(sizes)} to {max(sizes)} products each",
+        f"{found['repeats']} outfits repeat another's set; with those that differ by one product "
+        f"there are {groups:,} groups",
+        f"splits by group: {by_split}",
+        f"the favourite, {favourite}, is in {most} outfits; {len(table) - len(uses)} products are "
+        "in none",
         f"all {len(table):,} photos can be decoded",
     ]
 
 
+def _sets(images: FolderImages | ZipImages, path: Path | str, known: set) -> dict[str, list[str]]:
+    """Outfit -> its products, which must be `known` ones."""
+    sheet = find_file(images, "dataset/outfit_data.csv", path, _AGAIN)
+    where = images.where(sheet)
+    table = _table(images.read(sheet), where, ["cod_outfit", "cod_modelo_color"])
+    sets: dict[str, list[str]] = {}
+    rows = zip(table["cod_outfit"], table["cod_modelo_color"], strict=True)
+    for line, (outfit, item) in enumerate(rows, start=2):
+        if item not in known:
+            raise DataError(
+                f"{where}, line {line}: there is no product {item!r} in product_data.csv. {_AGAIN}"
+            )
+        items = sets.setdefault(outfit, [])
+        if item in items:
+            raise DataError(
+                f"{where}, line {line}: outfit {outfit!r} has the product {item!r} twice. {_AGAIN}"
+            )
+        items.append(item)
+    if alone := [outfit for outfit, items in sets.items() if len(items) < 2]:
+        raise DataError(
+            f"{where}: outfit {alone[0]!r} has one product only, so nothing goes with it. {_AGAIN}"
+        )
+    return sets
+
+
 def _catalogue(images: FolderImages | ZipImages, path: Path | str) -> Catalogue:
-    sheet = _sheet(images, path, "product_data.csv")
+    sheet = find_file(images, "dataset/product_data.csv", path, _AGAIN)
     where = images.where(sheet)
     table = _table(images.read(sheet), where, list(COLUMNS)).rename(columns=COLUMNS)
     table["year"] = [_year(name, where) for name in table["image"]]
-    # The photos lie beside the folder of the tables, wherever that is here.
+    # The photos lie beside the folder of the tables.
     folder = sheet.removesuffix("dataset/product_data.csv") + "images/"
     table["image"] = [folder + PurePosixPath(name).name for name in table["image"]]
     missing = table[~table["image"].isin(set(images.names))]
@@ -203,28 +230,18 @@ def _catalogue(images: FolderImages | ZipImages, path: Path | str) -> Catalogue:
     table["fabric"] = table["fabric"].replace(_FABRICS)
     table["collection"] = ["2019" if year <= "2020" else "2023" for year in table["year"]]
     table["worn"] = ~table["department"].isin(_NOT_WORN)
-    image = table.pop("image")
-    table["image"] = image  # last, as everywhere
-    return Catalogue(SOURCE, table, images, tuple(sorted(set(table["category"]))))
+    table["image"] = table.pop("image")  # last, as everywhere
+    return Catalogue(SOURCE.name, table, images, tuple(sorted(set(table["category"]))))
 
 
 def _year(name: str, where: str) -> str:
     found = re.match(r"(20\d\d)_", PurePosixPath(name).name)
     if not found:
         raise DataError(
-            f"{where}: the photo {name!r} does not begin with a year, as in 2019_41085800_02.jpg. {_AGAIN}"
+            f"{where}: the photo {name!r} does not begin with a year, as in "
+            f"2019_41085800_02.jpg. {_AGAIN}"
         )
     return found[1]
-
-
-def _sheet(images: FolderImages | ZipImages, path: Path | str, name: str) -> str:
-    """Where the table of that name is: dataset/<name>, nearest to the top."""
-    sheets = [found for found in images.names if f"/{found}".endswith(f"/dataset/{name}")]
-    if not sheets:
-        raise DataError(
-            f"{path}: there is no dataset/{name}; the files here are {', '.join(images.names[:3]) or 'none'}. {_AGAIN}"
-        )
-    return min(sheets, key=lambda found: (found.count("/"), found))
 
 
 def _table(data: bytes, where: str, columns: list[str]) -> pd.DataFrame:
@@ -236,7 +253,8 @@ def _table(data: bytes, where: str, columns: list[str]) -> pd.DataFrame:
     header = rows[0] if rows else []
     if missing := [column for column in columns if column not in header]:
         raise DataError(
-            f"{where}: the table lacks the column(s) {', '.join(missing)}; it has {', '.join(header)}. {_AGAIN}"
+            f"{where}: the table lacks the column(s) {', '.join(missing)}; "
+            f"it has {', '.join(header)}. {_AGAIN}"
         )
     for line, row in enumerate(rows, start=1):
         if len(row) != len(header):
@@ -245,3 +263,24 @@ def _table(data: bytes, where: str, columns: list[str]) -> pd.DataFrame:
             )
     table = pd.DataFrame(rows[1:], columns=header, dtype=str)
     return table[columns].apply(lambda column: column.str.strip())
+
+
+SOURCE = Source(
+    name="mango-outfits",
+    title="MANGO outfits",
+    files=("mango-outfits.zip", "mango-outfits"),
+    bytes=37_000_000,
+    licence="none stated: published for the challenge",
+    terms="link to it, never redistribute it",
+    citation="MANGO 2023, UPC Datathon: Fashion Compatibility Challenge, "
+    "https://github.com/data-science-mango/datathon-2023-fashion-compatibility",
+    homepage="https://github.com/data-science-mango/datathon-2023-fashion-compatibility",
+    sha256={
+        "mango-outfits.zip": "1ab279e91a129b21bece5ad8113ba524ed12ac4c3fb399f3a89f4ebadd6fe449"
+    },
+    by_hand="Download datathon.zip from the link on the organisers' page",
+    reader="mango",
+    read=read,
+    read_outfits=read_outfits,
+    check=check,
+)

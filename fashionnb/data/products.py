@@ -1,12 +1,11 @@
-"""fashion-product-images-small: 44,441 product photos of a shop, 60 x 80 pixels on white, with attributes.
+"""Read fashion-product-images-small: 44,441 product photos of 60 x 80 pixels, with attributes.
 
-Reads `styles.csv` and `images/<id>.jpg` from a folder or a zip, as published on Kaggle ("Fashion Product Images
-(Small)", Param Aggarwal 2019, MIT), and turns the Parquet copy on Hugging Face into exactly such a zip. The shop's
-table has no pattern; `pattern_from_name` reads it from the product's name.
+It is `styles.csv` and `images/<id>.jpg` in a folder or a zip, as published on Kaggle ("Fashion
+Product Images (Small)", Param Aggarwal 2019). The Parquet copy on Hugging Face is turned into such
+a zip. The table has no pattern; `pattern_from_name` reads it from the product's name.
 """
 
 import csv
-import hashlib
 import io
 import logging
 import re
@@ -17,11 +16,12 @@ from pathlib import Path
 import pandas as pd
 
 from fashionnb.data.catalogue import Catalogue
-from fashionnb.data.images import FolderImages, ZipImages, open_images
+from fashionnb.data.images import find_file, open_images
+from fashionnb.data.registry import Source
+from fashionnb.data.splits import by_hash
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.files import written_whole
 
-SOURCE = "fashion-product-images-small"
 COLUMNS = {
     "id": "id",
     "gender": "gender",
@@ -46,10 +46,10 @@ PATTERNS = (
     "Printed",
     "Solid",
 )
-"""What `pattern_from_name` may answer, in the order in which it looks; "" when the name says nothing."""
+"""What `pattern_from_name` may answer, in the order in which it looks."""
 
-# A name may say two things ("Floral Print"); the more telling one stands first. "3 Stripes" is a maker's mark, not a
-# pattern. The misspellings are the shop's own.
+# A name may hold two patterns ("Floral Print"): the more specific one stands first. "3 Stripes" is
+# a brand's mark, not a pattern. The misspellings are the shop's own.
 _SAID = {
     "Colour-blocked": r"colou?r[ -]?block(?:ed|ing)?",
     "Striped": r"(?:self-|pin)?(?:striped|stripped|stripy|striper|(?<!3 )(?<!3-)stripes?)",
@@ -63,10 +63,8 @@ _SAID = {
 _RULES = tuple(
     (pattern, re.compile(rf"\b{_SAID[pattern]}\b", re.IGNORECASE)) for pattern in PATTERNS
 )
-_ANY = re.compile(
-    rf"\b(?:{'|'.join(_SAID.values())})\b", re.IGNORECASE
-)  # most names say none of it
-_FIRST = ["id", "category", "colour", "pattern", "season"]  # what one wants to see first of a table
+_FIRST = ["id", "category", "colour", "pattern", "season"]  # columns, before all others
+_SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 _WORN = ("Apparel", "Accessories", "Footwear")  # a lipstick called "Floral" has no pattern
 
 _COUNTS = (44_446, 44_441)  # rows and pictures, as published on Kaggle
@@ -76,35 +74,46 @@ _log = logging.getLogger(__name__)
 
 
 def read(path: Path | str) -> Catalogue:
-    """The products from a folder or a zip file. Introduced in chapter 01.
+    """Read the products from a folder or a zip file.
 
-    `styles.csv` may lie at the top or in a folder below; of several copies (Kaggle's archive has two) the one nearest
-    to the top counts. Rows whose names have unquoted commas are put together again. "NA" and empty fields are
-    unknown, so both become "". A product without a picture is left out, counted and logged. The shop publishes no
-    split: the one here is a hash of the id (80 % train, 10 % validation, 10 % test), the same for every copy.
+    Rows whose names have unquoted commas are repaired. "NA" and empty fields are unknown, and
+    become "". A product without an image is left out, counted and logged. No split is published:
+    the one here is a hash of the id (80 % train, 10 % validation, 10 % test).
+
+    Parameters
+    ----------
+    path : path
+        `styles.csv` may lie at the top of it or in a folder below; of several copies (Kaggle's
+        archive has two) the one nearest to the top counts.
 
     Returns
     -------
-    Catalogue with the columns `id`, `category` (articleType), `colour` (baseColour), `pattern` (`pattern_from_name`, ""
-        for what is not worn), `season`, `year`, `gender`, `usage`, `name`, `master_category`, `sub_category`, `split`
-        and `image`, all text; rows in the order of the file. `table.attrs["without_image"]` counts the products left
-        out, `table.attrs["without_row"]` the pictures that no row names.
+    Catalogue
+        With the columns `id`, `category` (articleType), `colour` (baseColour), `pattern`
+        (`pattern_from_name`, "" for what is not worn), `season`, `year`, `gender`, `usage`, `name`,
+        `master_category`, `sub_category`, `split` and `image`, all text; rows in the order of the
+        file. `table.attrs["without_image"]` counts the products left out,
+        `table.attrs["without_row"]` the images without a row.
 
     Raises
     ------
-    DataNotFound : there is nothing at `path`.
-    DataError : it is a file but not a safe zip, has no `styles.csv`, the table lacks a column, a row has too few fields
-        or an id stands twice, or no product has a picture.
+    DataNotFound
+        If there is nothing at `path`.
+    DataError
+        If it is a file but not a safe zip, has no `styles.csv`, the table lacks a column, a row has
+        too few fields, an id stands twice, or no product has an image.
     """
     images = open_images(path)
-    sheet = _sheet(images, path)
+    advice = f"Expected styles.csv and images/<id>.jpg. {_AGAIN}"
+    sheet = find_file(images, "styles.csv", path, advice)
     where = images.where(sheet)
     table = _parse(_text(images.read(sheet), where), where)
     folder = sheet.removesuffix("styles.csv") + "images/"
-    inside = (
-        name for name in images.names if name.startswith(folder) and "/" not in name[len(folder) :]
-    )
-    pictures = {name[len(folder) :].rpartition(".")[0]: name for name in inside}
+    pictures = {}
+    for name in images.names:
+        above, slash, file = name.rpartition("/")
+        if above + slash == folder:
+            pictures[file.rpartition(".")[0]] = name
     table["image"] = [pictures.get(item, "") for item in table["id"]]
     bare = table["image"] == ""
     unnamed = len(pictures.keys() - set(table["id"]))
@@ -123,40 +132,38 @@ def read(path: Path | str) -> Catalogue:
     table["pattern"] = [
         pattern_from_name(name) if on else "" for name, on in zip(table["name"], worn, strict=True)
     ]
-    table["split"] = table["id"].map(_split)
+    table["split"] = by_hash(table["id"].tolist(), SOURCE.name, _SHARES)
     table = table.loc[~bare, [*_FIRST, *table.columns.drop(_FIRST)]].reset_index(drop=True)
-    classes = tuple(
-        sorted(set(table["category"]))
-    )  # of what is left: a class without items would confuse every chart
+    classes = tuple(sorted(set(table["category"])))  # each has an item
     table.attrs.update(without_image=int(bare.sum()), without_row=unnamed)
-    return Catalogue(SOURCE, table, images, classes)
+    return Catalogue(SOURCE.name, table, images, classes)
 
 
 def pattern_from_name(name: str) -> str:
-    """The pattern that a product's name speaks of: one of `PATTERNS`, or "" when it speaks of none.
+    """Return the pattern in a product's name: one of `PATTERNS`, or "" if there is none.
 
-    Introduced in chapter 01. "Highlander Men Check Blue Shirt" is "Checked". Most names say nothing, so "" means
-    unknown, not plain. The name is all it looks at; a shirt may be striped without saying so.
+    "Highlander Men Check Blue Shirt" is "Checked". Most names have no pattern, so "" means unknown,
+    not plain.
     """
-    return (
-        next((pattern for pattern, said in _RULES if said.search(name)), "")
-        if _ANY.search(name)
-        else ""
-    )
+    for pattern, words in _RULES:
+        if words.search(name):
+            return pattern
+    return ""
 
 
 def check(path: Path | str) -> list[str]:
-    """Count rows and pictures, and decode every picture (some seconds).
+    """Count rows and images, and decode every image (some seconds).
 
     Returns
     -------
-    One line for each thing that was found to be right.
+    list of str
+        One line for each thing that was found to be right.
 
     Raises
     ------
-    DataNotFound : as `read`.
-    DataError : as `read`; or the counts are neither those of Kaggle nor those of the copy on Hugging Face; or a picture
-        cannot be decoded.
+    DataNotFound, DataError
+        As `read`; or if the counts are neither those of Kaggle nor those of the copy on Hugging
+        Face, or an image cannot be decoded.
     """
     catalogue = read(path)
     without = catalogue.table.attrs["without_image"]
@@ -167,7 +174,8 @@ def check(path: Path | str) -> list[str]:
             for rows, pictures in (_COUNTS, _COUNTS_COPY)
         )
         raise DataError(
-            f"{path}: expected {wanted}, found {found[0]:,} with {found[1]:,}. It is not complete. {_AGAIN}"
+            f"{path}: expected {wanted}, found {found[0]:,} with {found[1]:,}. "
+            f"It is not complete. {_AGAIN}"
         )
     catalogue.pixels(size=8)
     return [
@@ -176,25 +184,27 @@ def check(path: Path | str) -> list[str]:
     ]
 
 
-def convert_parquet(parquet_files: Sequence[Path | str], out_zip: Path | str) -> Path:
-    """Turn the Parquet copy of the dataset into a zip with `styles.csv` and `images/`, as `read` wants it.
+def convert_parquet(parquet_files: Sequence[Path | str], out_zip: Path | str) -> None:
+    """Turn the Parquet copy of the dataset into a zip with `styles.csv` and `images/`, for `read`.
 
-    The bytes of the pictures stay as they are. The same files give the same zip, byte for byte.
+    The bytes of the images stay as they are. The same files give the same zip, byte for byte.
 
     Parameters
     ----------
-    parquet_files : the parts of the copy, in order; the columns of `styles.csv` and `image`, a struct with `bytes`.
-    out_zip : the zip to write, whole or not at all.
-
-    Returns
-    -------
-    The path of the zip.
+    parquet_files : sequence of path
+        The parts of the copy, in order, with the columns of `styles.csv` and `image`, a struct with
+        `bytes`.
+    out_zip : path
+        The zip to write, whole or not at all.
 
     Raises
     ------
-    DataNotFound : a part is not there.
-    DataError : a part is not Parquet, is cut short, lacks a column, or repeats an id.
-    WriteError : the zip cannot be written.
+    DataNotFound
+        If a part does not exist.
+    DataError
+        If a part is not Parquet, is cut short, lacks a column, or repeats an id.
+    WriteError
+        If the zip cannot be written.
     """
     sheet = io.StringIO(newline="")
     rows = csv.writer(sheet, lineterminator="\n")
@@ -217,7 +227,6 @@ def convert_parquet(parquet_files: Sequence[Path | str], out_zip: Path | str) ->
         archive.writestr(
             _member("styles.csv"), sheet.getvalue(), compress_type=zipfile.ZIP_DEFLATED
         )
-    return Path(out_zip)
 
 
 def _parquet_rows(part: Path) -> Iterator[dict]:
@@ -245,7 +254,7 @@ def _parquet_rows(part: Path) -> Iterator[dict]:
 
 
 def _field(value: object) -> str:
-    """A value as `styles.csv` has it: nothing for an unknown one, and a year that Parquet holds as 2011.0 as 2011."""
+    """A value as `styles.csv` has it: "" if unknown, and a year of 2011.0 as 2011."""
     if value is None or value != value:
         return ""
     return str(int(value)) if isinstance(value, float) else str(value)
@@ -257,17 +266,6 @@ def _member(name: str) -> zipfile.ZipInfo:
     return member
 
 
-def _sheet(images: FolderImages | ZipImages, path: Path | str) -> str:
-    """The name of the `styles.csv` nearest to the top."""
-    sheets = [name for name in images.names if f"/{name}".endswith("/styles.csv")]
-    if not sheets:
-        raise DataError(
-            f"{path}: there is no styles.csv; the files here are {', '.join(images.names[:3]) or 'none'}. "
-            f"Expected styles.csv and images/<id>.jpg. {_AGAIN}"
-        )
-    return min(sheets, key=lambda name: (name.count("/"), name))
-
-
 def _text(data: bytes, where: str) -> str:
     try:
         return data.decode("utf-8-sig")
@@ -276,7 +274,10 @@ def _text(data: bytes, where: str) -> str:
 
 
 def _parse(text: str, where: str) -> pd.DataFrame:
-    """The table of `styles.csv` with the catalogue's column names. Commas beyond the last column belong to the name."""
+    """The table of `styles.csv` with the catalogue's column names.
+
+    The name is the last column, and has any further commas of its line.
+    """
     rows = csv.reader(io.StringIO(text, newline=""))
     try:
         header = [column.strip() for column in next(rows, [])]
@@ -292,12 +293,14 @@ def _parse(text: str, where: str) -> pd.DataFrame:
                 continue
             if len(row) <= last:
                 raise DataError(
-                    f"{where}, line {rows.line_num}: {len(row)} fields, expected {len(header)}. {_AGAIN}"
+                    f"{where}, line {rows.line_num}: {len(row)} fields, "
+                    f"expected {len(header)}. {_AGAIN}"
                 )
             lines.append([*row[:last], ",".join(row[last:])])
             if "\n" in lines[-1][last]:
                 raise DataError(
-                    f"{where}: a quotation mark before line {rows.line_num} is opened and not closed. {_AGAIN}"
+                    f"{where}: a quotation mark before line {rows.line_num} is opened and not "
+                    f"closed. {_AGAIN}"
                 )
     except csv.Error as error:
         raise DataError(f"{where}, line {rows.line_num}: not CSV ({error}). {_AGAIN}") from error
@@ -306,7 +309,30 @@ def _parse(text: str, where: str) -> pd.DataFrame:
     return table.replace("NA", "")
 
 
-def _split(item: str) -> str:
-    """The same split for an id everywhere and for ever: the first 8 hexadecimal digits of a hash, as a share of one."""
-    share = int(hashlib.sha256(f"{SOURCE}:{item}".encode()).hexdigest()[:8], 16) / 16**8
-    return "train" if share < 0.8 else "validation" if share < 0.9 else "test"
+_ROOT = "https://huggingface.co/datasets/ashraq/fashion-product-images-small/resolve/main/data/"
+SOURCE = Source(
+    name="fashion-product-images-small",
+    title="Fashion product images (small)",
+    files=("fashion-product-images-small.zip", "fashion-product-images-small"),
+    urls={
+        part: (_ROOT + part,)
+        for part in (
+            "train-00000-of-00002-6cff4c59f91661c3.parquet",
+            "train-00001-of-00002-bb459e5ac5f01e71.parquet",
+        )
+    },
+    bytes=271_000_000,
+    licence="MIT",
+    citation="Aggarwal 2019, Fashion Product Images (Small), "
+    "https://www.kaggle.com/datasets/paramaggarwal/fashion-product-images-small",
+    homepage="https://www.kaggle.com/datasets/paramaggarwal/fashion-product-images-small",
+    sha256={
+        "fashion-product-images-small.zip": (
+            "95f3e176d492af053aaf3a0141efe62cf6e4542453561905cdfd03df6f4e353c"
+        )
+    },
+    reader="products",
+    read=read,
+    check=check,
+    assemble=convert_parquet,
+)

@@ -1,9 +1,9 @@
-"""Shop-the-Look: pairs of a scene and a product that is in it, with the box where, from a website of pinned pictures.
+"""Read and write Shop-the-Look: scenes, each with a product in it and the box around the product.
 
-Reads `fashion.json` (one pair a line) and `fashion-cat.json` as published for Kang et al. 2019, "Complete the Look:
-Scene-based Complementary Product Recommendation", and the pictures that `fashionnb collect` fetched for `links`. Its
-links rot, so pairs without a picture are left out and counted. `fashionnb.synthetic.composed_outfits` writes scenes as
-the same files.
+It is `fashion.json` (one pair a line) and `fashion-cat.json`, as published for Kang et al. 2019,
+"Complete the Look: Scene-based Complementary Product Recommendation", and images that
+`fashionnb collect` downloads for `links`. Some links no longer work, so pairs without an image are
+left out and counted. `fashionnb.synthetic.composed_outfits` writes scenes as the same files.
 """
 
 import csv
@@ -18,24 +18,25 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from fashionnb.data.catalogue import BOX, Catalogue, Scenes
-from fashionnb.data.images import FolderImages, ZipImages, open_images
+from fashionnb.data.images import FolderImages, ZipImages, find_file, open_images
+from fashionnb.data.registry import Source
 from fashionnb.data.splits import SHARES
 from fashionnb.errors import DataError
 from fashionnb.files import write_text, written_whole
 
-SOURCE = "shop-the-look"
 PAIRS, CATEGORIES = "fashion.json", "fashion-cat.json"
 COUNTS = {"products": 38_111, "leaves": 10}
 """What the published list of categories holds."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-][\w.-]{0,99}")  # a signature; it becomes the name of a file
-_MOST_TOLD = 10
+_MOST_LISTED = 10  # problems in a message
+_GET_IT = "Get it from the authors' page."
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one line of a list of pairs, counted from 1. Introduced in chapter 11."""
+    """What is wrong with one line of a list of pairs, counted from 1."""
 
     where: str
     line: int
@@ -46,48 +47,71 @@ class Problem:
 
 
 def read(path: Path | str) -> Catalogue:
-    """The products that are in a scene; see `read_scenes`. Introduced in chapter 11."""
+    """Read the products that are in a scene; see `read_scenes`."""
     return read_scenes(path).catalogue
 
 
 def read_scenes(path: Path | str) -> Scenes:
-    """The pairs whose two pictures are here. Introduced in chapter 11.
+    """Read the pairs whose two images are here.
 
     No line is left out silently: if one is malformed this raises, and `salvage` gives the others.
 
     Parameters
     ----------
-    path : a folder or a zip with `fashion.json`, `fashion-cat.json`, and pictures `<signature>.jpg` in any folder of
-        it. Where `fashionnb collect` wrote its `manifest.csv`, that says which file is whose.
+    path : path
+        A folder or a zip with `fashion.json`, `fashion-cat.json`, and images `<signature>.jpg` in
+        any folder of it. Where `fashionnb collect` wrote its `manifest.csv`, that names the file of
+        each image.
 
     Returns
     -------
-    Scenes, one row a pair in the order of the file; `scene` is the key of its picture. A field `split` in every line
-        becomes a column. The catalogue has `id` (the signature), `category` (the leaf), `path` (the whole category)
-        and `image`. `table.attrs` counts what was left out: `pairs_without_image`, `scenes_without_image`,
-        `products_without_image`; and `repeats`, pairs that stand there before.
+    Scenes
+        One row a pair in the order of the file; `scene` is the key of its image. A field `split` in
+        every line becomes a column. The catalogue has `id` (the signature), `category` (the leaf),
+        `path` (the whole category) and `image`. `table.attrs` counts what was left out:
+        `pairs_without_image`, `scenes_without_image`, `products_without_image`; and `repeats`,
+        pairs that repeat an earlier one.
 
     Raises
     ------
-    DataNotFound : there is nothing at `path`.
-    DataError : a list is missing or cannot be read; a line is malformed: the first ten are told, with their numbers;
-        or no pair has both pictures.
+    DataNotFound
+        If there is nothing at `path`.
+    DataError
+        If a list is missing or cannot be read; a line is malformed (the first ten are listed, with
+        their numbers); or no pair has both images.
     """
     scenes, problems = salvage(path)
     if problems:
-        told = "\n".join(f"  {problem}" for problem in problems[:_MOST_TOLD])
-        more = f"\n  … and {len(problems) - _MOST_TOLD} more" if len(problems) > _MOST_TOLD else ""
+        listed = "\n".join(f"  {problem}" for problem in problems[:_MOST_LISTED])
+        rest = len(problems) - _MOST_LISTED
+        more = f"\n  … and {rest} more" if rest > 0 else ""
         raise DataError(
-            f"{path}: {len(problems):,} line(s) are malformed, {len(scenes):,} pair(s) are good.\n{told}{more}\n"
+            f"{path}: {len(problems):,} line(s) are malformed, {len(scenes):,} pair(s) are good.\n"
+            f"{listed}{more}\n"
             "Correct them, or take the good ones with `fashionnb.data.shop_the_look.salvage`."
         )
     return scenes
 
 
 def salvage(path: Path | str) -> tuple[Scenes, list[Problem]]:
-    """The pairs of a list some of whose lines are malformed, and what is wrong with those. Introduced in chapter 11.
+    """Read the good pairs of a list with malformed lines, and what is wrong with those lines.
 
-    Parameters and errors as `read_scenes`, but for malformed lines.
+    Parameters
+    ----------
+    path : path
+        As in `read_scenes`.
+
+    Returns
+    -------
+    scenes : Scenes
+        Of the good lines.
+    problems : list of Problem
+        One for each malformed line.
+
+    Raises
+    ------
+    DataNotFound, DataError
+        As `read_scenes`, except for malformed lines.
     """
     images, table, categories, problems = _lists(path)
     files = _files(images)
@@ -96,7 +120,8 @@ def salvage(path: Path | str) -> tuple[Scenes, list[Problem]]:
     if not here.any():
         raise DataError(
             f"{path}: no pair of {len(table):,} has both pictures here. Write the table of "
-            f"`fashionnb.data.shop_the_look.links` to a CSV file, and run `fashionnb collect` with it and --out {path}."
+            "`fashionnb.data.shop_the_look.links` to a CSV file, and run `fashionnb collect` with "
+            f"it and --out {path}."
         )
     counts = {
         "pairs_without_image": int((~here).sum()),
@@ -120,41 +145,47 @@ def salvage(path: Path | str) -> tuple[Scenes, list[Problem]]:
             "image": ids.map(files),
         }
     ).reset_index(drop=True)
-    catalogue = Catalogue(SOURCE, products, images, tuple(sorted(set(products["category"]))))
+    catalogue = Catalogue(SOURCE.name, products, images, tuple(sorted(set(products["category"]))))
     return Scenes(catalogue, images, kept), problems
 
 
 def links(path: Path | str) -> pd.DataFrame:
-    """Where every picture of the lists is: a table for `fashionnb collect`. Introduced in chapter 11.
+    """List the address of every image, as a table for `fashionnb collect`.
 
     Returns
     -------
-    table with the columns `id` (the signature, so the pictures are found again), `url` and `source`; scenes first.
+    DataFrame
+        With the columns `id` (the signature, by which `read_scenes` finds the image again), `url`
+        and `source`; scenes first.
 
     Raises
     ------
-    DataNotFound, DataError : as `salvage`, but pictures are not needed.
+    DataNotFound, DataError
+        As `salvage`, but images are not needed.
     """
     _, table, _, _ = _lists(path)
     ids = pd.concat([table["scene"], table["product"]]).drop_duplicates().reset_index(drop=True)
-    return pd.DataFrame({"id": ids, "url": ids.map(url), "source": SOURCE})
+    return pd.DataFrame({"id": ids, "url": ids.map(url), "source": SOURCE.name})
 
 
 def url(signature: str) -> str:
-    """The address of a picture, as the authors say."""
-    return f"http://i.pinimg.com/400x/{signature[:2]}/{signature[2:4]}/{signature[4:6]}/{signature}.jpg"
+    """Return the address of an image, as the authors of the dataset give it."""
+    folders = f"{signature[:2]}/{signature[2:4]}/{signature[4:6]}"
+    return f"http://i.pinimg.com/400x/{folders}/{signature}.jpg"
 
 
 def check(path: Path | str) -> list[str]:
-    """Count pairs, scenes and products, malformed lines, and the pictures that are here.
+    """Count pairs, scenes and products, malformed lines, and the images that are here.
 
     Returns
     -------
-    One line for each thing that was found.
+    list of str
+        One line for each thing that was found.
 
     Raises
     ------
-    DataNotFound, DataError : as `salvage`, but pictures may be missing; or the categories are not the published ones.
+    DataNotFound, DataError
+        As `salvage`, but images may be missing; or if the categories are not the published ones.
     """
     images, table, categories, problems = _lists(path)
     found = {
@@ -164,13 +195,16 @@ def check(path: Path | str) -> list[str]:
     for what, expected in COUNTS.items():
         if found[what] != expected:
             raise DataError(
-                f"{path}: expected {expected:,} {what} in {CATEGORIES}, found {found[what]:,}. Get it again."
+                f"{path}: expected {expected:,} {what} in {CATEGORIES}, found {found[what]:,}. "
+                "Get it again."
             )
     files = _files(images)
+    listed = "".join(f"; {problem}" for problem in problems[:_MOST_LISTED])
     lines = [
         f"{found['products']:,} products of {found['leaves']} leaf categories",
-        f"{len(table):,} pairs of {table['scene'].nunique():,} scenes and {table['product'].nunique():,} products",
-        f"{len(problems):,} malformed line(s){''.join(f'; {problem}' for problem in problems[:_MOST_TOLD])}",
+        f"{len(table):,} pairs of {table['scene'].nunique():,} scenes and "
+        f"{table['product'].nunique():,} products",
+        f"{len(problems):,} malformed line(s){listed}",
     ]
     for column in ("scene", "product"):
         ids = table[column].drop_duplicates()
@@ -181,15 +215,24 @@ def check(path: Path | str) -> list[str]:
 
 
 def write(scenes: Scenes, folder: Path | str) -> None:
-    """Write scenes as Shop-the-Look's files, with their pictures. Introduced in chapter 11.
+    """Write scenes as Shop-the-Look's files, with their images.
 
-    What `read_scenes` gave is written so that it reads the same again. Pictures with bytes of their own are copied byte
-    for byte, others become JPEG.
+    What `read_scenes` gave is written so that it reads the same again. Images of a folder or a zip
+    are copied byte for byte, others become JPEG.
+
+    Parameters
+    ----------
+    scenes : Scenes
+        With the products in them.
+    folder : path
+        Made if need be.
 
     Raises
     ------
-    DataError : a name that cannot be the name of a file, or a picture that cannot be read.
-    WriteError : the folder cannot be written.
+    DataError
+        If a name cannot be the name of a file, or an image cannot be read.
+    WriteError
+        If the folder cannot be written.
     """
     folder, table, products = Path(folder), scenes.table, scenes.catalogue.table
     stems = {key: PurePosixPath(str(key)).stem for key in table["scene"].unique()}
@@ -212,20 +255,25 @@ def write(scenes: Scenes, folder: Path | str) -> None:
 
 
 def write_lists(folder: Path | str, table: pd.DataFrame, categories: Mapping[str, str]) -> None:
-    """Write `fashion-cat.json` and `fashion.json`, without pictures. Introduced in chapter 11.
+    """Write `fashion-cat.json` and `fashion.json`, without images.
 
     Parameters
     ----------
-    table : `scene` and `product` (names of pictures), `left`, `top`, `right`, `bottom`; `split` if it is there.
-    categories : product -> its category, the parts divided by "|".
+    folder : path
+        Made if need be.
+    table : DataFrame
+        With the columns `scene` and `product` (names of images), `left`, `top`, `right`, `bottom`,
+        and optionally `split`.
+    categories : mapping of str to str
+        Product -> its category, the parts divided by "|".
     """
     columns = ["product", "scene", *BOX] + (["split"] if "split" in table else [])
     lines = []
-    for product, scene, left, top, right, bottom, *split in table[columns].itertuples(
-        index=False, name=None
-    ):
-        row = {"product": product, "scene": scene, "bbox": [left, top, right, bottom]}
-        lines.append(json.dumps(row | ({"split": split[0]} if split else {})))
+    for product, scene, *box_and_split in table[columns].itertuples(index=False, name=None):
+        row = {"product": product, "scene": scene, "bbox": box_and_split[:4]}
+        if "split" in table:
+            row["split"] = box_and_split[4]
+        lines.append(json.dumps(row))
     write_text(Path(folder) / CATEGORIES, json.dumps(dict(categories)))
     write_text(Path(folder) / PAIRS, "\n".join(lines) + "\n")
 
@@ -235,17 +283,11 @@ def _lists(
 ) -> tuple[FolderImages | ZipImages, pd.DataFrame, dict[str, str], list[Problem]]:
     """The files, the pairs, product -> category, and what is wrong with the other lines."""
     images = open_images(path)
-    found = [name for name in images.names if f"/{name}".endswith(f"/{PAIRS}")]
-    if not found:
-        here = ", ".join(images.names[:3]) or "none"
-        raise DataError(
-            f"{path}: there is no {PAIRS}; the files here are {here}. Get it from the authors' page."
-        )
-    root = min(found, key=lambda name: (name.count("/"), name)).removesuffix(PAIRS)
+    root = find_file(images, PAIRS, path, _GET_IT).removesuffix(PAIRS)
     categories = _categories(images, root + CATEGORIES)
     where = images.where(root + PAIRS)
     rows, problems = [], []
-    # Decoded once; what is no UTF-8 becomes a sign that no name may have.
+    # What is not UTF-8 becomes a character that no name may have.
     lines = images.read(root + PAIRS).decode("utf-8-sig", errors="replace").split("\n")
     for line, text in enumerate(lines, start=1):
         if not text.strip():
@@ -257,19 +299,20 @@ def _lists(
             rows.append(row)
     if not rows:
         raise DataError(
-            f"{where}: there is no good pair in it, and {len(problems)} malformed line(s). Get it again."
+            f"{where}: there is no good pair in it, and {len(problems)} malformed line(s). "
+            "Get it again."
         )
     table = pd.DataFrame(rows, columns=["scene", "product", *BOX, "split"])
-    return (
-        images,
-        table if (table["split"] != "").all() else table.drop(columns="split"),
-        categories,
-        problems,
-    )
+    if (table["split"] == "").any():
+        table = table.drop(columns="split")
+    return images, table, categories, problems
 
 
 def _pair(text: str, categories: Mapping[str, str]) -> "tuple | str":
-    """One line as a row, or what is wrong with it. Plain checks: a model for each line would take ten times as long."""
+    """One line as a row, or what is wrong with it.
+
+    Plain checks, since a pydantic model for each line takes ten times as long.
+    """
     try:
         row = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -280,11 +323,8 @@ def _pair(text: str, categories: Mapping[str, str]) -> "tuple | str":
     for what, name in (("scene", scene), ("product", product)):
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             return f"{what} is no signature: {name!r:.60}"
-    if (
-        not isinstance(box, list)
-        or len(box) != 4
-        or not all(type(side) in (int, float) for side in box)
-    ):
+    numbers = isinstance(box, list) and all(type(side) in (int, float) for side in box)
+    if not numbers or len(box) != 4:
         return f"bbox is no list of four numbers: {box!r:.60}"
     left, top, right, bottom = box
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
@@ -300,7 +340,7 @@ def _pair(text: str, categories: Mapping[str, str]) -> "tuple | str":
 def _categories(images: FolderImages | ZipImages, name: str) -> dict[str, str]:
     where = images.where(name)
     if name not in images.names:
-        raise DataError(f"{where}: there is no such file. Get it from the authors' page.")
+        raise DataError(f"{where}: there is no such file. {_GET_IT}")
     try:
         found = json.loads(images.read(name))
     except (ValueError, RecursionError) as error:
@@ -317,20 +357,36 @@ def _categories(images: FolderImages | ZipImages, name: str) -> dict[str, str]:
 
 
 def _files(images: FolderImages | ZipImages) -> dict[str, str]:
-    """Signature -> its picture: by the names of the files, and by a manifest of `fashionnb collect`."""
+    """Signature -> its image: by the names of files, and by a manifest of `fashionnb collect`."""
     endings = (".jpg", ".jpeg", ".png", ".webp", ".gif")
-    pictures = (name for name in images.names if name.lower().endswith(endings))
-    files = {name.rpartition("/")[2].rpartition(".")[0]: name for name in pictures}
-    for name in images.names:
-        if f"/{name}".endswith("/manifest.csv"):
-            root = name.removesuffix("manifest.csv")
-            rows = csv.DictReader(
-                io.StringIO(images.read(name).decode("utf-8-sig", errors="replace"), newline="")
-            )
-            known = set(files.values())
-            files |= {
-                row["id"]: root + row["file"]
-                for row in rows
-                if root + (row.get("file") or "") in known
-            }
+    pictures = {name for name in images.names if name.lower().endswith(endings)}
+    files = {PurePosixPath(name).stem: name for name in images.names if name in pictures}
+    for manifest in images.names:
+        if PurePosixPath(manifest).name != "manifest.csv":
+            continue
+        root = manifest.removesuffix("manifest.csv")
+        text = images.read(manifest).decode("utf-8-sig", errors="replace")
+        for row in csv.DictReader(io.StringIO(text, newline="")):
+            if root + (row.get("file") or "") in pictures:
+                files[row["id"]] = root + row["file"]
     return files
+
+
+SOURCE = Source(
+    name="shop-the-look",
+    title="Shop-the-Look",
+    files=("shop-the-look",),
+    urls={
+        file: (f"https://raw.githubusercontent.com/kang205/STL-Dataset/master/{file}",)
+        for file in (PAIRS, CATEGORIES)
+    },
+    bytes=15_000_000,
+    licence="none stated; the pictures are their makers'",
+    terms="pictures come separately, by `fashionnb collect`; do not redistribute them",
+    citation="Kang et al. 2019, Complete the Look: Scene-based Complementary Product "
+    "Recommendation, https://arxiv.org/abs/1812.01748",
+    homepage="https://github.com/kang205/STL-Dataset",
+    reader="shop_the_look",
+    read=read,
+    check=check,
+)

@@ -1,7 +1,8 @@
-"""Splits that do not leak: the same for everybody, and near-identical outfits always on one side.
+"""Make splits that do not leak: equal on every machine, near-identical outfits in the same split.
 
-A stylist who tries three belts with one outfit has made three outfits that differ by one item. With one of them in
-training and one in the test, a model needs only its memory. So such outfits are joined first, and dealt together.
+A stylist who tries three belts with one outfit makes three outfits that differ by one item. With
+one of them in training and another in the test set, a model needs only its memory. So such outfits
+are joined first, and put into a split together.
 """
 
 import hashlib
@@ -10,29 +11,31 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
-"""How outfits are shared out where nobody has published a split."""
+"""The share of each split where none is published."""
 
 
 def near_identical(sets: Sequence[Collection[str]]) -> np.ndarray:
-    """Join sets that are equal or differ by one item, directly or by way of others. Introduced in chapter 08.
+    """Group sets that are equal or differ by one item, directly or through others.
 
-    Two sets differ by one item if one has a single item more, or if one item of each is exchanged for another.
+    Two sets differ by one item if one has a single item more, or if one item of each is exchanged
+    for another.
 
     Parameters
     ----------
-    sets : n sets of item ids, in any order.
+    sets : sequence of n collections of str
+        Item ids, in any order.
 
     Returns
     -------
-    (n,) int64: the same number for sets that belong together, from 0 in the order of first appearance.
+    array of shape (n,), int64
+        The same number for sets of one group, from 0 in the order of first appearance.
     """
-    from scipy.sparse import (
-        coo_array,
-    )  # here, since whoever opens a catalogue imports this module, too
+    from scipy.sparse import coo_array  # imported here, since every reader imports this module
     from scipy.sparse.csgraph import connected_components
 
-    # A set is tied to each of its subsets without one item. Exchanging an item keeps one of them, adding an item makes
-    # the smaller set one of them: so sets that differ by one item are two steps or one step apart in this graph.
+    # Each set is connected with its subsets without one item. Sets that differ by one exchanged
+    # item share such a subset; if one set has an item more, the other is such a subset. So sets
+    # that differ by one item are two steps or one step apart in this graph.
     nodes: dict[frozenset, int] = {}
     sources, targets, own = [], [], []
     for items in map(frozenset, sets):
@@ -50,19 +53,21 @@ def near_identical(sets: Sequence[Collection[str]]) -> np.ndarray:
 
 
 def by_hash(keys: Sequence[str], salt: str, shares: Mapping[str, float] = SHARES) -> np.ndarray:
-    """Deal keys to splits by a hash of each, so that everybody gets the same split, whatever else is there.
-
-    Introduced in chapter 08.
+    """Assign keys to splits by a hash of each key, so that the split depends on nothing else.
 
     Parameters
     ----------
-    keys : n names; equal ones come into the same split.
-    salt : the name of the dataset, so that two datasets are dealt independently.
-    shares : split -> its share; the shares sum to 1.
+    keys : sequence of n str
+        Equal keys come into the same split.
+    salt : str
+        The name of the dataset, so that the splits of two datasets are independent.
+    shares : mapping of str to float
+        Split -> its share; the shares sum to 1.
 
     Returns
     -------
-    (n,) array of split names.
+    array of shape (n,), object
+        Names of splits.
     """
     place = {
         key: int(hashlib.sha256(f"{salt}:{key}".encode()).hexdigest()[:8], 16) / 16**8

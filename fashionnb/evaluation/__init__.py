@@ -1,5 +1,8 @@
-"""How good is an embedding? Numbers, each with an interval.
+"""Metrics of embeddings, classifiers and outfit models, and intervals for them.
 
-`retrieval` asks whether an item's neighbours are of its class, `clustering` whether the classes lie apart, `intervals`
-how far a number would move with other data or another seed. They take arrays and know neither models nor datasets.
+`retrieval`: whether the nearest neighbours of an item have its label. `clustering`: whether the
+classes are apart. `projection`: what a 2-D map keeps. `classification` and `compatibility`: the
+metrics of classifiers and of outfit models. `intervals`: how far a metric would move with other
+data or another seed. They take arrays and import neither models nor datasets; `report`, which
+measures a whole checkpoint, is the one exception.
 """

@@ -1,171 +1,198 @@
-"""Does a model know what goes with what? AUC over outfits and pairs, fill-in-the-blank, Recall@k, each item by item.
+"""Metrics of outfit models: AUC, fill-in-the-blank, Recall@k and ranks, one value per question.
 
-Everything takes scores, higher for what goes together better; how they were made is the model's business. Ties are
-counted as a fair coin would decide them, so a model that says the same of everything gets exactly one half, or one in
-n. There is one value for each question, so that `fashionnb.evaluation.intervals` can say how sure their mean is.
+All take scores, higher for items that go together better. Ties are counted by their expectation
+under random order, so a model that gives everything the same score gets exactly one half, or one
+in n. There is one value for each question, for `fashionnb.evaluation.intervals`.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from scipy.stats import rankdata
 
+from fashionnb.arrays import check_finite, check_shape
 from fashionnb.errors import DataError
-from fashionnb.evaluation.intervals import Interval, bootstrap, bootstrap_statistic
+from fashionnb.evaluation.intervals import Interval, bootstrap
 
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> float:
-    """How often what goes together scores above what does not; a tie counts as one half.
+    """Compute the share of (compatible, incompatible) pairs that are in the right order.
 
-    Introduced in chapter 08. Hanley & McNeil 1982, "The Meaning and Use of the Area under a ROC Curve".
+    A tie counts as one half.
 
     Parameters
     ----------
-    scores : (n,) float, higher for compatible. If a model gives distances, pass them with a minus.
-    labels : (n,) 1 or True for compatible, 0 or False for not.
+    scores : array of shape (n,), float
+        Higher for compatible. Give distances with a minus.
+    labels : array of shape (n,)
+        1 or True for compatible, 0 or False for not.
 
     Returns
     -------
-    0 to 1; .5 for chance, and exactly .5 for scores that are all equal.
+    float
+        0 to 1; .5 for chance, and exactly .5 for scores that are all equal.
 
     Raises
     ------
-    DataError : shapes disagree, NaN, a label that is neither 0 nor 1, or only one kind of label.
+    DataError
+        If shapes disagree, there is NaN, a label is neither 0 nor 1, or there is only one kind.
+
+    References
+    ----------
+    Hanley & McNeil (1982), The Meaning and Use of the Area under a ROC Curve.
     """
-    scores, labels = _scores(scores), _labels(labels, np.asarray(scores).shape)
+    scores = _scores(scores)
+    labels = np.asarray(labels)
+    check_shape(labels, "labels", scores.shape, advice="Give one label for each score.")
+    if not np.isin(labels, (0, 1)).all():
+        raise DataError(f"Labels are 1 (compatible) or 0; got {sorted(set(labels.tolist()))[:4]}.")
     positives = int(labels.sum())
     negatives = len(labels) - positives
     if not positives or not negatives:
         raise DataError(
-            f"AUC compares two kinds; here are {positives} compatible and {negatives} incompatible ones."
+            f"AUC compares two kinds; got {positives} compatible and {negatives} incompatible ones."
         )
     # Twice the ranks are whole numbers, so that equal scores give .5 to the last digit.
-    twice = int((2 * rankdata(scores)[labels]).sum())
+    twice = int((2 * rankdata(scores)[labels.astype(bool)]).sum())
     return (twice - positives * (positives + 1)) / (2 * positives * negatives)
 
 
-def pairwise_auc(pair_scores: np.ndarray, owner: np.ndarray, labels: np.ndarray) -> float:
-    """AUC over pairs of items instead of outfits, since the mean over a large outfit's pairs says more than over one.
-
-    Introduced in chapter 08. Report it beside `auc`: outfits of different sizes are not compared with each other there.
-
-    Parameters
-    ----------
-    pair_scores : (m,) float. owner : (m,) int, the outfit of each pair, as `outfit_pairs` gives it.
-    labels : (n,) of the outfits, 1 or 0; every pair of an outfit has its outfit's label.
-
-    Raises
-    ------
-    DataError : as `auc`.
-    """
-    return auc(pair_scores, np.asarray(labels)[owner])
-
-
 def fitb(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Fill in the blank: is the right answer's score the highest? One value a question; their mean is the accuracy.
+    """Fill in the blank: whether the right answer has the highest score, for each question.
 
-    Introduced in chapter 08. Han et al. 2017, "Learning Fashion Compatibility with Bidirectional LSTMs", section 4.3.
+    The mean over the questions is the accuracy.
 
     Parameters
     ----------
-    scores : (q, answers) float, higher is better. truth : (q,) int, which answer is right.
+    scores : array of shape (q, answers), float
+        Higher is better.
+    truth : array of shape (q,), int
+        Which answer is right.
 
     Returns
     -------
-    (q,) float64: 1 if it is the highest alone, 1 / n if it is one of n that are equally high, else 0. So a constant
-        scorer gets exactly 1 / answers, wherever the right answer stands.
+    ndarray of shape (q,), float64
+        1 if the right answer is the highest alone, 1 / n if it is one of n that are equally high,
+        else 0.
 
     Raises
     ------
-    DataError : shapes disagree, NaN, or a truth that is no answer.
+    DataError
+        If shapes disagree, there is NaN, or a truth is no answer.
+
+    References
+    ----------
+    Han et al. (2017), Learning Fashion Compatibility with Bidirectional LSTMs, section 4.3.
     """
     return recall_at(scores, truth, 1)
 
 
 def recall_at(scores: np.ndarray, truth: np.ndarray, k: int) -> np.ndarray:
-    """Complementary retrieval: is the right item among the k highest? One value a question. Introduced in chapter 10.
+    """Compute whether the right item is among the k with the highest scores, for each question.
 
     Parameters
     ----------
-    scores : (q, g) float, higher is better; -inf for what is no candidate (of another category, say).
-    truth : (q,) int, the column of the right item.
-    k : 1 or more.
+    scores : array of shape (q, g), float
+        Higher is better; -inf for what is no candidate (of another category, say).
+    truth : array of shape (q,), int
+        The column of the right item.
+    k : int
 
     Returns
     -------
-    (q,) float64: 1, 0, or the chance to be among the k if ties are broken at random.
+    ndarray of shape (q,), float64
+        1, 0, or the probability to be among the k if ties are broken at random.
 
     Raises
     ------
-    DataError : shapes disagree, NaN, a truth that is no candidate, or k below 1.
+    DataError
+        If shapes disagree, there is NaN, a truth is no candidate, or k is below 1.
     """
-    better, equal = _against_truth(scores, truth)
+    better, equal = _better_and_equal(scores, truth)
     if k < 1:
         raise DataError(f"recall@{k} means nothing: k must be 1 or more.")
     return np.clip((k - better) / equal, 0, 1)
 
 
 def ranks(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The place of the right item among the candidates, 1 for the first; among equals, the middle one.
+    """Compute the rank of the right item among the candidates, for each question.
 
-    Introduced in chapter 10. Parameters and errors as `recall_at`.
+    Parameters
+    ----------
+    scores, truth
+        As in `recall_at`.
 
     Returns
     -------
-    (q,) float64.
+    ndarray of shape (q,), float64
+        1 for the first; among equals, the middle.
+
+    Raises
+    ------
+    DataError
+        As `recall_at`.
     """
-    better, equal = _against_truth(scores, truth)
+    better, equal = _better_and_equal(scores, truth)
     return better + (equal + 1) / 2
 
 
 def outfit_pairs(outfits: Sequence[Sequence[Hashable]]) -> tuple[np.ndarray, np.ndarray]:
-    """All pairs of items within each outfit, to be scored in one go. Introduced in chapter 08.
+    """List all pairs of items within each outfit, to be scored in one call.
 
     Parameters
     ----------
-    outfits : n sets of items, rows of a catalogue for instance; each has two items or more.
+    outfits : sequence of n sequences
+        Items, rows of a catalogue for instance; each outfit has two or more.
 
     Returns
     -------
-    pairs, owner : (m, 2) of the items' type, and (m,) int64: the outfit that each pair belongs to.
+    pairs : ndarray of shape (m, 2)
+        Of the items' type.
+    owner : ndarray of shape (m,), int64
+        The outfit of each pair.
 
     Raises
     ------
-    DataError : an outfit has one item only, or none.
+    DataError
+        If an outfit has fewer than two items.
     """
     for number, items in enumerate(outfits):
         if len(items) < 2:
-            raise DataError(
-                f"Outfit {number} has {len(items)} item(s); nothing goes with it. Two or more are needed."
-            )
+            raise DataError(f"Outfit {number} has {len(items)} item(s): a pair needs two or more.")
     pairs = [pair for items in outfits for pair in combinations(items, 2)]
     sizes = np.array([len(items) for items in outfits], dtype=np.int64)
-    return np.array(pairs).reshape(-1, 2), np.repeat(
-        np.arange(len(outfits)), sizes * (sizes - 1) // 2
-    )
+    owner = np.repeat(np.arange(len(outfits)), sizes * (sizes - 1) // 2)
+    return np.array(pairs).reshape(-1, 2), owner
 
 
 def question_pairs(
     asked: Sequence[Sequence[Hashable]], answers: Sequence[Sequence[Hashable]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each answer with each item of its question, to be scored in one go. Introduced in chapter 08.
+    """List each answer with each item of its question, to be scored in one call.
 
     The pairs within the question are left out: they are the same for all its answers.
 
     Parameters
     ----------
-    asked : q questions, each of one item or more. answers : q lists of answers, all of one length a.
+    asked : sequence of q sequences
+        The items of each question, one or more.
+    answers : sequence of q sequences
+        All of one length a.
 
     Returns
     -------
-    pairs, owner : (m, 2), the asked item first; and (m,) int64, counting answers row by row. What `fitb` takes is
-        `mean_by(scores, owner, q * a).reshape(q, a)`.
+    pairs : ndarray of shape (m, 2)
+        The asked item first.
+    owner : ndarray of shape (m,), int64
+        The answer, counted row by row: `mean_by(scores, owner, q * a).reshape(q, a)` is what
+        `fitb` takes.
 
     Raises
     ------
-    DataError : a question has no item, or the questions differ in their number of answers.
+    DataError
+        If a question has no item, or the questions differ in their number of answers.
     """
     if len(asked) != len(answers) or len({len(choice) for choice in answers}) != 1:
         raise DataError("Questions need one list of answers each, all of the same length.")
@@ -182,78 +209,51 @@ def question_pairs(
 
 
 def mean_by(values: np.ndarray, owner: np.ndarray, n: int) -> np.ndarray:
-    """The mean of the values of each owner: an outfit's score is the mean over its pairs. Introduced in chapter 08.
-
-    Within one question mean and sum rank the answers alike; between outfits only the mean is fair to small ones.
+    """Average the values of each owner, such as the scores of the pairs of each outfit.
 
     Parameters
     ----------
-    values : (m,) float. owner : (m,) int from 0 to n - 1.
+    values : array of shape (m,), float
+    owner : array of shape (m,), int
+        0 to n - 1.
+    n : int
+        How many owners there are.
 
     Returns
     -------
-    (n,) float64.
+    ndarray of shape (n,), float64
 
     Raises
     ------
-    DataError : shapes disagree, NaN, or an owner without a value.
+    DataError
+        If shapes disagree, there is NaN, or an owner has no value.
     """
     values, owner = _scores(values), np.asarray(owner)
-    if values.shape != owner.shape:
-        raise DataError(f"Expected one owner for each of {len(values)} values, got {owner.shape}.")
+    check_shape(owner, "owner", values.shape, advice="Give one owner for each value.")
     count = np.bincount(owner, minlength=n)
     if len(count) > n or not count.all():
         raise DataError(
             f"Every one of {n} owners needs a value; number {int(count[:n].argmin())} has none."
         )
-    # Equal values give exactly themselves: the sum of what differs from the first is then exactly 0.
+    # Equal values give exactly themselves: the sum of the differences from the first is exactly 0.
     first = np.empty(n)
     first[owner[::-1]] = values[::-1]
     return first + np.bincount(owner, values - first[owner], minlength=n) / count
 
 
-def over_groups(
-    statistic: Callable[[np.ndarray], float],
-    groups: Sequence[Hashable],
-    *,
-    n_resamples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-    of: str = "outfits",
-) -> Interval:
-    """An interval by drawing whole groups: all questions of an outfit, or all pairs of it, come and go together.
-
-    Introduced in chapter 08. Questions about one outfit are not independent; drawing them one by one gives an interval
-    that is too narrow.
-
-    Parameters
-    ----------
-    statistic : takes rows, (m,) int64 with repeats, and gives the number for them: `lambda rows: values[rows].mean()`.
-    groups : (m,) which group each row belongs to.
-    n_resamples, level, seed, of : as `fashionnb.evaluation.intervals.bootstrap`.
-
-    Raises
-    ------
-    DataError : as `fashionnb.evaluation.intervals.bootstrap_statistic`.
-    """
-    _, number = np.unique(np.asarray(groups), return_inverse=True)
-    order = np.argsort(number, kind="stable")
-    rows = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
-    return bootstrap_statistic(
-        lambda drawn: statistic(np.concatenate([rows[group] for group in drawn])),
-        len(rows) if len(number) else 0,
-        n_resamples=n_resamples,
-        level=level,
-        seed=seed,
-        of=of,
-    )
-
-
 @dataclass(frozen=True)
 class Part:
-    """The mean over one part of the questions, such as those that ask for shoes. Introduced in chapter 08.
+    """The mean over one part of the questions, such as those that ask for shoes.
 
-    name : of the part. n : how many questions. mean : of their values. interval : of the mean, over questions.
+    Attributes
+    ----------
+    name : str
+    n : int
+        How many questions.
+    mean : float
+        Of their values.
+    interval : Interval
+        Of the mean, over questions.
     """
 
     name: str
@@ -263,73 +263,60 @@ class Part:
 
 
 def by_part(values: np.ndarray, parts: Sequence[str], *, seed: int = 0) -> list[Part]:
-    """Break a mean down: one row for each part (role, category), the largest part first. Introduced in chapter 08.
+    """Compute the mean of each part of the questions (role, category), the largest part first.
 
     Parameters
     ----------
-    values : (q,) float, as `fitb` gives them. parts : (q,) the part of each question.
+    values : array of shape (q,), float
+        As `fitb` returns them.
+    parts : sequence of length q
+        The part of each question.
+    seed : int
+        Of the intervals.
+
+    Returns
+    -------
+    list of Part
 
     Raises
     ------
-    DataError : shapes disagree, or NaN.
+    DataError
+        If shapes disagree, or there is NaN.
     """
     values, parts = _scores(values), np.asarray(parts)
-    if parts.shape != values.shape:
-        raise DataError(f"Expected one part for each of {len(values)} values, got {parts.shape}.")
+    check_shape(parts, "parts", values.shape, advice="Give one part for each value.")
     names, counts = np.unique(parts, return_counts=True)
-    rows = [
-        (str(name), values[parts == name]) for name in names[np.argsort(-counts, kind="stable")]
-    ]
-    return [
-        Part(name, len(some), float(some.mean()), bootstrap(some, seed=seed, of="questions"))
-        for name, some in rows
-    ]
+    found = []
+    for name in names[np.argsort(-counts, kind="stable")]:
+        some = values[parts == name]
+        interval = bootstrap(some, seed=seed, of="questions")
+        found.append(Part(str(name), len(some), float(some.mean()), interval))
+    return found
 
 
-def _against_truth(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many score better than the right one, and how many the same, itself included: two (q,) ints."""
+def _better_and_equal(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many answers score better than the right one, and how many the same, itself included."""
     scores, truth = np.asarray(scores, dtype=float), np.asarray(truth)
-    if (
-        scores.ndim != 2
-        or not scores.size
-        or truth.shape != scores.shape[:1]
-        or truth.dtype.kind not in "iu"
-    ):
-        raise DataError(
-            f"Expected scores (questions, answers) and the right answer of each (questions,) as integers; "
-            f"got {scores.shape} and {truth.dtype} {truth.shape}."
-        )
-    if np.isnan(scores).any():
-        raise DataError(
-            f"Question {int(np.isnan(scores).any(1).argmax())} has a score that is NaN."
-        )
+    check_shape(scores, "scores", ("questions", "answers"))
+    check_finite(scores, "scores", infinity=True)
+    advice = "Give the number of the right answer of each question."
+    check_shape(truth, "truth", (len(scores),), integers=True, advice=advice)
     if not ((truth >= 0) & (truth < scores.shape[1])).all():
         raise DataError(
-            f"The right answer is a number from 0 to {scores.shape[1] - 1}; got {truth.min()} to {truth.max()}."
+            f"The right answer is a number from 0 to {scores.shape[1] - 1}; got {truth.min()} to "
+            f"{truth.max()}."
         )
     right = scores[np.arange(len(scores)), truth][:, None]
     if np.isneginf(right).any():
         raise DataError(
-            f"The right answer of question {int(np.isneginf(right).argmax())} is no candidate: it has -inf."
+            f"The right answer of question {int(np.isneginf(right).argmax())} is no candidate: its "
+            "score is -inf."
         )
     return (scores > right).sum(1), (scores == right).sum(1)
 
 
 def _scores(scores: np.ndarray) -> np.ndarray:
     scores = np.asarray(scores, dtype=float)
-    if scores.ndim != 1 or not len(scores):
-        raise DataError(
-            f"Expected one score each, (n,) with n at least 1; got the shape {scores.shape}."
-        )
-    if np.isnan(scores).any():
-        raise DataError(f"Score {int(np.isnan(scores).argmax())} is NaN.")
+    check_shape(scores, "scores", ("n",))
+    check_finite(scores, "scores", infinity=True)
     return scores
-
-
-def _labels(labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    labels = np.asarray(labels)
-    if labels.shape != shape:
-        raise DataError(f"Expected one label for each of {shape} scores, got {labels.shape}.")
-    if not np.isin(labels, (0, 1)).all():
-        raise DataError(f"Labels are 1 (compatible) or 0; got {sorted(set(labels.tolist()))[:4]}.")
-    return labels.astype(bool)

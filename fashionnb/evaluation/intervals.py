@@ -1,23 +1,33 @@
-"""How sure is a number? Intervals for metrics: over other test items (bootstrap), or over other seeds (Student's t).
+"""Confidence intervals of metrics: over test items (bootstrap), or over seeds (Student's t).
 
-A bootstrap keeps the trained model and asks what another draw of test items would have given. Seeds keep the test items
-and ask what another training run would have given. A good table says which of the two it shows: `Interval.how` does.
+A bootstrap keeps the trained model and asks what another sample of test items would have given.
+Seeds keep the test items and ask what another training run would have given. `Interval.how` says
+which of the two it is.
 """
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
+from fashionnb.arrays import check_finite, check_shape
 from fashionnb.errors import DataError
+
+BATCH = 100_000  # items that are drawn at a time: more are slower, since they leave the cache
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval. Introduced in chapter 02.
+    """A confidence interval.
 
-    low, high : its ends. how : how it was made, in words. level : how often such an interval covers the truth.
+    Attributes
+    ----------
+    low, high : float
+        Its ends.
+    how : str
+        How it was made, in words.
+    level : float
+        How often such an interval covers the true value.
     """
 
     low: float
@@ -37,74 +47,88 @@ def bootstrap(
     seed: int = 0,
     of: str = "test items",
 ) -> Interval:
-    """Find an interval for the mean of `values`, one for each item, by drawing the items again and again.
+    """Compute a bootstrap interval for the mean of one value per item.
 
-    Introduced in chapter 02. Efron 1979, "Bootstrap Methods"; the percentile method. For the difference of two methods
-    on the same items give the differences: items that are hard for both then cancel out. Values that are all equal give
-    an interval without width: the bootstrap cannot imagine what it has not seen.
+    For the difference of two methods on the same items give the differences: items that are hard
+    for both then cancel out. Values that are all equal give an interval without width.
 
     Parameters
     ----------
-    values : (n,) numbers or booleans, for instance `Retrieval.per_query["recall@1"]`.
-    n_resamples : how often to draw n items with replacement.
-    level : the share of resampled means that the interval holds.
-    seed : the same seed draws the same items.
-    of : what the items are, for the sentence in `how`.
+    values : array of shape (n,)
+        Numbers or booleans, for instance `Retrieval.per_query["recall@1"]`.
+    n_resamples : int
+        How often n items are drawn with replacement.
+    level : float
+        The share of resampled means that the interval holds.
+    seed : int
+        The same seed draws the same items.
+    of : str
+        What the items are, for the sentence in `Interval.how`.
+
+    Returns
+    -------
+    Interval
+        By the percentile method.
 
     Raises
     ------
-    DataError : no values, NaN, not one-dimensional, a level outside 0 to 1, or fewer than 2 resamples.
+    DataError
+        If there are no values, NaN, more than one dimension, a level outside 0 to 1, or fewer
+        than 2 resamples.
+
+    References
+    ----------
+    Efron (1979), Bootstrap Methods: Another Look at the Jackknife.
     """
     values = _numbers(values)
-    return bootstrap_statistic(
-        lambda rows: values[rows].mean(),
-        len(values),
-        n_resamples=n_resamples,
-        level=level,
-        seed=seed,
-        of=of,
-    )
+    return _bootstrap(values, np.mean, of, n_resamples, level, seed, vectorized=True)[0]
 
 
 def bootstrap_statistic(
     statistic: Callable[[np.ndarray], float],
     n: int,
     *,
+    groups: Sequence[Hashable] | np.ndarray | None = None,
     n_resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
     of: str = "test items",
 ) -> Interval:
-    """Find an interval for a number that is no mean of per-item values, such as Davies–Bouldin or macro-F1.
+    """Compute a bootstrap interval for any function of the drawn rows, such as macro-F1.
 
-    Introduced in chapter 02. Otherwise as `bootstrap`:
     `bootstrap_statistic(lambda rows: davies_bouldin(x[rows], labels[rows]), len(x))`.
 
     Parameters
     ----------
-    statistic : takes the rows that were drawn, (n,) int64 with repeats, and gives the number for them.
-    n : how many items there are to draw from.
+    statistic : callable
+        Takes the rows that were drawn, (n,) int64 with repeats, and returns the number for them.
+    n : int
+        How many rows there are.
+    groups : sequence of length n, optional
+        The group of each row. Whole groups are drawn, for instance all questions about an outfit:
+        they are not independent, and drawing them one by one gives an interval that is too narrow.
+    n_resamples, level, seed, of
+        As in `bootstrap`; `of` says what the groups are, where there are groups.
+
+    Returns
+    -------
+    Interval
 
     Raises
     ------
-    DataError : as `bootstrap`, or the statistic gave NaN or infinity.
+    DataError
+        As `bootstrap`, or if the statistic returned NaN or infinity.
     """
-    if n < 1 or n_resamples < 2:
-        raise DataError(
-            f"A bootstrap needs 1 item and 2 resamples or more, got {n} and {n_resamples}."
-        )
-    tail = _tail(level)
-    rng = np.random.default_rng(seed)
-    drawn = np.array([statistic(rng.integers(n, size=n)) for _ in range(n_resamples)], dtype=float)
-    if not np.isfinite(drawn).all():
-        where = int(np.flatnonzero(~np.isfinite(drawn))[0])
-        raise DataError(
-            f"Resample {where} gave {drawn[where]}: there is no interval for a number that can be infinite."
-        )
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    return Interval(
-        float(low), float(high), f"bootstrap over {n:,} {of}, {n_resamples:,} resamples", level
-    )
+    if groups is None:
+        return _bootstrap(np.arange(n), statistic, of, n_resamples, level, seed)[0]
+    count, number = _numbered(groups, n)
+    order = np.argsort(number, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
+
+    def of_groups(drawn: np.ndarray) -> float:
+        return statistic(np.concatenate([members[group] for group in drawn]))
+
+    return _bootstrap(np.arange(count), of_groups, of, n_resamples, level, seed)[0]
 
 
 def bootstrap_groups(
@@ -116,91 +140,135 @@ def bootstrap_groups(
     seed: int = 0,
     of: str = "groups",
 ) -> list[Interval]:
-    """Find intervals for the means of several columns by drawing whole groups: the questions about one scene, say.
+    """Compute bootstrap intervals for the means of several columns by drawing whole groups.
 
-    Introduced in chapter 11. Such questions are no strangers to each other, and drawing them one by one gives intervals
-    that are too narrow. Groups are drawn once for all columns. For numbers that are no means there is
-    `fashionnb.evaluation.compatibility.over_groups`.
+    The same as `bootstrap_statistic` with groups for the mean of each column, and much faster.
 
     Parameters
     ----------
-    values : (n, m) numbers or booleans. groups : (n,) the group of each row.
-    n_resamples, level, seed, of : as `bootstrap`.
+    values : array of shape (n, m)
+        Numbers or booleans.
+    groups : sequence of length n
+        The group of each row. Groups are drawn once for all columns.
+    n_resamples, level, seed, of
+        As in `bootstrap`.
 
     Returns
     -------
-    m intervals.
+    list of m Interval
 
     Raises
     ------
-    DataError : as `bootstrap`, or values and groups disagree.
+    DataError
+        As `bootstrap`, or if values and groups disagree.
     """
     values = np.asarray(values, float)
-    number = np.unique(np.asarray(groups), return_inverse=True)[1]
-    if values.ndim != 2 or not values.size or number.shape != values.shape[:1] or n_resamples < 2:
-        raise DataError(
-            f"Expected values (n, m) with a group for each row, and 2 resamples or more; got {values.shape}, "
-            f"{number.shape} and {n_resamples}."
-        )
-    if not np.isfinite(values).all():
-        raise DataError("Some values are NaN or infinite. Leave such rows out.")
-    tail, rng = _tail(level), np.random.default_rng(seed)
-    totals = np.stack(
-        [np.bincount(number, column) for column in (np.ones(len(values)), *values.T)], 1
-    )
-    g = len(totals)
-    sums = np.stack(
-        [np.bincount(rng.integers(g, size=g), minlength=g) @ totals for _ in range(n_resamples)]
-    )
-    ends = np.quantile(sums[:, 1:] / sums[:, :1], [tail, 1 - tail], axis=0)
-    how = f"bootstrap over {g:,} {of}, {n_resamples:,} resamples"
-    return [Interval(float(low), float(high), how, level) for low, high in ends.T]
+    check_shape(values, "values", ("n", "m"))
+    check_finite(values, "values")
+    count, number = _numbered(groups, len(values))
+    totals = np.stack([np.bincount(number, column) for column in values.T], 1)
+    sizes = np.bincount(number)
+
+    def means(drawn: np.ndarray) -> np.ndarray:
+        times = np.bincount(drawn, minlength=count)
+        return times @ totals / (times @ sizes)
+
+    return _bootstrap(np.arange(count), means, of, n_resamples, level, seed)
 
 
 def over_seeds(values: Sequence[float] | np.ndarray, *, level: float = 0.95) -> Interval:
-    """Find an interval for the mean of one number that was measured with several seeds.
+    """Compute Student's t interval for the mean of one number, measured with several seeds.
 
-    Introduced in chapter 03. Student 1908, "The Probable Error of a Mean": mean ± t · s / √n. It takes the runs to be
-    roughly normal, and is wide for two or three of them, as it should be.
+    mean ± t · s / √n. It takes the runs to be roughly normal, and is wide for two or three.
 
     Parameters
     ----------
-    values : (n,) numbers, one for each seed.
+    values : sequence of float
+        One number for each seed.
+    level : float
+        How often such an interval covers the true mean.
+
+    Returns
+    -------
+    Interval
 
     Raises
     ------
-    DataError : fewer than two seeds, NaN, or a level outside 0 to 1.
+    DataError
+        If there are fewer than two seeds, NaN, or a level outside 0 to 1.
+
+    References
+    ----------
+    Student (1908), The Probable Error of a Mean.
     """
+    from scipy.special import stdtrit
+
     values = _numbers(values)
+    _check_level(level)
     n = len(values)
     if n < 2:
         raise DataError(
-            "One seed shows no spread: run two or more, or give a bootstrap interval over the test items."
+            "One seed shows no spread: run two or more, or give a bootstrap interval over the test "
+            "items."
         )
-    reach = stdtrit(n - 1, 1 - _tail(level)) * values.std(ddof=1) / np.sqrt(n)
-    return Interval(
-        float(values.mean() - reach),
-        float(values.mean() + reach),
-        f"Student's t over {n} seeds",
-        level,
-    )
+    reach = stdtrit(n - 1, (1 + level) / 2) * values.std(ddof=1) / np.sqrt(n)
+    how = f"Student's t over {n} seeds"
+    return Interval(float(values.mean() - reach), float(values.mean() + reach), how, level)
+
+
+def _bootstrap(
+    data: np.ndarray,
+    statistic: Callable,
+    of: str,
+    n_resamples: int,
+    level: float,
+    seed: int,
+    vectorized: bool = False,
+) -> list[Interval]:
+    """The intervals of a statistic that returns one number or several, by percentiles."""
+    from scipy import stats
+
+    def in_float(drawn: np.ndarray, **axis: int) -> np.ndarray:
+        return np.asarray(statistic(drawn, **axis), float)  # scipy refuses quantiles of integers
+
+    n = len(data)
+    _check_level(level)
+    if n < 1 or n_resamples < 2:
+        raise DataError(
+            f"A bootstrap needs 1 item and 2 resamples or more, got {n} and {n_resamples}."
+        )
+    with np.errstate(invalid="ignore"):  # infinity is refused below
+        found = stats.bootstrap(
+            (np.repeat(data, 2) if n == 1 else data,),  # scipy refuses a single item
+            in_float,
+            n_resamples=n_resamples,
+            batch=max(1, BATCH // n),
+            vectorized=vectorized,
+            confidence_level=level,
+            method="percentile",
+            random_state=np.random.default_rng(seed),
+        )
+    check_finite(found.bootstrap_distribution.T, "The statistic of the resamples")
+    how = f"bootstrap over {n:,} {of}, {n_resamples:,} resamples"
+    ends = np.atleast_2d(np.stack(found.confidence_interval, -1))
+    return [Interval(float(low), float(high), how, level) for low, high in ends]
+
+
+def _numbered(groups: Sequence[Hashable] | np.ndarray, n: int) -> tuple[int, np.ndarray]:
+    """How many groups there are, and the number of each row's group."""
+    groups = np.asarray(groups)
+    check_shape(groups, "groups", (n,), advice="Give the group of each row.")
+    names, number = np.unique(groups, return_inverse=True)
+    return len(names), number
 
 
 def _numbers(values: Sequence[float] | np.ndarray) -> np.ndarray:
     values = np.asarray(values, dtype=float)
-    if values.ndim != 1 or not len(values):
-        raise DataError(
-            f"Expected one value for each item, (n,) with n at least 1, got the shape {values.shape}."
-        )
-    if not np.isfinite(values).all():
-        raise DataError(
-            f"Value {int(np.flatnonzero(~np.isfinite(values))[0])} is NaN or infinite. Leave such items out."
-        )
+    check_shape(values, "values", ("n",), advice="Give one value for each item.")
+    check_finite(values, "values")
     return values
 
 
-def _tail(level: float) -> float:
-    """What the interval leaves out on each side."""
+def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise DataError(f"A level lies between 0 and 1, for instance 0.95; got {level}.")
-    return (1 - level) / 2

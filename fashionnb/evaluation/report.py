@@ -15,8 +15,9 @@ from torch import nn
 
 from fashionnb import checkpoints, datasets
 from fashionnb.data.catalogue import Catalogue
+from fashionnb.data.images import prepared
 from fashionnb.errors import DataError, ModelMismatch
-from fashionnb.evaluation.classification import Array, classification
+from fashionnb.evaluation.classification import Array, classification, confusion
 from fashionnb.evaluation.intervals import bootstrap, bootstrap_statistic
 from fashionnb.evaluation.retrieval import retrieval
 from fashionnb.features.embedding import embed
@@ -124,7 +125,9 @@ def score_classifier(
     per_class = pd.DataFrame(found.per_class, index=pd.Index(classes, name="class"))
     per_class.insert(2, "low", [span.low if span else np.nan for span in recalls])
     per_class.insert(3, "high", [span.high if span else np.nan for span in recalls])
-    counts = pd.DataFrame(found.matrix, index=list(classes), columns=list(classes))
+    counts = pd.DataFrame(
+        confusion(true, said, classes), index=list(classes), columns=list(classes)
+    )
     return Evaluation(
         _metrics(found.overall, spans), per_class, len(true), spans["accuracy"].how, counts
     )
@@ -194,10 +197,10 @@ def evaluate(model: Path | str, source: Path | str | Catalogue, **options: Any) 
     Parameters
     ----------
     model : Path or str
-        As `fashionnb.load_model` takes it. The task on its card decides between
+        As `fashionnb.checkpoints.load_model` takes it. The task on its card decides between
         `evaluate_classifier` and `evaluate_search`.
     source : Path, str or Catalogue
-        As `fashionnb.open_catalogue` takes it.
+        As `fashionnb.datasets.open_catalogue` takes it.
     **options
         Of the function that is called.
 
@@ -222,7 +225,7 @@ def evaluate_classifier(
     Parameters
     ----------
     model : Path or str
-        As `fashionnb.load_model` takes it.
+        As `fashionnb.checkpoints.load_model` takes it.
     source : Path, str or Catalogue
         As `fashionnb.datasets.open_catalogue` takes it.
     split : str, optional
@@ -246,6 +249,13 @@ def evaluate_classifier(
     """
     network, size = _open_model(model, "classification", size)
     card = network.card
+    blank = np.zeros((1, 1), np.uint8)
+    outputs = embed(network, prepared(blank, size, card.channels)[None]).shape[1]
+    if outputs != len(card.classes):
+        raise ModelMismatch(
+            f"{model}: it gives {outputs} numbers for an image, but its card lists "
+            f"{len(card.classes)} classes. Correct the card."
+        )
     catalogue, part = _part(datasets.open_catalogue(source), split, "test")
     here = set(catalogue.table["category"])
     if strange := sorted(here.difference(card.classes)):

@@ -1,9 +1,10 @@
-"""Are an item's nearest neighbours of its own class? Recall@k, Precision@1, MRR, MAP@R, MAP@k, and the neighbours.
+"""Recall@k, Precision@1, MRR, MAP@R, MAP@k of an embedding, and its exact nearest neighbours.
 
-Exact and brute force: this measures an embedding. Searching a large catalogue quickly is another matter.
+Exact and by brute force, because this measures an embedding; a large catalogue is searched with
+`fashionnb.search.index`.
 
-One rule for ties everywhere: distances that are equal in float32 are ranked by gallery index, the lower first. A model
-that maps everything to one point therefore gets the score of the gallery's order, not a lucky one.
+One rule for ties: distances that are equal in float32 are ranked by gallery index, the lower
+first. A model that maps everything to one point therefore gets the score of the gallery's order.
 """
 
 from collections.abc import Sequence
@@ -14,18 +15,21 @@ import torch
 from torch import Tensor
 
 from fashionnb.errors import DataError
-from fashionnb.evaluation.distances import CHUNK_BYTES, one_per_row, strips, vectors
-
-Array = np.ndarray | Tensor
+from fashionnb.evaluation.distances import Array, one_per_row, strips, vectors
 
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
-    """What `retrieval` found, query by query. Introduced in chapter 02.
+    """The scores of each query, as `retrieval` returns them.
 
-    per_query : metric name -> (m,) float64, one value for each query that has a positive in the gallery.
-    queries : (m,) int64, which rows of the queries those are; `labels[result.queries]` are their classes.
-    excluded : how many queries have no positive, and so no score.
+    Attributes
+    ----------
+    per_query : dict of str to ndarray of shape (m,), float64
+        For each metric one value for each query that has a positive in the gallery.
+    queries : ndarray of shape (m,), int64
+        Which rows of the queries those are; `labels[result.queries]` are their classes.
+    excluded : int
+        How many queries have no positive, and so no score.
     """
 
     per_query: dict[str, np.ndarray]
@@ -33,7 +37,7 @@ class Retrieval:
     excluded: int
 
     def mean(self) -> dict[str, float]:
-        """Each metric averaged over the queries."""
+        """Average each metric over the queries."""
         return {metric: float(values.mean()) for metric, values in self.per_query.items()}
 
 
@@ -45,38 +49,50 @@ def retrieval(
     *,
     ks: Sequence[int] = (1, 5, 10),
     metric: str = "euclidean",
-    chunk_bytes: int = CHUNK_BYTES,
 ) -> Retrieval:
-    """Rank the gallery for each query, and score where the query's own class (its positives) comes.
+    """Rank the gallery for each query, and score the ranks of the items with the query's label.
 
-    Introduced in chapter 02. For a query with R positives in the gallery:
+    Those items are the positives. For a query with R positives in the gallery:
 
-    - `recall@k`: 1 if any positive is among the first k, else 0. A k beyond the gallery means the whole gallery.
+    - `recall@k`: 1 if any positive is among the first k, else 0. A k beyond the gallery means the
+      whole gallery.
     - `precision@1`: 1 if the first is a positive; the same as `recall@1`.
-    - `mrr`: 1 / rank of the first positive, however deep it lies.
-    - `map@r`: the mean, over the first R places, of "precision so far" where there is a positive and 0 elsewhere. It
-      divides by R, not by the hits found (Musgrave, Belongie & Lim 2020, "A Metric Learning Reality Check", section 3).
-    - `map@k`: the mean of "precision so far" over those of the first k places that hold a positive; 0 if none does. It
-      divides by the hits found, so one hit in the first place scores as high as k hits.
+    - `mrr`: 1 / rank of the first positive.
+    - `map@r`: the mean, over the first R places, of the precision up to a place that holds a
+      positive, and of 0 elsewhere. It divides by R, not by the number of hits.
+    - `map@k`: the mean of the precision up to each of the first k places that holds a positive; 0
+      without any. It divides by the number of hits, so one hit in the first place scores as high
+      as k hits.
 
     With one class only, every score is 1.
 
     Parameters
     ----------
-    queries, query_labels : (q, d) embeddings and (q,) labels.
-    gallery, gallery_labels : (g, d) and (g,). Without them each query is ranked against all others; it is left out of
-        its own ranking by its index, not by its distance of 0, so that true duplicates count.
-    ks : the k of recall@k and map@k.
-    metric : "euclidean" or "cosine".
-    chunk_bytes : memory for one strip of distances. It changes the speed, not the result.
+    queries : array of shape (q, d)
+        Embeddings.
+    query_labels : array of shape (q,)
+        Their classes.
+    gallery, gallery_labels : array of shape (g, d) and (g,), optional
+        Without them each query is ranked against all others; it is left out of its own ranking by
+        its index, not by its distance of 0, so that true duplicates count.
+    ks : sequence of int
+        The k of recall@k and map@k.
+    metric : {"euclidean", "cosine"}
 
     Returns
     -------
-    Retrieval : scores per query. A query without a positive is excluded and counted.
+    Retrieval
+        The scores of each query; a query without a positive is excluded and counted.
 
     Raises
     ------
-    DataError : shapes disagree, nothing there, NaN, a k below 1, or no query with a positive.
+    DataError
+        If shapes disagree, an array is empty or has NaN, a k is below 1, or no query has a
+        positive.
+
+    References
+    ----------
+    Musgrave, Belongie & Lim (2020), A Metric Learning Reality Check, section 3: MAP@R.
     """
     if (gallery is None) != (gallery_labels is None):
         raise DataError(
@@ -86,69 +102,50 @@ def retrieval(
         raise DataError(f"recall@{bad[0]} means nothing: every k in ks must be 1 or more.")
     leave_one_out = gallery is None
     q, g = _both_sides(queries, gallery, metric)
-    query_class, gallery_class = _classes(
-        one_per_row(query_labels, len(q), "query_labels"),
-        None if leave_one_out else one_per_row(gallery_labels, len(g), "gallery_labels"),
-    )
+    query_class, gallery_class = _both_classes(query_labels, len(q), gallery_labels, len(g))
     class_size = torch.bincount(gallery_class, minlength=int(query_class.max()) + 1)
     positives = class_size[query_class] - int(leave_one_out)
     kept = (positives > 0).nonzero()[:, 0]
     if not len(kept):
         raise DataError(
-            f"None of the {len(q)} queries has an item of its class in the gallery: nothing to measure."
+            f"None of the {len(q)} queries has an item of its class in the gallery: nothing to "
+            "measure."
         )
-
-    rank, at_r = (
-        torch.empty(len(kept), dtype=torch.int64),
-        torch.empty(len(kept), dtype=torch.float64),
-    )
     # The query itself, last in its own ranking, is in no list of the first k.
     reaches = {k: min(k, len(g) - int(leave_one_out)) for k in ks}
-    at_k = {k: torch.empty(len(kept), dtype=torch.float64) for k in ks}
-    for rows, distances in strips(q[kept], g, chunk_bytes):
-        itself = kept[rows] if leave_one_out else None
-        order = order_keys(distances, itself)
-        mine = query_class[kept[rows], None]
-        rank[rows] = _rank_of_first_positive(order, gallery_class == mine)
-        r = positives[kept[rows]]
-        precision = _precision_at_hits(
-            order, gallery_class, mine, max(int(r.max()), *reaches.values(), 1)
-        )
-        at_r[rows] = (precision * (torch.arange(precision.shape[1]) < r[:, None])).sum(1) / r
-        for k, reach in reaches.items():
-            hits = (precision[:, :reach] > 0).sum(1)
-            at_k[k][rows] = precision[:, :reach].sum(1) / hits.clamp_min(1)
-
-    first = rank.numpy()
-    scores = {f"recall@{k}": (first <= k).astype(float) for k in ks}
-    scores |= {"precision@1": (first == 1).astype(float), "mrr": 1 / first, "map@r": at_r.numpy()}
-    scores |= {f"map@{k}": values.numpy() for k, values in at_k.items()}
+    parts = []
+    for rows, distances in strips(q[kept], g):
+        query = kept[rows]
+        keys = order_keys(distances, query if leave_one_out else None)
+        parts.append(_scores(keys, gallery_class, query_class[query], positives[query], reaches))
+    scores = {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
     return Retrieval(scores, kept.numpy(), len(q) - len(kept))
 
 
 def neighbours(
-    queries: Array,
-    gallery: Array | None = None,
-    k: int = 5,
-    metric: str = "euclidean",
-    *,
-    chunk_bytes: int = CHUNK_BYTES,
+    queries: Array, gallery: Array | None = None, k: int = 5, metric: str = "euclidean"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the k nearest of the gallery for each query, nearest first. Introduced in chapter 01.
+    """Find the k nearest items of the gallery for each query, nearest first.
 
     Parameters
     ----------
-    queries, gallery : (q, d) and (g, d). Without a gallery: the other queries.
-    k : how many.
-    metric : "euclidean", or "cosine" for 1 - cosine similarity (0 to 2).
+    queries : array of shape (q, d)
+    gallery : array of shape (g, d), optional
+        Without a gallery: the other queries.
+    k : int
+    metric : {"euclidean", "cosine"}
+        "cosine" is 1 - cosine similarity, 0 to 2.
 
     Returns
     -------
-    indices, distances : (q, k) int64 rows of the gallery, and (q, k) float32.
+    indices : ndarray of shape (q, k), int64
+        Rows of the gallery.
+    distances : ndarray of shape (q, k), float32
 
     Raises
     ------
-    DataError : as `retrieval`, or the gallery has fewer than k items to choose from.
+    DataError
+        As `retrieval`, or if the gallery has fewer than k items to choose from.
     """
     q, g = _both_sides(queries, gallery, metric)
     available = len(g) - int(gallery is None)
@@ -157,54 +154,31 @@ def neighbours(
             f"k = {k} neighbours were asked for, but each query has {available} to choose from."
         )
     nearest = torch.empty(len(q), k, dtype=torch.int64)
-    for rows, distances in strips(q, g, chunk_bytes):
+    for rows, distances in strips(q, g):
         itself = torch.arange(rows.start, rows.stop) if gallery is None else None
         nearest[rows] = order_keys(distances, itself).topk(k, largest=False).values
-    distances = _distance(nearest)
-    return _index(nearest).numpy(), (
-        distances if metric == "euclidean" else distances.square() / 2
-    ).numpy()
-
-
-def knn_predict(
-    train: Array, train_labels: Array, queries: Array, k: int = 5, metric: str = "euclidean"
-) -> np.ndarray:
-    """Give each query the label of most of its k nearest training items. Introduced in chapter 01.
-
-    Where several labels have the most votes, the one whose item is nearest wins.
-
-    Returns
-    -------
-    labels : (q,), of the type of `train_labels`.
-
-    Raises
-    ------
-    DataError : as `neighbours`.
-    """
-    labels = one_per_row(train_labels, len(train), "train_labels")
-    near = labels[neighbours(queries, train, k, metric)[0]]
-    votes = sum(
-        (near == near[:, [i]]).astype(int) for i in range(k)
-    )  # (q, k): how many neighbours agree with each
-    return near[
-        np.arange(len(near)), votes.argmax(1)
-    ]  # argmax takes the first of equals, and that is the nearest
+    distances = (nearest >> 32).int().view(torch.float32)
+    if metric == "cosine":
+        distances = distances.square() / 2
+    return _index(nearest).numpy(), distances.numpy()
 
 
 def order_keys(distances: Tensor, itself: Tensor | None) -> Tensor:
-    """Make each distance an integer, so that keys sort by distance and then by index, and no two of a row are equal.
+    """Convert distances to integers that sort by distance and then by index, all different.
 
-    Introduced in chapter 02. The key holds the distance in its upper 32 bits (non-negative floats sort as their bits
+    A key holds the float32 distance in its upper 32 bits (non-negative floats sort as their bits
     do) and the index in its lower.
 
     Parameters
     ----------
-    distances : (r, g) float, non-negative, as `fashionnb.evaluation.distances.strips` gives them; changed in place.
-    itself : (r,) int64, where each query stands in the gallery: it comes last in its own row. None: nowhere.
+    distances : Tensor of shape (r, g), float
+        Non-negative, as `fashionnb.evaluation.distances.strips` yields them; changed in place.
+    itself : Tensor of shape (r,), int64, or None
+        The index of each query in the gallery, if it is there: it comes last in its own row.
 
     Returns
     -------
-    keys : (r, g) int64.
+    Tensor of shape (r, g), int64
     """
     if itself is not None:
         distances[torch.arange(len(itself)), itself] = torch.inf
@@ -216,24 +190,40 @@ def _index(keys: Tensor) -> Tensor:
     return keys & (2**32 - 1)
 
 
-def _distance(keys: Tensor) -> Tensor:
-    return (keys >> 32).int().view(torch.float32)
+def _scores(
+    keys: Tensor, gallery_class: Tensor, query_class: Tensor, r: Tensor, reaches: dict[int, int]
+) -> dict[str, Tensor]:
+    """All metrics of some queries, from the keys that order the gallery for each."""
+    query_class = query_class[:, None]
+    rank = _rank_of_first_positive(keys, gallery_class == query_class)
+    places = max(int(r.max()), *reaches.values(), 1)
+    precision = _precision_at_hits(keys, gallery_class, query_class, places)
+    within_r = torch.arange(places) < r[:, None]
+    scores = {f"recall@{k}": (rank <= k).double() for k in reaches}
+    scores |= {"precision@1": (rank == 1).double(), "mrr": 1 / rank.double()}
+    scores["map@r"] = (precision * within_r).sum(1) / r
+    for k, reach in reaches.items():
+        hits = (precision[:, :reach] > 0).sum(1)
+        scores[f"map@{k}"] = precision[:, :reach].sum(1) / hits.clamp_min(1)
+    return scores
 
 
-def _rank_of_first_positive(order: Tensor, positive: Tensor) -> Tensor:
-    """1 for the first place: how many items come no later than the nearest positive.
+def _rank_of_first_positive(keys: Tensor, positive: Tensor) -> Tensor:
+    """How many items come no later than the nearest positive: 1 if it is the first.
 
-    The query itself, last in the order, is of its own class too; it never is the nearest.
+    The query itself, last in the order, has its own label too; it is never the nearest.
     """
-    nearest = torch.where(positive, order, torch.iinfo(torch.int64).max).amin(1, keepdim=True)
-    return (order <= nearest).sum(1)
+    nearest = torch.where(positive, keys, torch.iinfo(torch.int64).max).amin(1, keepdim=True)
+    return (keys <= nearest).sum(1)
 
 
-def _precision_at_hits(order: Tensor, gallery_class: Tensor, mine: Tensor, places: int) -> Tensor:
-    """Precision so far at each of the first places that holds a positive, 0 at the others, (r, places) float64."""
-    ranked = order.topk(places, largest=False).values
+def _precision_at_hits(
+    keys: Tensor, gallery_class: Tensor, query_class: Tensor, places: int
+) -> Tensor:
+    """The precision up to each place that holds a positive, 0 at the others, (r, places)."""
+    ranked = keys.topk(places, largest=False).values
     place = torch.arange(1, places + 1, dtype=torch.float64)
-    hit = gallery_class[_index(ranked)] == mine
+    hit = gallery_class[_index(ranked)] == query_class
     return hit * hit.cumsum(1) / place
 
 
@@ -242,10 +232,14 @@ def _both_sides(queries: Array, gallery: Array | None, metric: str) -> tuple[Ten
     return q, q if gallery is None else vectors(gallery, "gallery", metric)
 
 
-def _classes(query_labels: np.ndarray, gallery_labels: np.ndarray | None) -> tuple[Tensor, Tensor]:
-    """Labels as numbers from 0, the same for both sides."""
+def _both_classes(
+    query_labels: Array, q: int, gallery_labels: Array | None, g: int
+) -> tuple[Tensor, Tensor]:
+    """Labels as numbers from 0, the same numbers on both sides."""
+    labels = one_per_row(query_labels, q, "query_labels")
     if gallery_labels is None:
-        numbers = torch.from_numpy(np.unique(query_labels, return_inverse=True)[1])
+        numbers = torch.from_numpy(np.unique(labels, return_inverse=True)[1])
         return numbers, numbers
-    both = np.unique(np.concatenate([query_labels, gallery_labels]), return_inverse=True)[1]
-    return torch.from_numpy(both[: len(query_labels)]), torch.from_numpy(both[len(query_labels) :])
+    both = np.concatenate([labels, one_per_row(gallery_labels, g, "gallery_labels")])
+    numbers = torch.from_numpy(np.unique(both, return_inverse=True)[1])
+    return numbers[:q], numbers[q:]

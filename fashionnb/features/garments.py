@@ -22,8 +22,8 @@ from fashionnb.data.colour import colour_histogram
 from fashionnb.data.foreground import foreground
 from fashionnb.features.embedding import embed
 from fashionnb.features.store import FeatureStore, digests_of
-from fashionnb.models.encoder import MultiStageEncoder
 from fashionnb.models.mobilenet import transfer
+from fashionnb.models.multi_stage_encoder import MultiStageEncoder
 
 CHUNK = 512  # photos at a time, so that memory stays flat
 SIDE = 64  # pixels of an image that is encoded

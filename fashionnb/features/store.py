@@ -31,8 +31,8 @@ _AT_ONCE = 500  # digests that one statement asks for
 
 logger = logging.getLogger(__name__)
 
+# Name -> array with one row for each image; every name has the same number of rows.
 Features = dict[str, np.ndarray]
-"""Name -> array with one row for each image; every name has the same number of rows."""
 
 
 class FeatureStore:

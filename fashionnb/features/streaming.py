@@ -23,8 +23,8 @@ from fashionnb.features.store import FeatureStore, digest_of
 
 BATCH = 256
 
+# uint8 (m, height, width, channels) -> (m, d) float32, each row of length 1.
 Encode = Callable[[np.ndarray], np.ndarray]
-"""uint8 (m, height, width, channels) -> (m, d) float32, each row of length 1."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,10 +1,13 @@
-"""The models, one file per family, and the short names that checkpoints know them by.
+"""Networks, one file per family, and the short names that checkpoints store.
 
-A model takes float32 images in [0, 1], shape (n, channels, height, width), and normalises them itself, so that nobody
-outside has to know a mean or a deviation. It keeps its constructor's arguments in `.arguments`; together with its name
-below that is all `fashionnb.checkpoints` needs to build it again. Read `fashionnb.models.style2vec` next.
+A network of images takes float32 in [0, 1], shape (n, channels, height, width), and normalises them
+itself. It keeps the arguments of its constructor in `.arguments`; with its name below they suffice
+to build it again, and its `.task` says what it is for (see `TASKS`). Open a trained one with
+`fashionnb.checkpoints.load_model`. Read `fashionnb.models.style2vec` next.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 import torch
@@ -18,9 +21,10 @@ ARCHITECTURES: dict[str, str | type[nn.Module]] = {
     "attributes": "fashionnb.models.fusion:AttributeHeads",
     "mobilenet-classifier": "fashionnb.models.mobilenet:MobileNetClassifier",
     "siamese": "fashionnb.models.mobilenet:SiameseEncoder",
+    "photo-features": "fashionnb.models.mobilenet:PhotoFeatures",
     "resnet50": "fashionnb.models.pretrained:ResNet50",
     "vgg16": "fashionnb.models.pretrained:VGG16",
-    "photo-features": "fashionnb.models.mobilenet:PhotoFeatures",
+    "siglip": "fashionnb.models.pretrained:SigLIP",
     "compatibility": "fashionnb.models.compatibility:CompatibilityMLP",
     "polania": "fashionnb.models.compatibility:PolaniaNet",
     "type-aware": "fashionnb.models.compatibility:TypeAware",
@@ -28,15 +32,37 @@ ARCHITECTURES: dict[str, str | type[nn.Module]] = {
     "complete-the-look": "fashionnb.models.complete_the_look:CompleteTheLook",
     "look-around": "fashionnb.models.complete_the_look:LookAround",
 }
-"""Name -> class, or the place it is imported from when it is first asked for ("module:Class")."""
+"""Name to class, or to the place ("module:Class") that it is imported from when first needed."""
+
+TASKS = {
+    "embedding": "images to vectors",
+    "classification": "images to one logit for each class of the card",
+    "attributes": "images to the logits of each attribute",
+    "compatibility": "pairs of items to one logit or score each",
+    "outfit": "sets of items to one score each, and to the place of a missing item",
+    "complete-the-look": "scenes and products to points of one space",
+}
+"""What networks are for: the `task` of a class and of a card."""
 
 
 def architecture(name: str) -> type[nn.Module]:
-    """The class behind a short name. Introduced in chapter 02. Raises `ModelMismatch` for an unknown name."""
+    """Return the class of a short name.
+
+    Parameters
+    ----------
+    name : str
+        One of `ARCHITECTURES`.
+
+    Raises
+    ------
+    ModelMismatch
+        If the name is unknown.
+    """
     if name not in ARCHITECTURES:
         raise ModelMismatch(
-            f"There is no architecture {name!r}; this fashionnb knows {', '.join(sorted(ARCHITECTURES))}. "
-            "A newer fashionnb may know it. For a class of your own: `models.ARCHITECTURES[name] = YourClass`."
+            f"There is no architecture {name!r}; there are {', '.join(sorted(ARCHITECTURES))}. "
+            "A newer fashionnb may have it. For a class of your own: "
+            "`models.ARCHITECTURES[name] = YourClass`."
         )
     found = ARCHITECTURES[name]
     if isinstance(found, str):
@@ -46,25 +72,42 @@ def architecture(name: str) -> type[nn.Module]:
 
 
 def name_of(model: nn.Module) -> str:
-    """The short name of a model's architecture. Raises `ModelMismatch` if its class has none."""
+    """Return the short name of a network's class.
+
+    Raises
+    ------
+    ModelMismatch
+        If the class has none.
+    """
     place = f"{type(model).__module__}:{type(model).__qualname__}"
     for name, known in ARCHITECTURES.items():
         if known is type(model) or known == place:
             return name
     raise ModelMismatch(
-        f"{type(model).__name__} has no name among {', '.join(sorted(ARCHITECTURES))}, so no card could say how to "
-        f"build it again. Make it known first: `models.ARCHITECTURES['a-name'] = {type(model).__name__}`."
+        f"{type(model).__name__} has no name among {', '.join(sorted(ARCHITECTURES))}, so no card "
+        "could say how to build it again. Add it first: "
+        f"`models.ARCHITECTURES['a-name'] = {type(model).__name__}`."
     )
 
 
 def as_input(images: Tensor) -> Tensor:
-    """Images as models take them: uint8 becomes float32 in [0, 1], float32 passes as it is.
+    """Convert images to what networks take: uint8 becomes float32 in [0, 1].
 
-    Introduced in chapter 02. Scaling on the model's own device is cheap, and uint8 travels there four times lighter.
+    Do it on the network's own device: uint8 is a quarter of the transfer.
+
+    Parameters
+    ----------
+    images : Tensor, uint8 or float32
+        Of any shape; float32 passes unchanged.
+
+    Returns
+    -------
+    Tensor, float32
 
     Raises
     ------
-    DataError : any other dtype.
+    DataError
+        If the dtype is another.
     """
     if images.dtype == torch.uint8:
         return images.float() / 255
@@ -73,3 +116,25 @@ def as_input(images: Tensor) -> Tensor:
     raise DataError(
         f"Images are uint8 (0 to 255) or float32 (0 to 1), got {images.dtype}: convert them first."
     )
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Put a model in evaluation mode without gradients; restore each module's mode afterwards.
+
+    A module that is in evaluation mode already, such as a frozen backbone, stays so. The modes are
+    restored after an error, too.
+
+    Parameters
+    ----------
+    model : Module
+        On any device.
+    """
+    modes = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        with torch.no_grad():
+            yield model
+    finally:
+        for module, training in modes.items():
+            module.training = training

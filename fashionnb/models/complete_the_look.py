@@ -1,9 +1,9 @@
-"""A scene and the products that fit it, in one space: two towers, from one projection each to towers that look around.
+"""Complete the look: networks that embed a scene and the products that fit it in one space.
 
-`CompleteTheLook` has two encoders of vectors that were computed before, such as those of fashion SigLIP (768 numbers);
-its arguments lead from the plain baseline ("v1") to the towers that others published ("v2"). `LookAround` is this
-book's own: it looks at the other pieces of a scene with the wanted kind of product in mind. How they are trained is in
-`fashionnb.scenes.training`.
+`CompleteTheLook` has two encoders (towers) of vectors that were computed before, such as those of
+fashion SigLIP (768 numbers); its arguments lead from the plain baseline ("v1") to the published
+towers ("v2"). `LookAround` is this book's own: it attends to the other pieces of a scene, once for
+each kind of product. Training is in `fashionnb.scenes.training`.
 """
 
 import math
@@ -14,20 +14,23 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from fashionnb.errors import DataError
+from fashionnb.models.checks import check_sizes, check_tensor
 
 COLDEST, HOTTEST = 0.01, 1.0
-"""Between these a learnt temperature stays."""
+"""Bounds of a learnt temperature."""
 
-# What is left of n scenes without their products: crops (n, d); which of k other pieces there are, (n, k) bool; and of
-# those that are, t in all, scene by scene, what they are (t, d) and where (t, 4). (No docstring: Sphinx would look for
-# the source of `tuple`.)
+# n scenes without their products: crops (n, d); which of k other pieces there are, (n, k) bool; and
+# of those that are, t in all, scene by scene, their vectors (t, d) and boxes (t, 4). (No docstring:
+# Sphinx would look for the source of `tuple`.)
 Scene = tuple[Tensor, Tensor, Tensor, Tensor]
 
-_LABEL = 16  # numbers in the vector of a label
+_LABEL = 16  # length of the vector of a label
+_WIDTH = "Build the network with their width, or embed with the encoder that it was trained with."
+_NUMBERS = "Number them as for its training."
 
 
-class Residual(nn.Module):
-    """A layer that adds to what comes in: x + Dropout(GELU(Linear(LayerNorm(x)))). Introduced in chapter 11."""
+class ResidualLayer(nn.Module):
+    """Residual layer of a tower: x + Dropout(GELU(Linear(LayerNorm(x))))."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -36,14 +39,14 @@ class Residual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, width) -> (n, width)."""
+        """Map (n, width) to (n, width)."""
         return x + self.change(x)
 
 
 class SceneEncoder(nn.Module):
-    """Vectors of scenes as points on the unit sphere. Introduced in chapter 11.
+    """Tower of scenes: vectors to points on the unit sphere.
 
-    Linear, LayerNorm, GELU, dropout, some `Residual`, Linear. With `hidden` 0 a single Linear.
+    Linear, LayerNorm, GELU, dropout, some `ResidualLayer`, Linear. With `hidden` 0 a single Linear.
     """
 
     def __init__(
@@ -54,16 +57,16 @@ class SceneEncoder(nn.Module):
         self.layers = _tower(width, dimensions, hidden, blocks, dropout)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(n, width) float -> (n, dimensions) float32, each of length 1. Raises `DataError` for another width."""
-        _check_width(features, self.width, "A scene")
+        """Map (n, width) float to (n, dimensions) float32 of length 1; `DataError` for others."""
+        check_tensor(features, ("n", self.width), "Vectors of scenes", _WIDTH)
         return normalize(self.layers(features).float())
 
 
 class ProductEncoder(nn.Module):
-    """Vectors of products, and what a shop says of each, as points on the unit sphere. Introduced in chapter 11.
+    """Tower of products: vectors, kind and labels to points on the unit sphere.
 
-    As `SceneEncoder`, with a learnt vector for each kind beside the features, and one for each label: 0s for what is
-    not known. With `kind_width` 0 it ignores kinds.
+    As `SceneEncoder`, with a learnt vector of the kind and one of each label appended to the
+    features; an unknown label is zeros. With `kind_width` 0 it ignores kinds.
     """
 
     def __init__(
@@ -81,59 +84,78 @@ class ProductEncoder(nn.Module):
         self.width, self.kinds = width, kinds
         self.kind = nn.Embedding(kinds, kind_width) if kind_width else None
         self.labels = nn.ModuleList(nn.Embedding(count, _LABEL, padding_idx=0) for count in labels)
-        self.layers = _tower(
-            width + kind_width + _LABEL * len(labels), dimensions, hidden, blocks, dropout
-        )
+        inputs = width + kind_width + _LABEL * len(labels)
+        self.layers = _tower(inputs, dimensions, hidden, blocks, dropout)
 
     def forward(self, features: Tensor, kinds: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Points (n, dimensions) float32 of length 1.
+        """Embed products.
 
         Parameters
         ----------
-        features : (n, width) float. kinds : (n,) int64, below `kinds`.
-        labels : (n, l) int64, one column for each label of the model, 0 for what is not known; None if it has none.
+        features : Tensor of shape (n, width), float
+        kinds : Tensor of shape (n,), int64
+            Below `kinds`.
+        labels : Tensor of shape (n, l), int64, optional
+            One column for each label of the network, 0 for unknown; None if it has none.
+
+        Returns
+        -------
+        Tensor of shape (n, dimensions), float32
+            Each row of length 1.
 
         Raises
         ------
-        DataError : another width, or a kind or a label that is not known.
+        DataError
+            If the vectors have another width, or a kind or label is unknown.
         """
-        _check_width(features, self.width, "A product")
-        _check_kinds(kinds, self.kinds)
-        known = [features] if self.kind is None else [features, self.kind(kinds)]
+        check_tensor(features, ("n", self.width), "Vectors of products", _WIDTH)
+        n = len(features)
+        check_tensor(kinds, (n,), "Kinds of products", _NUMBERS, kind="whole", below=self.kinds)
+        parts = [features] if self.kind is None else [features, self.kind(kinds)]
         if self.labels:
-            most = torch.tensor([table.num_embeddings for table in self.labels])
-            if (
-                labels is None
-                or labels.shape != (len(features), len(most))
-                or (labels.cpu() >= most).any()
-            ):
-                raise DataError(
-                    f"The model takes {len(most)} labels of each product, below {most.tolist()}; got "
-                    f"{None if labels is None else tuple(labels.shape)}. Give the labels it was trained with."
-                )
-            known += [table(labels[:, column]) for column, table in enumerate(self.labels)]
-        return normalize(self.layers(torch.cat(known, 1)).float())
+            counts = [table.num_embeddings for table in self.labels]
+            what = f"The network takes {len(counts)} labels of each product"
+            check_tensor(labels, (n, len(counts)), what, _NUMBERS, kind="whole", below=counts)
+            parts += [table(labels[:, column]) for column, table in enumerate(self.labels)]
+        return normalize(self.layers(torch.cat(parts, 1)).float())
 
 
 class CompleteTheLook(nn.Module):
-    """Two towers: what lies near a scene fits it. Introduced in chapter 11.
+    """Two-tower network: products whose points are near that of a scene fit it.
 
-    With the defaults these are the published towers ("v2"): 768 -> 512, two residual blocks, 256; products with a
-    64-d vector of their kind; a learnt temperature. With `hidden=0, kind_width=0` each tower is one projection ("v1").
+    With the defaults these are the published towers ("v2"): 768 -> 512, two residual layers, 256;
+    products with a 64-d vector of their kind; a learnt temperature. With `hidden=0, kind_width=0`
+    each tower is one projection ("v1").
 
     Parameters
     ----------
-    width : numbers in the vector of a scene, and of a product; 768 for fashion SigLIP.
-    kinds : how many kinds of products there are.
-    dimensions : length of a point. hidden : units of a tower; 0 makes it a single projection. blocks : residual ones.
-    kind_width : length of the vector of a kind; 0: none.
-    dropout : the share of units that training leaves out. temperature : at the start of training.
-    labels : for each label of a product, such as its colour, how many values it has, the unknown (0) included.
+    width : int
+        Length of the vector of a scene, and of a product; 768 for fashion SigLIP.
+    kinds : int
+        How many kinds of products there are.
+    dimensions : int
+        Length of a point.
+    hidden : int
+        Units of a tower; 0 makes it a single projection.
+    blocks : int
+        Residual layers of a tower.
+    kind_width : int
+        Length of the vector of a kind; 0: kinds are not used.
+    dropout : float
+        Share of units that training leaves out.
+    temperature : float
+        At the start of training.
+    labels : sequence of int
+        For each label of a product, such as its colour, how many values it has, the unknown (0)
+        included.
 
     Raises
     ------
-    DataError : sizes below what makes sense.
+    DataError
+        If a size is below 1.
     """
+
+    task = "complete-the-look"
 
     def __init__(
         self,
@@ -148,10 +170,11 @@ class CompleteTheLook(nn.Module):
         labels: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        _check_sizes(width, kinds, dimensions, *labels)
+        check_sizes(width=width, kinds=kinds, dimensions=dimensions, labels=min(labels, default=1))
         self.arguments = {
-            "width": width, "kinds": kinds, "dimensions": dimensions, "hidden": hidden, "blocks": blocks,
-            "kind_width": kind_width, "dropout": dropout, "temperature": temperature, "labels": list(labels),
+            "width": width, "kinds": kinds, "dimensions": dimensions, "hidden": hidden,
+            "blocks": blocks, "kind_width": kind_width, "dropout": dropout,
+            "temperature": temperature, "labels": list(labels),
         }  # fmt: skip
         self.scene = SceneEncoder(width, dimensions, hidden, blocks, dropout)
         self.product = ProductEncoder(
@@ -160,38 +183,56 @@ class CompleteTheLook(nn.Module):
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
 
     def look(self, scene: Scene) -> Tensor:
-        """The points of scenes, (n, dimensions). `scene` is what `LookAround.look` takes; here the crops count only."""
+        """Embed scenes as (n, dimensions).
+
+        `scene` is what `LookAround.look` takes; only the crops are used.
+        """
         return self.scene(scene[0])
 
     def similarities(self, looked: Tensor, products: Tensor, kinds: Tensor) -> Tensor:
-        """Cosines (n, m) of what `look` gave with the points (m, dimensions) that `product` gave."""
+        """Compute cosines (n, m) of the output of `look` with products (m, dimensions)."""
         return looked @ products.T
 
     def logits(self, looked: Tensor, products: Tensor, kinds: Tensor) -> Tensor:
-        """Similarities over the temperature, (n, m): what the softmax of the loss takes, and what ranks."""
+        """Divide the similarities (n, m) by the temperature, for the softmax and for ranking."""
         return self.similarities(looked, products, kinds) / _temperature(self.log_temperature)
 
 
 class LookAround(nn.Module):
-    """Look at the other pieces of a scene, once for each kind of product that may be wanted. Introduced in chapter 11.
+    """Attention over the other pieces of a scene, with one query for each kind of product.
 
-    Bags are chosen after shoes, and tops after trousers. So every kind asks the pieces a question of its own
-    (attention; Vaswani et al. 2017, "Attention Is All You Need"; after Lin, Tran & Davis 2020, "Fashion Outfit
-    Complementary Item Retrieval", where the wanted category directs what is compared). A product is compared with the
-    answer for its kind. One question more asks how likely each kind is at all. So what is said of a product is
+    Bags are chosen after shoes, and tops after trousers. So every kind has a learnt query that
+    attends to the pieces, and a product is compared with the output for its kind. One more query
+    estimates how likely each kind is. So the score of a product is
 
         log p(product | scene) = log p(kind | scene) + log p(product | scene, kind).
 
     Parameters
     ----------
-    width, kinds, dimensions, labels, temperature : as in `CompleteTheLook`.
-    hidden : units of the attention and of the answers. heads : of the attention. tower : units of the products' tower.
-    dropout : the share of units that training leaves out.
+    width, kinds, dimensions, labels, temperature
+        As in `CompleteTheLook`.
+    hidden : int
+        Units of the attention and of its output.
+    heads : int
+        Of the attention.
+    tower : int
+        Units of the products' tower.
+    dropout : float
+        Share of units that training leaves out.
 
     Raises
     ------
-    DataError : sizes below what makes sense, or `heads` that do not divide `hidden`.
+    DataError
+        If a size is below 1, or `heads` does not divide `hidden`.
+
+    References
+    ----------
+    Vaswani et al. (2017), Attention Is All You Need.
+    Lin, Tran & Davis (2020), Fashion Outfit Complementary Item Retrieval, where the wanted category
+    directs what is compared.
     """
+
+    task = "complete-the-look"
 
     def __init__(
         self,
@@ -206,12 +247,16 @@ class LookAround(nn.Module):
         labels: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        _check_sizes(width, kinds, dimensions, hidden, heads, tower, *labels)
+        check_sizes(
+            width=width, kinds=kinds, dimensions=dimensions, hidden=hidden, heads=heads,
+            tower=tower, labels=min(labels, default=1),
+        )  # fmt: skip
         if hidden % heads:
             raise DataError(f"Heads must divide hidden; got {heads=}, {hidden=}.")
         self.arguments = {
-            "width": width, "kinds": kinds, "dimensions": dimensions, "hidden": hidden, "heads": heads,
-            "tower": tower, "dropout": dropout, "temperature": temperature, "labels": list(labels),
+            "width": width, "kinds": kinds, "dimensions": dimensions, "hidden": hidden,
+            "heads": heads, "tower": tower, "dropout": dropout, "temperature": temperature,
+            "labels": list(labels),
         }  # fmt: skip
         self.width, self.heads = width, heads
         self.piece, self.crop = _entry(width + 4, hidden, dropout), _entry(width, hidden, dropout)
@@ -229,49 +274,53 @@ class LookAround(nn.Module):
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
 
     def look(self, scene: Scene) -> tuple[Tensor, Tensor]:
-        """What each kind's question found in scenes, and how likely each kind is.
+        """Encode scenes for each kind, and estimate how likely each kind is.
 
         Parameters
         ----------
-        scene : crops (n, width), which of k pieces there are (n, k) bool, and those t pieces (t, width) with their
-            boxes (t, 4), in the order of the scenes. Where there is none, the crop says all.
+        scene : tuple of 4 Tensor
+            Crops (n, width), which of k pieces there are (n, k) bool, and those t pieces (t, width)
+            with their boxes (t, 4), in the order of the scenes. A scene without pieces is encoded
+            by its crop.
 
         Returns
         -------
-        found, likely : (n, kinds, hidden), for `towards`; and (n, kinds) logarithms of shares.
+        found : Tensor of shape (n, kinds, hidden)
+            Output of each kind's query, for `towards`.
+        likely : Tensor of shape (n, kinds)
+            Log-probabilities of the kinds.
 
         Raises
         ------
-        DataError : another width, or shapes that disagree.
+        DataError
+            If the vectors have another width, or shapes disagree.
         """
         crops, there, pieces, boxes = scene
-        _check_width(crops, self.width, "A scene")
+        check_tensor(crops, ("n", self.width), "Vectors of scenes", _WIDTH)
+        check_tensor(there, (len(crops), "k"), "Which pieces there are", "As bool.", kind="bool")
         n, k = there.shape
         t = int(there.sum())
-        if n != len(crops) or pieces.shape != (t, self.width) or boxes.shape != (t, 4):
-            raise DataError(
-                f"LookAround takes which pieces there are (n, k), and those t (t, {self.width}) with boxes (t, 4); got "
-                f"{t} of {tuple(there.shape)}, {tuple(pieces.shape)} and {tuple(boxes.shape)} for {len(crops)} crops."
-            )
-        seen = self.piece(torch.cat([pieces, boxes], 1))
-        x = seen.new_zeros(n, k + 1, seen.shape[1])
-        x[:, :-1][there] = seen
+        check_tensor(pieces, (t, self.width), f"Vectors of {t} pieces", _WIDTH)
+        check_tensor(boxes, (t, 4), f"Boxes of {t} pieces", "Give left, top, right and bottom.")
+        encoded = self.piece(torch.cat([pieces, boxes], 1))
+        x = encoded.new_zeros(n, k + 1, encoded.shape[1])
+        x[:, :-1][there] = encoded
         x[:, -1] = self.crop(crops)
-        found = self._asked(x, torch.cat([there, torch.ones_like(there[:, :1])], 1)) + self.question
+        there = torch.cat([there, torch.ones_like(there[:, :1])], 1)
+        found = self._attend(x, there) + self.question
         return found[:, :-1], self.likely(found[:, -1]).float().log_softmax(-1)
 
     def towards(self, found: Tensor) -> Tensor:
-        """Where products should lie, of what the question of their kind found: (n, hidden) -> (n, dimensions)."""
+        """Map outputs of queries (n, hidden) to points (n, dimensions) among the products."""
         return normalize(self.answer(found).float())
 
     def similarities(
         self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor
     ) -> Tensor:
-        """Cosines (n, m) of products with the scene's answer for the kind of each."""
+        """Compute cosines (n, m) of products with the scene's point for the kind of each."""
         cosines = products.new_empty(len(looked[0]), len(products))
-        for kind in (
-            kinds.unique().tolist()
-        ):  # one at a time: a point for each scene and product would fill the memory
+        # One kind at a time: a point for each scene and product would fill the memory.
+        for kind in kinds.unique().tolist():
             columns = (kinds == kind).nonzero(as_tuple=True)[0]
             cosines[:, columns] = self.towards(looked[0][:, kind]) @ products[columns].T
         return cosines
@@ -279,27 +328,28 @@ class LookAround(nn.Module):
     def logits_of_a_kind(
         self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor
     ) -> Tensor:
-        """Cosines of m products with the answer for one kind in each scene, `kinds` (n,), over the temperature."""
+        """Compute logits (n, m) of products for one kind in each scene, `kinds` (n,)."""
         wanted = looked[0][torch.arange(len(kinds), device=kinds.device), kinds]
         return self.towards(wanted) @ products.T / _temperature(self.log_temperature)
 
     def logits(self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor) -> Tensor:
-        """The logarithm of each product's share among all that are given, (n, m): what ranks all kinds at once."""
+        """Compute the log-probability (n, m) of each product among all given, for ranking."""
         logits = self.similarities(looked, products, kinds) / _temperature(self.log_temperature)
         for kind in kinds.unique().tolist():
             columns = (kinds == kind).nonzero(as_tuple=True)[0]
             logits[:, columns] = logits[:, columns].log_softmax(1) + looked[1][:, kind, None]
         return logits
 
-    def _asked(self, x: Tensor, there: Tensor) -> Tensor:
-        """What each question finds among the pieces, (n, kinds + 1, hidden)."""
+    def _attend(self, x: Tensor, there: Tensor) -> Tensor:
+        """Output (n, kinds + 1, hidden) of each query's attention to the pieces."""
         key, value = (layer(x).unflatten(-1, (self.heads, -1)) for layer in (self.key, self.value))
-        asked = torch.einsum("qhd,nthd->nhqt", self.question.unflatten(-1, (self.heads, -1)), key)
-        weights = asked.masked_fill(~there[:, None, None], -torch.inf).softmax(-1)
+        query = self.question.unflatten(-1, (self.heads, -1))
+        scores = torch.einsum("qhd,nthd->nhqt", query, key)
+        weights = scores.masked_fill(~there[:, None, None], -torch.inf).softmax(-1)
         return torch.einsum("nhqt,nthd->nqhd", weights, value).flatten(2)
 
 
-def _entry(width: int, hidden: int, dropout: float) -> nn.Module:
+def _entry(width: int, hidden: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
     )
@@ -308,29 +358,9 @@ def _entry(width: int, hidden: int, dropout: float) -> nn.Module:
 def _tower(width: int, dimensions: int, hidden: int, blocks: int, dropout: float) -> nn.Module:
     if not hidden:
         return nn.Linear(width, dimensions)
-    first = [nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)]
-    return nn.Sequential(
-        *first, *(Residual(hidden, dropout) for _ in range(blocks)), nn.Linear(hidden, dimensions)
-    )
+    residual = (ResidualLayer(hidden, dropout) for _ in range(blocks))
+    return nn.Sequential(*_entry(width, hidden, dropout), *residual, nn.Linear(hidden, dimensions))
 
 
 def _temperature(log_temperature: Tensor) -> Tensor:
     return log_temperature.clamp(math.log(COLDEST), math.log(HOTTEST)).exp()
-
-
-def _check_sizes(*sizes: int) -> None:
-    if min(sizes) < 1:
-        raise DataError(f"Sizes are 1 or more; got {', '.join(map(str, sizes))}.")
-
-
-def _check_width(features: Tensor, width: int, what: str) -> None:
-    if features.ndim != 2 or features.shape[1] != width or not features.is_floating_point():
-        raise DataError(
-            f"{what} is a vector of {width} numbers, got {features.dtype} {tuple(features.shape)}. Build the model "
-            f"with width={features.shape[-1]}, or embed with the encoder that it was trained with."
-        )
-
-
-def _check_kinds(kinds: Tensor, most: int) -> None:
-    if len(kinds) and not (int(kinds.min()) >= 0 and int(kinds.max()) < most):
-        raise DataError(f"Kinds are 0 to {most - 1}, got {int(kinds.min())} to {int(kinds.max())}.")

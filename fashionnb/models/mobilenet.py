@@ -1,8 +1,9 @@
-"""Small networks for colour photos of 64 x 64 pixels: two backbones, a classifier, and an encoder for search.
+"""Small networks for colour photos of 64 x 64 pixels: backbones, a classifier, encoders for search.
 
-`MobileNetBackbone` is made of inverted residuals, as for telephones; `DenseBackbone`, of the same size, of plain
-residual blocks, which a CPU runs several times faster (chapter 05 shows it). Both turn a photo (3, 64, 64) into a map
-(64, 4, 4). Train a `MobileNetClassifier` first, then hand its backbone on to a `SiameseEncoder` with `transfer`.
+`MobileNetBackbone` consists of inverted residuals, as in networks for telephones; `DenseBackbone`,
+of the same size, of plain residual blocks, which a CPU runs several times faster. Both turn a photo
+(3, 64, 64) into a map (64, 4, 4). Train a `MobileNetClassifier` first, then give its backbone to a
+`SiameseEncoder` with `transfer`.
 """
 
 from collections.abc import Sequence
@@ -12,18 +13,26 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, softmax
 
 from fashionnb.errors import DataError, ModelMismatch
-from fashionnb.models.style2vec import Residual, convolution
+from fashionnb.models.checks import check_images, check_sizes
+from fashionnb.models.style2vec import ResidualBlock, convolution
 
 OUTPUTS = 64
-"""Channels of the map that a backbone makes."""
+"""Channels of the map that a backbone computes."""
+
+MEAN, STD = (0.67, 0.61, 0.59), (0.29, 0.31, 0.31)
+"""Mean and standard deviation per channel of the photos of clothing-dataset-small, in [0, 1]."""
 
 
 class InvertedResidual(nn.Module):
-    """Widen, look, narrow: (n, inputs, h, w) -> (n, outputs, h / stride, w / stride).
+    """Block of MobileNetV2: (n, inputs, h, w) to (n, outputs, h/stride, w/stride).
 
-    Introduced in chapter 05. Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks". A 1 x 1
-    convolution widens to `expand` times the channels, a depthwise 3 x 3 one looks around in each of them by itself,
-    and a 1 x 1 one narrows again, with nothing bent after it. Where the shapes agree the input is added.
+    A 1 x 1 convolution widens to `expand` times the channels, a depthwise 3 x 3 one filters each of
+    them, and a 1 x 1 one narrows again, without an activation. Where the shapes agree the input is
+    added.
+
+    References
+    ----------
+    Sandler et al. (2018), MobileNetV2: Inverted Residuals and Linear Bottlenecks.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, expand: int = 6) -> None:
@@ -39,28 +48,20 @@ class InvertedResidual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the three convolutions make of `x`, and `x` itself where the shapes agree."""
+        """Apply the three convolutions, and add the input where the shapes agree."""
         return x + self.blocks(x) if self.added else self.blocks(x)
 
 
 class MobileNetBackbone(nn.Sequential):
-    """Photos (n, 3, 64, 64) to maps (n, 64, 4, 4), with inverted residuals. Introduced in chapter 05.
+    """Backbone of inverted residuals: normalised photos (n, 3, 64, 64) to maps (n, 64, 4, 4).
 
-    427,784 parameters. It takes normalised photos of any size that 16 divides; the map is a sixteenth of it.
+    427,784 parameters. It takes any height and width that 16 divides; the map is a sixteenth of it.
     """
 
     STAGES = (
-        (32, 2),
-        (40, 2),
-        (40, 1),
-        (40, 1),
-        (64, 2),
-        (64, 1),
-        (64, 1),
-        (80, 1),
-        (80, 1),
-        (OUTPUTS, 1),
-    )
+        (32, 2), (40, 2), (40, 1), (40, 1), (64, 2),
+        (64, 1), (64, 1), (80, 1), (80, 1), (OUTPUTS, 1),
+    )  # fmt: skip
     """(channels, stride) of each block."""
 
     def __init__(self, stem: int = 24) -> None:
@@ -72,10 +73,14 @@ class MobileNetBackbone(nn.Sequential):
 
 
 class DenseBackbone(nn.Sequential):
-    """Photos (n, 3, 64, 64) to maps (n, 64, 4, 4), with plain residual blocks. Introduced in chapter 05.
+    """Backbone of plain residual blocks: normalised photos (n, 3, 64, 64) to maps (n, 64, 4, 4).
 
-    He et al. 2016, "Deep Residual Learning". 419,992 parameters, about as many as `MobileNetBackbone`. It multiplies
-    more, but in large pieces, which is what a CPU is good at.
+    419,992 parameters, about as many as `MobileNetBackbone`. It multiplies more, but in large
+    pieces, which suits a CPU.
+
+    References
+    ----------
+    He, Zhang, Ren & Sun (2016), Deep Residual Learning for Image Recognition.
     """
 
     STAGES = ((48, 2), (64, 2), (64, 1), (96, 2), (OUTPUTS, 1))
@@ -85,16 +90,34 @@ class DenseBackbone(nn.Sequential):
         super().__init__(convolution(3, stem, size=5, stride=2), nn.ReLU())
         inputs = stem
         for outputs, stride in self.STAGES:
-            self.append(Residual(inputs, outputs, stride))
+            self.append(ResidualBlock(inputs, outputs, stride))
             inputs = outputs
 
 
 BACKBONES: dict[str, type[nn.Module]] = {"inverted": MobileNetBackbone, "dense": DenseBackbone}
-"""The kinds of backbone, by the name that models take."""
+"""Backbones by the names that networks take."""
 
 
-class _Photos(nn.Module):
-    """What classifier and encoder share: the check of what comes in, its normalisation, the backbone, the pooling."""
+def make_backbone(name: str) -> nn.Module:
+    """Make a backbone with random weights.
+
+    Parameters
+    ----------
+    name : str
+        One of `BACKBONES`.
+
+    Raises
+    ------
+    DataError
+        If there is no such backbone.
+    """
+    if name not in BACKBONES:
+        raise DataError(f"There is no backbone {name!r}; there are {', '.join(BACKBONES)}.")
+    return BACKBONES[name]().to(memory_format=torch.channels_last)
+
+
+class _PhotoNetwork(nn.Module):
+    """What classifier and encoders share: check, normalisation, backbone, pooling."""
 
     channels, smallest = 3, 32
 
@@ -102,58 +125,61 @@ class _Photos(nn.Module):
         self, backbone: str, mirror: bool, mean: Sequence[float], std: Sequence[float]
     ) -> None:
         super().__init__()
-        if backbone not in BACKBONES:
-            raise DataError(f"There is no backbone {backbone!r}; there are {', '.join(BACKBONES)}.")
         self.arguments = {
-            "backbone": backbone,
-            "mirror": mirror,
-            "mean": list(mean),
-            "std": list(std),
-        }
+            "backbone": backbone, "mirror": mirror, "mean": list(mean), "std": list(std),
+        }  # fmt: skip
         self.mirror = mirror
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
-        self.backbone = BACKBONES[backbone]().to(memory_format=torch.channels_last)
+        self.backbone = make_backbone(backbone)
 
     def features(self, images: Tensor) -> Tensor:
-        """What the backbone saw, averaged over the map: (n, 64), not normalised.
+        """Compute the backbone's map, averaged over the photo.
 
         Parameters
         ----------
-        images : (n, 3, height, width) float32 in [0, 1], at least 32 pixels high and wide; made for 64.
+        images : Tensor of shape (n, 3, height, width), float
+            In [0, 1], at least 32 pixels high and wide; 64 is the size of training.
+
+        Returns
+        -------
+        Tensor of shape (n, 64)
+            Not normalised.
 
         Raises
         ------
-        DataError : another shape or dtype.
+        DataError
+            If the shape or the dtype is another.
         """
-        if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < self.smallest:
-            raise DataError(
-                f"{type(self).__name__} takes images (n, 3, height, width) of at least {self.smallest} x "
-                f"{self.smallest} pixels, got {tuple(images.shape)}. Use `catalogue.tensor(64)`."
-            )
-        if not images.is_floating_point():
-            raise DataError(
-                f"{type(self).__name__} takes float32 in [0, 1], got {images.dtype}. Use `fashionnb.models.as_input`."
-            )
+        check_images(images, self.channels, self.smallest, type(self).__name__)
         x = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         return self.backbone(x).mean((2, 3))
 
 
-class MobileNetClassifier(_Photos):
-    """Photos in, one logit for each class out. Introduced in chapter 05.
+class MobileNetClassifier(_PhotoNetwork):
+    """Classifier of photos: one logit for each class.
 
     Parameters
     ----------
-    classes : how many.
-    backbone : "inverted" (428,434 parameters in all for 10 classes) or "dense" (420,642).
-    dropout : the share of the 64 features that training leaves out.
-    mirror : in eval mode, look at each photo and at its mirror image, and average the two answers. Twice the time.
-    mean, std : of the training photos in [0, 1], per channel. The defaults are those of clothing-dataset-small.
+    classes : int
+        How many.
+    backbone : {"inverted", "dense"}
+        With 10 classes the network has 428,434 or 420,642 parameters.
+    dropout : float
+        Share of the 64 features that training leaves out.
+    mirror : bool
+        In evaluation mode, average the probabilities of each photo and of its mirror image, which
+        takes twice the time.
+    mean, std : sequence of float
+        Of the training photos in [0, 1], per channel.
 
     Raises
     ------
-    DataError : fewer than 2 classes, or an unknown backbone.
+    DataError
+        If there are fewer than 2 classes, or the backbone is unknown.
     """
+
+    task = "classification"
 
     def __init__(
         self,
@@ -161,8 +187,8 @@ class MobileNetClassifier(_Photos):
         backbone: str = "inverted",
         dropout: float = 0.1,
         mirror: bool = False,
-        mean: Sequence[float] = (0.67, 0.61, 0.59),
-        std: Sequence[float] = (0.29, 0.31, 0.31),
+        mean: Sequence[float] = MEAN,
+        std: Sequence[float] = STD,
     ) -> None:
         super().__init__(backbone, mirror, mean, std)
         if classes < 2:
@@ -171,7 +197,7 @@ class MobileNetClassifier(_Photos):
         self.dropout, self.head = nn.Dropout(dropout), nn.Linear(OUTPUTS, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (n, classes) float32. Takes and refuses what `features` does."""
+        """Compute logits (n, classes), float32; accepts and refuses what `features` does."""
         logits = self._logits(images)
         if self.mirror and not self.training:
             both = softmax(logits, 1) + softmax(self._logits(images.flip(3)), 1)
@@ -182,102 +208,124 @@ class MobileNetClassifier(_Photos):
         return self.head(self.dropout(self.features(images))).float()
 
 
-class SiameseEncoder(_Photos):
-    """Photos in, points on the unit sphere out: what is searched with. Introduced in chapter 05.
+class SiameseEncoder(_PhotoNetwork):
+    """Encoder of photos for search: points on the unit sphere.
 
-    Bromley et al. 1993, "Signature Verification using a Siamese Time Delay Neural Network": the same network looks at
-    both photos of a pair. One linear layer on the backbone's features, then length 1.
+    A siamese network applies the same weights to both photos of a pair. One linear layer on the
+    backbone's features, then length 1.
 
     Parameters
     ----------
-    dimensions : length of an embedding.
-    backbone, mean, std : as in `MobileNetClassifier`.
-    mirror : in eval mode, embed each photo together with its mirror image.
+    dimensions : int
+        Length of an embedding.
+    backbone, mean, std
+        As in `MobileNetClassifier`.
+    mirror : bool
+        In evaluation mode, embed each photo together with its mirror image.
 
     Raises
     ------
-    DataError : an unknown backbone, or no dimension.
+    DataError
+        If the backbone is unknown, or `dimensions` is below 1.
+
+    References
+    ----------
+    Bromley et al. (1993), Signature Verification using a "Siamese" Time Delay Neural Network.
     """
+
+    task = "embedding"
 
     def __init__(
         self,
         dimensions: int = 64,
         backbone: str = "inverted",
         mirror: bool = False,
-        mean: Sequence[float] = (0.67, 0.61, 0.59),
-        std: Sequence[float] = (0.29, 0.31, 0.31),
+        mean: Sequence[float] = MEAN,
+        std: Sequence[float] = STD,
     ) -> None:
         super().__init__(backbone, mirror, mean, std)
-        if dimensions < 1:
-            raise DataError(f"An embedding has 1 dimension or more, got {dimensions}.")
-        self.arguments |= {"dimensions": dimensions}
+        check_sizes(dimensions=dimensions)
+        self.arguments["dimensions"] = dimensions
         self.head = nn.Linear(OUTPUTS, dimensions)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embeddings (n, dimensions) float32, each of length 1. Takes and refuses what `features` does."""
+        """Embed photos; accepts and refuses what `features` does.
+
+        Returns
+        -------
+        Tensor of shape (n, dimensions), float32
+            Each row of length 1.
+        """
         z = self._embedded(images)
         if self.mirror and not self.training:
             z = normalize(z + self._embedded(images.flip(3)))
         return z
 
     def _embedded(self, images: Tensor) -> Tensor:
-        return normalize(
-            self.head(self.features(images)).float()
-        )  # bfloat16 keeps a length of 1 to two digits only
+        z = self.head(self.features(images))
+        return normalize(z.float())  # in bfloat16 a length of 1 has two digits only
 
 
-class PhotoFeatures(_Photos):
-    """Photos in, features out that are not below 0, as VGG-16's are: its small stand-in in PolaniaNet. Chapter 09.
+class PhotoFeatures(_PhotoNetwork):
+    """Encoder of photos with non-negative features: the small alternative to VGG-16 in PolaniaNet.
 
-    One linear layer and a ReLU on the backbone's features. With the "dense" backbone and 512 dimensions it has 453,272
-    parameters, with the "inverted" one 461,064.
+    One linear layer and a ReLU on the backbone's features. With 512 dimensions it has 453,272
+    parameters with the "dense" backbone, 461,064 with the "inverted" one.
 
     Parameters
     ----------
-    dimensions : how many features. backbone, mean, std : as in `MobileNetClassifier`.
+    dimensions : int
+        How many features.
+    backbone, mean, std
+        As in `MobileNetClassifier`.
 
     Raises
     ------
-    DataError : an unknown backbone, or no dimension.
+    DataError
+        If the backbone is unknown, or `dimensions` is below 1.
     """
+
+    task = "embedding"
 
     def __init__(
         self,
         dimensions: int = 512,
         backbone: str = "dense",
-        mean: Sequence[float] = (0.67, 0.61, 0.59),
-        std: Sequence[float] = (0.29, 0.31, 0.31),
+        mean: Sequence[float] = MEAN,
+        std: Sequence[float] = STD,
     ) -> None:
         super().__init__(backbone, False, mean, std)
-        if dimensions < 1:
-            raise DataError(f"There is 1 feature or more, got {dimensions}.")
-        self.arguments = {
-            "dimensions": dimensions,
-            "backbone": backbone,
-            "mean": list(mean),
-            "std": list(std),
-        }
+        check_sizes(dimensions=dimensions)
+        del self.arguments["mirror"]
+        self.arguments["dimensions"] = dimensions
         self.head = nn.Linear(OUTPUTS, dimensions)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features (n, dimensions) float32, 0 or more. Takes and refuses what `features` does."""
+        """Compute features (n, dimensions), float32, 0 or more; errors as `features`."""
         return torch.relu(self.head(self.features(images))).float()
 
 
 def transfer(trained: nn.Module, into: nn.Module) -> None:
-    """Copy the backbone of one model into another, with the mean and deviation that it is used to, in place.
+    """Copy the backbone of one network into another, in place, with its mean and deviation.
 
-    Introduced in chapter 05. Heads are left as they are: they belong to their task.
+    Heads stay as they are: they belong to their task.
+
+    Parameters
+    ----------
+    trained, into : nn.Module
+        Both with a `backbone` of the same kind.
 
     Raises
     ------
-    ModelMismatch : one of the two has no backbone, or the backbones are of different kinds.
+    ModelMismatch
+        If a network has no backbone, or the backbones are of different kinds.
     """
     kinds = [getattr(model, "arguments", {}).get("backbone", "none") for model in (trained, into)]
     if kinds[0] != kinds[1] or "none" in kinds:
         raise ModelMismatch(
-            f"A backbone can only go into one of its own kind: {type(trained).__name__} has {kinds[0]!r}, "
-            f"{type(into).__name__} has {kinds[1]!r}. Build the second with backbone={kinds[0]!r}."
+            "A backbone can only be copied into one of its own kind: "
+            f"{type(trained).__name__} has {kinds[0]!r}, {type(into).__name__} has {kinds[1]!r}. "
+            f"Build the second with backbone={kinds[0]!r}."
         )
     into.backbone.load_state_dict(trained.backbone.state_dict())
     for name in ("mean", "std"):

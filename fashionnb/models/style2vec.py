@@ -1,7 +1,8 @@
-"""Style2Vec: a small residual network that turns a garment's picture into a point on the unit sphere.
+"""Style2Vec: a small residual network that maps the image of a garment to a point on a sphere.
 
-It is the book's first model (chapter 02) and small enough to train on a laptop; with more `stages` it is the larger one
-of chapter 03. It knows nothing of losses or data.
+It is the book's first network and small enough to train on a laptop; with more `stages` it is the
+larger one that comes with the book. `WithClassifier` puts a classifier on top of it for training.
+Losses are in `fashionnb.losses`, the training loop is in `fashionnb.training`.
 """
 
 from collections.abc import Sequence
@@ -9,32 +10,48 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from fashionnb.errors import DataError
+from fashionnb.models.checks import check_images
 
 
 class Style2Vec(nn.Module):
-    """Images in, L2-normalised embeddings out. Introduced in chapter 02.
+    """Residual network from images to embeddings of length 1.
 
-    Residual blocks after He et al. 2016, "Deep Residual Learning for Image Recognition"; the embedding on the unit
-    sphere after Schroff et al. 2015, "FaceNet". Two choices are for the CPU: the stem halves the picture at once, since
-    the first layers cost the most (chapter 03's long run can afford `stem_stride` 1, and sees finer things); and
-    convolutions are dense, since depthwise ones save parameters but little time.
+    Two choices serve the CPU: the first convolution halves the image at once, since the first
+    layers cost the most (with `stem_stride` 1 the network sees finer detail); and convolutions are
+    dense, since depthwise ones save parameters but little time.
 
     Parameters
     ----------
-    dimensions : length of the embedding.
-    channels : 1 for grey images, 3 for colour.
-    stem, stem_stride : channels and stride of the first convolution.
-    stages : (channels, stride) of each residual block.
-    mirror : in eval mode, embed each picture together with its mirror image: a garment mirrored is the same garment. It
-        takes twice the time.
-    mean, std : of the training images in [0, 1], one number or one per channel. The defaults are Fashion-MNIST's.
+    dimensions : int
+        Length of the embedding.
+    channels : int
+        1 for grey images, 3 for colour.
+    stem, stem_stride : int
+        Channels and stride of the first convolution.
+    stages : sequence of (int, int)
+        Channels and stride of each residual block.
+    mirror : bool
+        In evaluation mode, embed each image together with its mirror image, which takes twice the
+        time.
+    mean, std : float or sequence of float
+        Of the training images in [0, 1], one number or one per channel. The defaults are those of
+        Fashion-MNIST.
 
     Raises
     ------
-    DataError : `stages` that make no network.
+    DataError
+        If `stages` are not pairs of 1 or more.
+
+    References
+    ----------
+    He, Zhang, Ren & Sun (2016), Deep Residual Learning for Image Recognition.
+    Schroff, Kalenichenko & Philbin (2015), FaceNet: A Unified Embedding for Face Recognition.
     """
+
+    task = "embedding"
 
     def __init__(
         self,
@@ -48,81 +65,72 @@ class Style2Vec(nn.Module):
         std: float | Sequence[float] = 0.3530,
     ) -> None:
         super().__init__()
-        stages = _pairs(stages)
-        sizes = {
-            "dimensions": dimensions,
-            "channels": channels,
-            "stem": stem,
-            "stem_stride": stem_stride,
-        }
-        self.arguments = {**sizes, "stages": stages, "mirror": mirror, "mean": mean, "std": std}
+        stages = _checked_stages(stages)
+        self.arguments = {
+            "dimensions": dimensions, "channels": channels, "stem": stem,
+            "stem_stride": stem_stride, "stages": stages, "mirror": mirror,
+            "mean": mean, "std": std,
+        }  # fmt: skip
         self.channels, self.mirror = channels, mirror
-        # The last stage has 2 x 2 pixels to look at.
+        # The last stage needs 2 x 2 pixels.
         self.smallest = 2 * stem_stride * prod(stride for _, stride in stages)
-        self.register_buffer(
-            "mean", torch.as_tensor(mean).float().expand(channels).reshape(1, -1, 1, 1).clone()
-        )
-        self.register_buffer(
-            "std", torch.as_tensor(std).float().expand(channels).reshape(1, -1, 1, 1).clone()
-        )
+        for name, value in (("mean", mean), ("std", std)):
+            per_channel = torch.as_tensor(value).float().expand(channels).reshape(1, -1, 1, 1)
+            self.register_buffer(name, per_channel.clone())
         self.stem = nn.Sequential(
             convolution(channels, stem, size=5, stride=stem_stride), nn.ReLU()
         )
         self.stages, inputs = nn.Sequential(), stem
         for outputs, stride in stages:
-            self.stages.append(Residual(inputs, outputs, stride))
+            self.stages.append(ResidualBlock(inputs, outputs, stride))
             inputs = outputs
         self.head = nn.Linear(inputs, dimensions)
-        # Channels beside each other in memory: the same network, a fifth more images a second on a CPU.
+        # The same network, and a fifth more images a second on a CPU.
         self.to(memory_format=torch.channels_last)
 
     def features(self, images: Tensor) -> Tensor:
-        """What the network saw, before it is an embedding: (n, channels of the last stage), not normalised.
+        """Compute the features before the embedding layer.
 
         Parameters
         ----------
-        images : (n, channels, height, width) float32 in [0, 1], at least `smallest` pixels high and wide (16, unless
-            `stages` says otherwise).
+        images : Tensor of shape (n, channels, height, width), float
+            In [0, 1], at least `smallest` pixels high and wide (16 with the default `stages`).
+
+        Returns
+        -------
+        Tensor of shape (n, channels of the last stage)
+            Averaged over the image, not normalised.
 
         Raises
         ------
-        DataError : another shape or dtype.
+        DataError
+            If the shape or the dtype is another.
         """
-        self._check(images)
+        check_images(images, self.channels, self.smallest, "Style2Vec")
         x = (images - self.mean) / self.std
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         return self.stages(x).mean((2, 3))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embeddings (n, dimensions) float32, each of length 1. Takes and refuses what `features` does."""
+        """Embed images; accepts and refuses what `features` does.
+
+        Returns
+        -------
+        Tensor of shape (n, dimensions), float32
+            Each row of length 1.
+        """
         z = self._embedded(images)
         if self.mirror and not self.training:
-            z = nn.functional.normalize(z + self._embedded(images.flip(3)))
+            z = normalize(z + self._embedded(images.flip(3)))
         return z
 
     def _embedded(self, images: Tensor) -> Tensor:
         z = self.head(self.features(images))
-        return nn.functional.normalize(z.float())  # bfloat16 keeps a length of 1 to two digits only
-
-    def _check(self, images: Tensor) -> None:
-        if (
-            images.ndim != 4
-            or images.shape[1] != self.channels
-            or min(images.shape[2:]) < self.smallest
-        ):
-            raise DataError(
-                f"Style2Vec takes images (n, {self.channels}, height, width) of at least {self.smallest} x "
-                f"{self.smallest} pixels, got {tuple(images.shape)}. "
-                f"Use `catalogue.tensor(size, channels={self.channels})`."
-            )
-        if not images.is_floating_point():
-            raise DataError(
-                f"Style2Vec takes float32 in [0, 1], got {images.dtype}. Use `fashionnb.models.as_input`."
-            )
+        return normalize(z.float())  # in bfloat16 a length of 1 has two digits only
 
 
-class Residual(nn.Module):
-    """Two convolutions beside a shortcut: (n, inputs, h, w) -> (n, outputs, h / stride, w / stride).
+class ResidualBlock(nn.Module):
+    """Two convolutions added to a shortcut: (n, inputs, h, w) to (n, outputs, h/stride, w/stride).
 
     The shortcut is the input itself where the shapes agree, else a 1 x 1 convolution of it.
     """
@@ -130,8 +138,8 @@ class Residual(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        alike = inputs == outputs and stride == 1
-        self.shortcut = nn.Identity() if alike else convolution(inputs, outputs, size=1)
+        same_shape = inputs == outputs and stride == 1
+        self.shortcut = nn.Identity() if same_shape else convolution(inputs, outputs, size=1)
         self.residual = nn.Sequential(
             convolution(inputs, outputs, stride=stride),
             nn.ReLU(),
@@ -139,32 +147,94 @@ class Residual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """The shortcut plus what the two convolutions add to it."""
-        # A 1 x 1 convolution with a stride only skips pixels. They are skipped here, because its backward pass in torch
-        # 2.15 (oneDNN on AVX-512) writes beyond its memory for 8 channels or fewer and an odd batch.
+        """Add the two convolutions to the shortcut."""
+        # A 1 x 1 convolution with a stride only skips pixels. They are skipped here, because its
+        # backward pass in torch 2.15 (oneDNN on AVX-512) writes beyond its memory for 8 channels
+        # or fewer and an odd batch.
         skipped = x[:, :, :: self.stride, :: self.stride]
         return torch.relu(self.shortcut(skipped) + self.residual(x))
+
+
+class WithClassifier(nn.Module):
+    """Encoder and a cosine classifier on its embeddings, to train on classes and distances at once.
+
+    Each class is a learnt direction, and a logit is the scaled cosine to it. Save and use
+    `.encoder`; the classifier serves training only.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Images to embeddings (n, d), with d in `encoder.arguments["dimensions"]`.
+    classes : int
+        How many.
+    scale : float
+        Cosines between -1 and 1 are too small a range for a confident softmax. 16 suffices for
+        10 classes; let it grow with the logarithm of their number.
+
+    Raises
+    ------
+    DataError
+        If the encoder does not say its dimensions, there are fewer than 2 classes, or the scale is
+        not positive.
+
+    References
+    ----------
+    Wang, Xiang, Cheng & Yuille (2017), NormFace: L2 Hypersphere Embedding for Face Verification.
+    """
+
+    def __init__(self, encoder: nn.Module, classes: int, scale: float = 16.0) -> None:
+        super().__init__()
+        arguments = getattr(encoder, "arguments", {})
+        if "dimensions" not in arguments:
+            raise DataError(
+                f"{type(encoder).__name__} needs `.arguments['dimensions']`, the length of its "
+                "embeddings."
+            )
+        if classes < 2 or not scale > 0:
+            raise DataError(
+                f"A classifier needs 2 classes or more and a scale above 0, got {classes} and "
+                f"{scale}."
+            )
+        self.arguments = {"encoder": arguments, "classes": classes, "scale": scale}
+        self.encoder, self.scale = encoder, scale
+        self.directions = nn.Parameter(torch.randn(classes, arguments["dimensions"]))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute embeddings and logits.
+
+        Returns
+        -------
+        embeddings : Tensor of shape (n, d)
+            As the encoder gives them.
+        logits : Tensor of shape (n, classes), float32
+        """
+        embeddings = self.encoder(images)
+        # In bfloat16 a cosine has two digits only.
+        with torch.autocast(embeddings.device.type, enabled=False):
+            cosines = normalize(embeddings.float()) @ normalize(self.directions).T
+        return embeddings, self.scale * cosines
 
 
 def convolution(
     inputs: int, outputs: int, size: int = 3, *, stride: int = 1, groups: int = 1
 ) -> nn.Sequential:
-    """A convolution, without a bias, since the batch normalisation after it has its own. Nothing is bent yet."""
+    """Make a convolution without bias and its batch normalisation, without an activation."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
     )
 
 
-def _pairs(stages: Sequence[Sequence[int]]) -> list[list[int]]:
-    """The stages, checked, and as a card's JSON has them."""
+def _checked_stages(stages: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return the stages as the JSON of a card has them."""
     try:
         pairs = [[channels, stride] for channels, stride in stages]
-        sensible = min(min(pair) for pair in pairs) >= 1
+        valid = min(min(pair) for pair in pairs) >= 1
     except (TypeError, ValueError):  # no pairs, or none at all
-        sensible = False
-    if not sensible:
+        valid = False
+    if not valid:
         raise DataError(
-            f"`stages` are (channels, stride) pairs of 1 or more, as ((64, 2), (128, 1)); got {stages!r}."
+            "`stages` are (channels, stride) pairs of 1 or more, as ((64, 2), (128, 1)); got "
+            f"{stages!r}."
         )
     return pairs

@@ -1,1 +1,1 @@
-"""What a chapter uses to talk to its reader. `fashionnb.notebook.claims` binds sentences to what was measured."""
+"""Tools of the chapters: recorded results, claims, figures, interactive maps, quizzes."""

@@ -1,8 +1,9 @@
-"""Sentences that are bound to what this very run measured.
+"""Claims: sentences of a chapter with a condition on what this run measured.
 
-A trained network gives other numbers on another machine, so a chapter never asserts them: it makes a *claim*. Where the
-condition does not hold, the page says so below the sentence, `fashionnb run` lists it at its end, and only `--strict`
-makes it an error. Assertions are for what must hold everywhere: identities, shapes, oracles.
+A trained network gives other numbers on another machine, so a chapter does not assert them: it
+makes a *claim*. Where the condition does not hold, the page says so below the sentence,
+`fashionnb run` lists it at its end, and only `--strict` makes it an error. Assertions are for what
+must hold everywhere: identities, shapes, oracles.
 """
 
 import math
@@ -18,10 +19,18 @@ from fashionnb.errors import ResultError
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence and its condition, `at_least <= measured <= at_most`. Shown in a notebook as Markdown.
+    """A sentence and its condition, `at_least <= measured <= at_most`.
 
-    sentence : Markdown; numbers of this run are computed into it. measured : NaN where nothing could be measured; then
-    the claim does not hold.
+    A notebook displays it as Markdown.
+
+    Parameters
+    ----------
+    sentence : str
+        Markdown, with the numbers of this run.
+    measured : float
+        NaN where nothing could be measured; then the claim does not hold.
+    at_least, at_most : float
+        The limits.
     """
 
     sentence: str
@@ -31,25 +40,22 @@ class Claim:
 
     @property
     def holds(self) -> bool:
-        """True if the condition holds in this run."""
+        """Whether the condition holds in this run."""
         return self.at_least <= self.measured <= self.at_most
 
     @property
     def finding(self) -> str:
         """What was measured and what was expected: "measured 0.721, expected at least 0.75"."""
-        measured = (
-            "nothing could be measured"
-            if math.isnan(self.measured)
-            else f"measured {self.measured:.3g}"
-        )
+        measured = f"measured {self.measured:.3g}"
+        if math.isnan(self.measured):
+            measured = "nothing could be measured"
         return f"{measured}, expected {_range(self.at_least, self.at_most)}"
 
     @property
     def in_short(self) -> str:
-        """The beginning of the sentence, without Markdown, on one line: for a list on a terminal."""
-        return textwrap.shorten(
-            re.sub(r"\[([^]]*)\]\([^)]*\)|[*`$|]", r"\1", self.sentence), 150, placeholder=" …"
-        )
+        """The beginning of the sentence, without Markdown, on one line, for the terminal."""
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)|[*`$|]", r"\1", self.sentence)
+        return textwrap.shorten(plain, 150, placeholder=" …")
 
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
@@ -63,7 +69,7 @@ class Claim:
         return {"text/markdown": text, "text/plain": text}, {"fashionnb": {"claim": self.as_json()}}
 
     def as_json(self) -> dict[str, Any]:
-        """Its fields for a JSON file; None stands for NaN and for a limit that is not there."""
+        """Return the fields for a JSON file; None stands for NaN and for a missing limit."""
         return {
             name: value if name == "sentence" or math.isfinite(value) else None
             for name, value in vars(self).items()
@@ -73,15 +79,24 @@ class Claim:
 def claim(
     sentence: str, measured: float, at_least: float = -math.inf, at_most: float = math.inf
 ) -> None:
-    """Show a sentence; if `measured` is not within the limits, say so below it.
+    """Display a sentence; if `measured` is not within the limits, say so below it.
 
-    A claim shows itself, so it may stand anywhere in a cell. Put the numbers of the run into the sentence with an
-    f-string. For "A is better than B" measure the difference, or the gap between their intervals, and ask for at least
-    0. NaN never holds.
+    For "A is better than B" measure the difference, or the gap between their intervals, and
+    expect at least 0.
+
+    Parameters
+    ----------
+    sentence : str
+        Markdown; put the numbers of the run into it with an f-string.
+    measured : float
+        NaN never holds.
+    at_least, at_most : float
+        The limits; one of them at least.
 
     Raises
     ------
-    ResultError : `measured` is not one number, or no limit is given (such a claim would hold whatever was measured).
+    ResultError
+        If `measured` is not one number, or no limit is given (such a claim would always hold).
     """
     from IPython.display import display
 
@@ -99,7 +114,7 @@ def claim(
 
 
 def claims_in(notebook: Mapping[str, Any]) -> Iterator[Claim]:
-    """The claims that an executed notebook made, in their order."""
+    """Yield the claims that an executed notebook made, in their order."""
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):
             made = output.get("metadata", {}).get("fashionnb", {}).get("claim")
@@ -108,16 +123,10 @@ def claims_in(notebook: Mapping[str, Any]) -> Iterator[Claim]:
 
 
 def from_json(made: Mapping[str, Any]) -> Claim:
-    """The claim that `Claim.as_json` wrote."""
-    measured, at_least, at_most = (
-        default if made[name] is None else made[name]
-        for name, default in (
-            ("measured", math.nan),
-            ("at_least", -math.inf),
-            ("at_most", math.inf),
-        )
-    )
-    return Claim(made["sentence"], measured, at_least, at_most)
+    """Make the claim that `Claim.as_json` wrote."""
+    missing = {"measured": math.nan, "at_least": -math.inf, "at_most": math.inf}
+    given = {name: value for name, value in made.items() if value is not None}
+    return Claim(**missing | given)
 
 
 def _range(low: float, high: float) -> str:

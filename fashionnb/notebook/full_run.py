@@ -1,7 +1,7 @@
-"""What a chapter shows whose networks only the `full` profile trains until they have converged.
+"""Committed results of the `full` profile, for chapters whose networks need hours of training.
 
-In the `quick` and `cpu` profiles a chapter trains for minutes. Where that is not enough, its page says so, shows the
-committed results of the full run next to its own, and draws its conclusions from those.
+In the other profiles such a chapter trains for minutes, which is not enough. Its page says so,
+shows the committed results of the full run next to its own, and draws its conclusions from those.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fashionnb
-from fashionnb.notebook.results import Recorder, load, rows_by_method
+from fashionnb.notebook.comparisons import cells
+from fashionnb.notebook.results import Recorder, load
 from fashionnb.notebook.results_format import Results, Row
 
 if TYPE_CHECKING:
@@ -17,64 +18,102 @@ if TYPE_CHECKING:
 
 
 def full_run(chapter: str, profile: str = "") -> Results | None:
-    """The committed results of the full run of a chapter; None if there are none.
+    """Load the committed results of the full run of a chapter.
 
-    In a checkout they lie in ``book/results/full``; an installed package brings them along.
+    In a checkout they are in `book/results/full`; an installed package contains a copy.
 
     Parameters
     ----------
-    profile : that of this run, if `chapter` is the one that is running. In `full` there is nothing to compare with:
-        this run is the full run, and an older one must not decide what it says. Then the answer is None.
+    chapter : str
+        The file name of the chapter without its ending.
+    profile : str
+        The profile of this run, if it is a run of that chapter. In "full" there is nothing to
+        compare with: this is the full run, and an older one must not decide what its page says.
+
+    Returns
+    -------
+    Results or None
+        None if there are none, or in the full run itself.
 
     Raises
     ------
-    ResultError : the file cannot be read, or breaks the format.
+    ResultError
+        If the file cannot be read, or breaks the format.
     """
     if profile == "full":
         return None
     package = Path(fashionnb.__file__).parent
-    homes = (
-        package.parent / "book" / "results",
-        package / "published_results",
-    )  # pyproject.toml copies one to the other
-    home = next((home for home in homes if (home / "full" / f"{chapter}.json").exists()), None)
-    return load(chapter, "full", home) if home else None
+    # pyproject.toml copies the first folder to the second.
+    for folder in (package.parent / "book" / "results", package / "published_results"):
+        if (folder / "full" / f"{chapter}.json").exists():
+            return load(chapter, "full", folder)
+    return None
 
 
-def not_converged(full: Results | None, profile: str, here: str, there: str) -> str:
-    """Markdown for above the results: how long this run trains, how long the full run did, and which one counts.
+def training_note(full: Results | None, profile: str, here: str, there: str) -> str:
+    """Write the note above the results: how long the networks were trained, and what counts.
 
     Parameters
     ----------
-    full : what `full_run` gave. profile : that of this run. here, there : in words, how long the networks are trained
-        in this run and in the full one, for instance "6 passes of 100 steps".
+    full : Results or None
+        As `full_run` returns it.
+    profile : str
+        The profile of this run.
+    here, there : str
+        How long the networks are trained in this run and in the full one, such as "6 passes of
+        100 steps".
+
+    Returns
+    -------
+    str
+        Markdown.
     """
     if profile == "full":
         return f"This is the full run: {there}."
-    begin = f"**The networks of this run have not converged.** In profile `{profile}` they are trained for {here}"
+    begin = (
+        "**The networks of this run have not converged.** "
+        f"In profile `{profile}` they are trained for {here}"
+    )
     if full is None:
-        return f"{begin}; in `full`, for {there}. No full run came with this copy, so this page cannot compare methods."
+        return (
+            f"{begin}; in `full`, for {there}. No full run came with this copy, "
+            "so this page cannot compare methods."
+        )
     run = full.run
+    precision = "bfloat16" if run.precision == "bf16" else "float32"
+    seeds = ", ".join(map(str, run.seeds))
+    data = ", ".join(dict.fromkeys(row.data for row in full.results))
     made = (
-        f"{run.date:%Y-%m-%d}, {run.seconds:,.0f} seconds on {run.hardware}, "
-        f"{'bfloat16' if run.precision == 'bf16' else 'float32'}, seeds {', '.join(map(str, run.seeds))}; "
-        f"data: {', '.join(dict.fromkeys(row.data for row in full.results))}"
+        f"{run.date:%Y-%m-%d}, {run.seconds:,.0f} seconds on {run.hardware}, {precision}, "
+        f"seeds {seeds}; data: {data}"
     )
     return (
-        f"{begin}. The full run, whose results came with the book, trains them for {there} ({made}). The table shows "
-        "both. Conclusions about methods are drawn from the full run alone."
+        f"{begin}. The full run, whose results came with the book, trains them for {there} "
+        f"({made}). The table shows both. Conclusions about methods are drawn from the full run "
+        "alone."
     )
 
 
-def decisive(
+def conclusive_rows(
     record: Recorder, full: Results | None, needed: Sequence[str] = ()
 ) -> tuple[Sequence[Row], str]:
-    """The rows that a page draws its conclusions from, and which they are: "in the full run" or "in this run".
+    """Choose the results that a page draws its conclusions from.
 
     Parameters
     ----------
-    full : what `full_run` gave; if None, the rows that this run recorded so far.
-    needed : methods that the conclusion is about; if the full run did not measure all of them, this run's rows.
+    record : Recorder
+        Of this run.
+    full : Results or None
+        As `full_run` returns it.
+    needed : sequence of str
+        The methods that the conclusion is about.
+
+    Returns
+    -------
+    rows : sequence of Row
+        Those of the full run, if it measured all needed methods; else those of this run.
+    where : str
+        "in the full run" or "in this run".
     """
     if full and set(needed) <= {row.method for row in full.results}:
         return full.results, "in the full run"
@@ -87,16 +126,33 @@ def side_by_side(
     metrics: Sequence[str],
     methods: Sequence[str] | None = None,
 ) -> "pd.DataFrame":
-    """Method × metric, for each metric what this run measured and what the full run did; "" where one did not.
+    """Make a table method × metric of this run and, next to it, of the full run.
 
-    Only rows over all classes; `full` may be None, and then its columns are missing. methods : the rows, in their
-    order; None: all.
+    Numbers of single classes are left out.
+
+    Parameters
+    ----------
+    record : Recorder
+        Of this run.
+    full : Results or None
+        As `full_run` returns it; None leaves its columns out.
+    metrics : sequence of str
+        The columns.
+    methods : sequence of str, optional
+        The rows, in their order; without them all.
+
+    Returns
+    -------
+    DataFrame
+        Cells like "0.56 [0.55, 0.57]", and "" where a run has no number.
     """
     import pandas as pd
 
-    runs = {"this run": record.results().results, **({"full run": full.results} if full else {})}
+    runs = {"this run": record.results().results}
+    if full:
+        runs["full run"] = full.results
     columns = {
-        f"{metric}, {name}": rows_by_method(rows, metric)
+        f"{metric}, {name}": cells(rows, metric)
         for metric in metrics
         for name, rows in runs.items()
     }

@@ -1,6 +1,6 @@
-"""What a number was measured on: the processor, the libraries, the memory that was needed; and how long a call takes.
+"""Facts about the machine of a run: processor, memory, library versions; and latency of a call.
 
-Small facts for `fashionnb.notebook.results` and `fashionnb.publishing.runner`; nothing here depends on torch or pandas.
+Nothing here imports torch or pandas, except for the name of a GPU that is used.
 """
 
 import importlib.metadata
@@ -16,13 +16,20 @@ from pathlib import Path
 
 
 def cores() -> int:
-    """How many processor cores this process may use."""
+    """Count the processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def hardware(device: str = "cpu") -> str:
-    """The machine in one line, for instance "AMD EPYC 7B13, 2 cores, 24 GB"; with the GPU's name where one is used."""
-    parts = [_processor(), f"{(count := cores())} core{'s' if count > 1 else ''}"]
+    """Describe the machine in one line, such as "AMD EPYC 7B13, 2 cores, 24 GB".
+
+    Parameters
+    ----------
+    device : str
+        The device of torch that is used; the name of a GPU is added.
+    """
+    count = cores()
+    parts = [_processor(), f"{count} core{'s' if count > 1 else ''}"]
     if memory := _memory_bytes():
         parts.append(f"{memory / 2**30:.0f} GB")
     if device.startswith("cuda"):
@@ -35,18 +42,34 @@ def hardware(device: str = "cpu") -> str:
 
 
 def latency(run: Callable[[], object], repeats: int = 50, warm_up: int = 10) -> list[float]:
-    """The seconds that each of `repeats` calls of `run` took, in order. Introduced in chapter 05.
+    """Measure how long calls of a function take.
 
-    Before them come `warm_up` calls that are not counted, since the first ones load and arrange things. Report the
-    median, and with how many threads: on a machine that does other things too, single calls are late, never early.
+    Report the median, and the number of threads: on a machine that does other work, too, single
+    calls take longer.
+
+    Parameters
+    ----------
+    run : callable
+        Takes no arguments.
+    repeats : int
+        Calls that are measured; 1 or more.
+    warm_up : int
+        Calls before them that are not measured, since the first ones load and allocate.
+
+    Returns
+    -------
+    list of float
+        Seconds of each measured call, in order.
 
     Raises
     ------
-    ValueError : no repeats, or a warm-up of fewer than no calls.
+    ValueError
+        If a number is too small.
     """
     if repeats < 1 or warm_up < 0:
         raise ValueError(
-            f"latency counts 1 call or more, after a warm-up of 0 or more; got {repeats} and {warm_up}."
+            "latency counts 1 call or more, after a warm-up of 0 or more; "
+            f"got {repeats} and {warm_up}."
         )
     for _ in range(warm_up):
         run()
@@ -59,9 +82,15 @@ def latency(run: Callable[[], object], repeats: int = 50, warm_up: int = 10) -> 
 
 
 def peak_memory_mb(who: int = resource.RUSAGE_SELF) -> float:
-    """The most memory (MB, resident) that this process held so far; `RUSAGE_CHILDREN`: its largest finished child."""
+    """Return the largest resident memory in MB that this process had so far.
+
+    Parameters
+    ----------
+    who : int
+        `resource.RUSAGE_CHILDREN` asks for the largest finished child process instead.
+    """
     status = Path("/proc/self/status")
-    # getrusage begins with what the parent held when it started us; the kernel's own high-water mark does not.
+    # getrusage starts from the parent's memory; the peak that the kernel reports does not.
     if (
         who == resource.RUSAGE_SELF
         and status.exists()
@@ -69,13 +98,12 @@ def peak_memory_mb(who: int = resource.RUSAGE_SELF) -> float:
     ):
         return round(int(mark[1]) / 2**10, 1)
     peak = resource.getrusage(who).ru_maxrss
-    return round(
-        peak / 2**20 if sys.platform == "darwin" else peak / 2**10, 1
-    )  # macOS counts bytes, Linux kilobytes
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux kilobytes
+    return round(peak / unit, 1)
 
 
 def versions() -> dict[str, str]:
-    """The versions that a reader would need to see the same numbers again."""
+    """Collect the versions that are needed to reproduce the numbers of a run."""
     found = {"python": platform.python_version()}
     for name in ("fashionnb", "torch", "numpy", "scikit-learn"):
         try:
@@ -106,5 +134,5 @@ def _processor() -> str:
 def _memory_bytes() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):  # a system that does not tell
+    except (ValueError, OSError):  # not known on this system
         return 0

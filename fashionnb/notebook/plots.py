@@ -1,12 +1,13 @@
-"""Every figure that the book shows more than once.
+"""Matplotlib figures of the book: grids of images, training curves, maps, intervals, neighbours.
 
-Each function draws one message on a white ground of its own (so that it reads on dark pages too), in colours that
-colour-blind readers can tell apart, with real garments where a point stands for one. All take arrays, return the
-matplotlib figure, and leave showing it to the notebook. Figures that only one chapter needs stay on its page.
+All have a white background, so that they can be read on dark pages, and colours that colour-blind
+readers can tell apart. A function takes arrays and returns the figure, or draws on an axis that it
+is given. Images are (height, width, channels) with 1 or 3 channels, uint8 or float in [0, 1].
 """
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,17 +21,36 @@ from scipy.spatial.distance import cdist
 
 from fashionnb.data.colour import to_lch, to_oklab
 
-# Okabe and Ito's colours as seaborn orders them: ten classes that stay apart for colour-blind readers.
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Okabe and Ito's colours as seaborn orders them: ten classes that colour-blind readers tell apart.
 PALETTE = sns.color_palette("colorblind", 10)
-HIT, MISS = "#0173b2", "#de8f05"  # blue and orange, also told apart by a cross on the misses
-BOOK_SCRIPT = "../assets/plotly.min.js"  # where a published chapter finds plotly's script
+HIT, MISS = "#0173b2", "#de8f05"  # blue and orange; misses also get a cross
+MARKS = "osD^v"
+BOOK_SCRIPT = "../assets/plotly.min.js"  # plotly's script, seen from a published chapter
 
 
-def new(
+def new_figure(
     rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 3.2), **options
 ) -> tuple[Figure, np.ndarray]:
-    """A figure on white and its axes, always an array (rows, columns). `size` in inches; `options` as plt.subplots."""
-    fig, axes = plt.subplots(
+    """Make an empty figure on white.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Of axes.
+    size : (float, float)
+        Width and height in inches.
+    **options
+        As in `matplotlib.pyplot.subplots`.
+
+    Returns
+    -------
+    figure : Figure
+    axes : ndarray of Axes, shape (rows, columns)
+    """
+    return plt.subplots(
         rows,
         columns,
         figsize=size,
@@ -39,103 +59,148 @@ def new(
         squeeze=False,
         **options,
     )
-    return fig, axes
 
 
-def garments(
-    pictures: np.ndarray, titles: Sequence[str] = (), columns: int = 10, width: float = 8
+def image_grid(
+    images: np.ndarray, titles: Sequence[str] = (), columns: int = 10, width: float = 8
 ) -> Figure:
-    """Pictures in rows of `columns`. Introduced in chapter 01.
+    """Show images in rows of `columns`.
 
-    pictures : (n, height, width, channels) uint8 or float in [0, 1]. titles : up to n short texts, one above each.
+    Parameters
+    ----------
+    images : ndarray of shape (n, height, width, channels)
+        Of one size.
+    titles : sequence of str
+        Up to n short texts, one above each image.
+    columns : int
+        Images in a row.
+    width : float
+        Of the figure, in inches.
     """
-    rows = -(-len(pictures) // columns)
-    tall = width / columns * pictures.shape[1] / pictures.shape[2] + (0.25 if len(titles) else 0)
-    fig, axes = new(rows, columns, (width, max(rows * tall, 0.6)))
-    for i, ax in enumerate(axes.flat):
+    rows = -(-len(images) // columns)
+    title = 0.25 if len(titles) else 0
+    height = width / columns * images.shape[1] / images.shape[2] + title
+    fig, axes = new_figure(rows, columns, (width, max(rows * height, 0.6)))
+    for ax in axes.flat:
         ax.axis("off")
-        if i < len(pictures):
-            show(ax, pictures[i])
-            if i < len(titles):
-                ax.set_title(titles[i], fontsize=7)
+    for ax, image in zip(axes.flat, images, strict=False):
+        show_image(ax, image)
+    for ax, title in zip(axes.flat, titles, strict=False):
+        ax.set_title(title, fontsize=7)
     return fig
 
 
-def wall(pictures: np.ndarray, row_names: Sequence[str], width: float = 8) -> Figure:
-    """One named row of pictures for each class. pictures : (rows, columns, height, width, channels). Chapter 01."""
-    rows, columns, tall, wide = pictures.shape[:4]
-    picture = pictures.transpose(0, 2, 1, 3, 4).reshape(rows * tall, columns * wide, -1)
-    fig, axes = new(size=(width, width * picture.shape[0] / picture.shape[1] * 0.9))
+def class_rows(images: np.ndarray, names: Sequence[str], width: float = 8) -> Figure:
+    """Show one named row of images for each class.
+
+    Parameters
+    ----------
+    images : ndarray of shape (rows, columns, height, width, channels)
+        Of one size.
+    names : sequence of str
+        Of the rows.
+    width : float
+        Of the figure, in inches.
+    """
+    rows, columns, tall, wide = images.shape[:4]
+    image = images.transpose(0, 2, 1, 3, 4).reshape(rows * tall, columns * wide, -1)
+    fig, axes = new_figure(size=(width, width * image.shape[0] / image.shape[1] * 0.9))
     ax = axes[0, 0]
-    show(ax, picture)
-    ax.set_yticks((np.arange(rows) + 0.5) * tall, row_names, fontsize=9)
+    show_image(ax, image)
+    ax.set_yticks((np.arange(rows) + 0.5) * tall, names, fontsize=9)
     ax.tick_params(length=0)
     ax.set_xticks([])
     sns.despine(ax=ax, left=True, bottom=True)
     return fig
 
 
-def confusion(
-    matrix: np.ndarray, classes: Sequence[str], title: str, ax: Axes | None = None
+def confusion_matrix(
+    counts: np.ndarray, classes: Sequence[str], title: str, ax: Axes | None = None
 ) -> Figure:
-    """A confusion matrix in percent of each true class. matrix : (c, c) counts, rows true, columns said. Chapter 01."""
-    percent = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    """Draw a confusion matrix in percent of each true class.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (c, c)
+        Rows are true classes, columns are predicted ones.
+    classes : sequence of str, length c
+        Names.
+    title : str
+        Above the matrix.
+    ax : Axes, optional
+        Without it a new figure is made.
+    """
+    percent = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     if ax is None:
-        _, axes = new(size=(7, 5.6))
-        ax = axes[0, 0]
+        ax = new_figure(size=(7, 5.6))[1][0, 0]
     sns.heatmap(
         percent, annot=True, fmt=".0f", cmap="cividis", vmin=0, vmax=100, ax=ax, linewidths=0.5,
         xticklabels=classes, yticklabels=classes, cbar_kws={"label": "% of the true class"},
     )  # fmt: skip
-    ax.set(xlabel="said", ylabel="true", title=title)
+    ax.set(xlabel="predicted", ylabel="true", title=title)
     ax.tick_params(axis="x", rotation=45)
     plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor")
     return ax.figure
 
 
-def curves(history, panels: Mapping[str, Sequence[str]], x: str = "epoch") -> Figure:
-    """Training curves. history : one row per epoch. panels : title -> columns drawn in it. Introduced in chapter 02."""
-    fig, axes = new(1, len(panels), (4 * len(panels), 2.9))
+def training_curves(
+    history: "pd.DataFrame", panels: Mapping[str, Sequence[str]], x: str = "epoch"
+) -> Figure:
+    """Draw training curves, one panel beside the other.
+
+    Parameters
+    ----------
+    history : DataFrame
+        One row per epoch, as `fashionnb.training.fit` returns it.
+    panels : mapping of str to sequence of str
+        Title -> the columns that are drawn in the panel.
+    x : str
+        The column of the horizontal axis.
+    """
+    fig, axes = new_figure(1, len(panels), (4 * len(panels), 2.9))
+    steps = history[x]
+    if len(history) > 12:
+        steps = np.linspace(*history[x].iloc[[0, -1]], 6).round()
     for ax, (title, columns) in zip(axes[0], panels.items(), strict=True):
-        for column, colour, mark in zip(columns, PALETTE, "osD^v", strict=False):
+        for column, colour, mark in zip(columns, PALETTE, MARKS, strict=False):
             ax.plot(
                 history[x], history[column], marker=mark, color=colour, label=column, markersize=4
             )
         ax.set(title=title, xlabel=x)
-        ax.set_xticks(
-            history[x] if len(history) <= 12 else np.linspace(*history[x].iloc[[0, -1]], 6).round()
-        )
+        ax.set_xticks(steps)
         if len(columns) > 1:
             ax.legend(frameon=False)
         sns.despine(ax=ax)
     return fig
 
 
-def per_class(
+def class_intervals(
     values: Mapping[str, Sequence[float]],
-    lows: Mapping,
-    highs: Mapping,
+    lows: Mapping[str, Sequence[float]],
+    highs: Mapping[str, Sequence[float]],
     classes: Sequence[str],
     xlabel: str,
 ) -> Figure:
-    """A dot with its interval for each class and method. values, lows, highs : method -> (c,). Chapter 02."""
-    fig, axes = new(size=(7, 0.42 * len(classes) + 1.2))
+    """Draw a dot with its interval for each class and method.
+
+    Parameters
+    ----------
+    values, lows, highs : mapping of str to sequence of float, length c
+        Method -> the value of each class, and the ends of its interval.
+    classes : sequence of str, length c
+        Names, from top to bottom.
+    xlabel : str
+        What the values are, with their unit.
+    """
+    fig, axes = new_figure(size=(7, 0.42 * len(classes) + 1.2))
     ax = axes[0, 0]
     for i, (method, value) in enumerate(values.items()):
         y = np.arange(len(classes)) + 0.18 * (i - (len(values) - 1) / 2)
-        error = np.abs(
-            np.array([np.subtract(value, lows[method]), np.subtract(highs[method], value)])
-        )
+        error = np.abs([np.subtract(value, lows[method]), np.subtract(highs[method], value)])
         ax.errorbar(
-            value,
-            y,
-            xerr=error,
-            fmt="osD^v"[i % 5],
-            color=PALETTE[i],
-            label=method,
-            markersize=5,
+            value, y, xerr=error, fmt=MARKS[i % 5], color=PALETTE[i], label=method, markersize=5,
             capsize=2,
-        )
+        )  # fmt: skip
     ax.axvline(0, color="grey", linewidth=0.8, linestyle=":")
     ax.set_yticks(range(len(classes)), classes)
     ax.invert_yaxis()
@@ -145,201 +210,244 @@ def per_class(
     return fig
 
 
-def space(
+def embedding_map(
     ax: Axes, points: np.ndarray, labels: np.ndarray, classes: Sequence[str], title: str
 ) -> None:
-    """A 2-D map of embeddings, each class named where it is densest. points : (n, 2). Introduced in chapter 02."""
+    """Draw a map of embeddings in two dimensions, with the name of each class at its median.
+
+    Parameters
+    ----------
+    ax : Axes
+        To draw on.
+    points : ndarray of shape (n, 2)
+        The map.
+    labels : ndarray of shape (n,), int
+        Positions in `classes`.
+    classes : sequence of str
+        Names.
+    title : str
+        Above the map.
+    """
     for c, name in enumerate(classes):
         members = points[labels == c]
         if not len(members):
             continue
-        ax.scatter(*members.T, s=4, color=PALETTE[c % 10], alpha=0.6, linewidths=0, rasterized=True)
+        colour = PALETTE[c % 10]
+        ax.scatter(*members.T, s=4, color=colour, alpha=0.6, linewidths=0, rasterized=True)
+        box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.75}
         ax.annotate(
             name, np.median(members, 0), ha="center", va="center", fontsize=7.5, weight="bold",
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.75, "edgecolor": PALETTE[c % 10]},
+            bbox={**box, "edgecolor": colour},
         )  # fmt: skip
     ax.set(xticks=[], yticks=[], title=title)
 
 
-def mosaic(
+def image_mosaic(
     points: np.ndarray,
-    pictures: np.ndarray,
+    images: np.ndarray,
     labels: np.ndarray,
     rows: int,
     classes: Sequence[str],
     width: float = 10,
 ) -> Figure:
-    """Lay out garments on a grid so that neighbours in the map stay neighbours. Introduced in chapter 02.
+    """Lay out images on a grid so that neighbours in a map stay neighbours.
 
-    The n = rows × columns cells are matched to the points with the smallest sum of squared distances (Kuhn 1955).
+    The n = rows × columns cells are matched to the points with the smallest sum of squared
+    distances, after each coordinate was replaced by its rank.
 
-    points : (n, 2). pictures : (n, height, width, 1) uint8, light on dark. labels : (n,), the tint of each garment;
-    `classes` names the tints below the picture.
+    Parameters
+    ----------
+    points : ndarray of shape (n, 2)
+        The map.
+    images : ndarray of shape (n, height, width, 1), uint8
+        Light on dark.
+    labels : ndarray of shape (n,), int
+        The class of each image, which is shown by its tint.
+    rows : int
+        Of the grid.
+    classes : sequence of str
+        Names, for the legend.
+    width : float
+        Of the figure, in inches.
+
+    References
+    ----------
+    Kuhn (1955), The Hungarian Method for the Assignment Problem.
     """
     columns = len(points) // rows
     points = points[: rows * columns].astype(float)
-    points = (points.argsort(0).argsort(0) + 0.5) / len(
-        points
-    )  # ranks: spread evenly, so that few garments move far
+    points = (points.argsort(0).argsort(0) + 0.5) / len(points)  # spread evenly: few move far
     cells = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1).reshape(-1, 2)
     centres = (cells + 0.5) / [columns, rows]
     _, cell = linear_sum_assignment(cdist(points, centres, "sqeuclidean"))
-    tall, wide = pictures.shape[1:3]
+    tall, wide = images.shape[1:3]
     canvas = np.ones((rows * tall, columns * wide, 3))
-    for picture, label, (column, row) in zip(pictures, labels, cells[cell], strict=False):
-        ink = picture.astype(float) / 255 * (1 - np.array(PALETTE[label % 10]) * 0.85)
+    tints = np.array(PALETTE) * 0.85
+    for image, label, (column, row) in zip(images, labels, cells[cell], strict=False):
+        ink = image.astype(float) / 255 * (1 - tints[label % 10])
         canvas[row * tall : (row + 1) * tall, column * wide : (column + 1) * wide] = 1 - ink
-    fig, axes = new(size=(width, width * rows * tall / (columns * wide) + 0.3))
+    fig, axes = new_figure(size=(width, width * rows * tall / (columns * wide) + 0.3))
     axes[0, 0].imshow(canvas, interpolation="antialiased")
     axes[0, 0].axis("off")
-    tints = [
-        Patch(color=np.array(PALETTE[c % 10]) * 0.85, label=name) for c, name in enumerate(classes)
-    ]
     fig.legend(
-        handles=tints,
-        loc="outside lower center",
-        ncols=10,
-        frameon=False,
-        fontsize=7,
-        handlelength=1,
-    )
+        handles=[Patch(color=tints[c % 10], label=name) for c, name in enumerate(classes)],
+        loc="outside lower center", ncols=10, frameon=False, fontsize=7, handlelength=1,
+    )  # fmt: skip
     return fig
 
 
 def neighbours(
     queries: np.ndarray, found: np.ndarray, hits: np.ndarray, titles: Sequence[str] = ()
 ) -> Figure:
-    """Each query with its nearest neighbours, hits framed in blue, misses in orange with a cross. Chapter 02.
+    """Show queries with their nearest neighbours: hits framed in blue, misses crossed in orange.
 
-    queries : (q, height, width, channels). found : (q, k, height, width, channels). hits : (q, k) bool.
-    titles : (q,) names of the queries.
+    Parameters
+    ----------
+    queries : ndarray of shape (q, height, width, channels)
+        Images.
+    found : ndarray of shape (q, k, height, width, channels)
+        Images of the neighbours, the nearest first.
+    hits : ndarray of shape (q, k), bool
+        Which neighbours are hits.
+    titles : sequence of str, length q
+        Names of the queries.
     """
     q, k = hits.shape
-    fig, axes = new(q, k + 1, (min(0.85 * (k + 1), 9), 0.9 * q + 0.3))
-    for i in range(q):
-        show(axes[i, 0], queries[i])
-        axes[i, 0].set_ylabel(
-            titles[i] if titles else "", fontsize=8, rotation=0, ha="right", va="center"
-        )
-        for j in range(k):
-            ax = axes[i, j + 1]
-            show(ax, found[i, j])
-            _frame(ax, hits[i, j])
+    fig, axes = new_figure(q, k + 1, (min(0.85 * (k + 1), 9), 0.9 * q + 0.3))
+    for row, query, images, are_hits in zip(axes, queries, found, hits, strict=True):
+        show_image(row[0], query)
+        for ax, image, hit in zip(row[1:], images, are_hits, strict=True):
+            show_image(ax, image)
+            _frame(ax, hit)
+    for ax, title in zip(axes[:, 0], titles, strict=False):
+        ax.set_ylabel(title, fontsize=8, rotation=0, ha="right", va="center")
+    for ax, title in zip(axes[0], ["query", *range(1, k + 1)], strict=True):
+        ax.set_title(title, fontsize=8)
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
-    axes[0, 0].set_title("query", fontsize=8)
-    for j in range(k):
-        axes[0, j + 1].set_title(f"{j + 1}", fontsize=8)
     return fig
 
 
 def differences(ax: Axes, means: Sequence[float], spans: Sequence, names: Sequence[str]) -> None:
-    """A dot with its interval for each difference: blue above 0, orange below, hollow where 0 lies inside. Chapter 03.
+    """Draw a dot with its interval for each difference.
 
-    means : (m,). spans : (m,) each with `low` and `high`. names : (m,), from top to bottom.
+    Above 0 it is blue, below 0 orange, and hollow where the interval contains 0.
+
+    Parameters
+    ----------
+    ax : Axes
+        To draw on.
+    means : sequence of float, length m
+        The differences.
+    spans : sequence of Interval, length m
+        Each with `low` and `high`.
+    names : sequence of str, length m
+        From top to bottom.
     """
     for y, (mean, span) in enumerate(zip(means, spans, strict=True)):
         colour = HIT if span.low > 0 else MISS if span.high < 0 else "#777777"
+        fill = "white" if span.low <= 0 <= span.high else colour
         ax.plot([span.low, span.high], [y, y], color=colour, linewidth=2)
-        ax.plot(
-            mean,
-            y,
-            "o",
-            markeredgecolor=colour,
-            color="white" if span.low <= 0 <= span.high else colour,
-        )
+        ax.plot(mean, y, "o", markeredgecolor=colour, color=fill)
     ax.axvline(0, color="grey", linewidth=0.8)
     ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     ax.locator_params(axis="x", nbins=5)
     sns.despine(ax=ax)
 
 
-def ruler(
-    ax: Axes, distances: np.ndarray, pictures: np.ndarray, shown: int = 60, rows: int = 4
+def images_along_axis(
+    ax: Axes, distances: np.ndarray, images: np.ndarray, shown: int = 60, rows: int = 4
 ) -> None:
-    """Lay garments along a ruler, each at its distance. distances : (n,). Introduced in chapter 03.
+    """Lay images along the horizontal axis, each at its distance.
 
-    pictures : (n, height, width, channels). shown : how many at most, taken evenly from the nearest to the farthest.
+    Parameters
+    ----------
+    ax : Axes
+        To draw on.
+    distances : ndarray of shape (n,)
+        Where each image is drawn.
+    images : ndarray of shape (n, height, width, channels)
+        Of one size.
+    shown : int
+        How many at most, taken evenly from the nearest to the farthest.
+    rows : int
+        The images alternate between so many heights, so that few overlap.
     """
     order = np.argsort(distances, kind="stable")
-    for place, i in enumerate(
-        order[np.linspace(0, len(order) - 1, min(shown, len(order))).astype(int)]
-    ):
-        picture = pictures[i]
-        grey = {"cmap": "gray"} if picture.shape[-1] == 1 else {}
-        image = OffsetImage(picture.squeeze(), zoom=22 / picture.shape[0], **grey)
-        ax.add_artist(AnnotationBbox(image, (distances[i], place % rows), frameon=False, pad=0))
+    some = order[np.linspace(0, len(order) - 1, min(shown, len(order))).astype(int)]
+    for place, i in enumerate(some):
+        small = _small(images[i], 22)
+        ax.add_artist(AnnotationBbox(small, (distances[i], place % rows), frameon=False, pad=0))
     ax.set(xlim=(0, 1.05 * distances.max()), ylim=(rows - 0.4, -0.6), yticks=[])
 
 
 def colour_wheel(
     colours: Mapping[str, tuple[int, int, int]], rings: Sequence[float] = (0.1, 0.2)
 ) -> Figure:
-    """Named colours by their hue (around) and chroma (outwards) in OKLCh. Introduced in chapter 07.
+    """Draw named colours by their hue (around) and chroma (outwards) in OKLCh.
 
-    colours : name -> sRGB, 0 to 255. rings : chromas at which a circle is drawn.
+    Parameters
+    ----------
+    colours : mapping of str to (int, int, int)
+        Name -> sRGB, 0 to 255.
+    rings : sequence of float
+        Chromas at which a circle is drawn.
     """
-    fig, axes = new(size=(6.2, 6.2), subplot_kw={"projection": "polar"})
+    fig, axes = new_figure(size=(6.2, 6.2), subplot_kw={"projection": "polar"})
     ax = axes[0, 0]
     rgb = np.array(list(colours.values()), np.uint8).reshape(-1, 3)
     lightness, chroma, hue = to_lch(to_oklab(rgb)).T
-    ax.scatter(
-        np.radians(hue), chroma, s=170, c=rgb / 255, edgecolors="#444", linewidths=0.6, zorder=3
-    )
-    for name, light, around, outwards in zip(
-        colours, lightness, np.radians(hue), chroma, strict=True
-    ):
-        place = {
-            "xytext": (0, 9),
-            "textcoords": "offset points",
-            "ha": "center",
-            "va": "bottom",
-            "zorder": 4,
-        }
-        ax.annotate(f"{name} {light:.2f}", (around, outwards), fontsize=6.5, **place)
-    ax.set(
-        ylim=(0, 1.15 * max([*rings, *chroma])),
-        yticks=rings,
-        yticklabels=[f"{ring:g}" for ring in rings],
-    )
+    angles = np.radians(hue)
+    ax.scatter(angles, chroma, s=170, c=rgb / 255, edgecolors="#444", linewidths=0.6, zorder=3)
+    for name, light, angle, radius in zip(colours, lightness, angles, chroma, strict=True):
+        ax.annotate(
+            f"{name} {light:.2f}", (angle, radius), fontsize=6.5, xytext=(0, 9),
+            textcoords="offset points", ha="center", va="bottom", zorder=4,
+        )  # fmt: skip
+    ticks = [f"{ring:g}" for ring in rings]
+    ax.set(ylim=(0, 1.15 * max([*rings, *chroma])), yticks=rings, yticklabels=ticks)
     ax.set_xticks(np.radians(range(0, 360, 45)))
     ax.tick_params(labelsize=7, colors="#666")
     ax.set_title("hue around, chroma outwards; the number is the lightness", fontsize=9)
     return fig
 
 
-def among(ax: Axes, values: np.ndarray, pictures: np.ndarray, decimals: int = 2) -> None:
-    """Numbers between garments, which stand along the top and the left side. NaN stays empty. Introduced in chapter 10.
+def pair_heatmap(ax: Axes, values: np.ndarray, images: np.ndarray, decimals: int = 2) -> None:
+    """Draw a number for each pair of images, which stand along the top and the left side.
 
-    values : (n, n), row by column. pictures : (n, height, width, channels) of the rows, and of the columns.
+    Parameters
+    ----------
+    ax : Axes
+        To draw on.
+    values : ndarray of shape (n, n)
+        Row by column; NaN stays empty.
+    images : ndarray of shape (n, height, width, channels)
+        Of the rows, and of the columns.
+    decimals : int
+        Of the numbers.
     """
-    image = ax.imshow(np.ma.masked_invalid(values), cmap="cividis")
+    heatmap = ax.imshow(np.ma.masked_invalid(values), cmap="cividis")
     for (i, j), value in np.ndenumerate(values):
         if np.isfinite(value):
-            ink = "black" if image.norm(value) > 0.6 else "white"
+            ink = "black" if heatmap.norm(value) > 0.6 else "white"
             ax.text(j, i, f"{value:.{decimals}f}", ha="center", va="center", color=ink, fontsize=8)
-    for i, picture in enumerate(pictures):
-        grey = {"cmap": "gray"} if picture.shape[-1] == 1 else {}
-        for at, beside, side in (((-0.5, i), (-4, 0), (1, 0.5)), ((i, -0.5), (0, 4), (0.5, 0))):
-            small = OffsetImage(picture.squeeze(), zoom=34 / picture.shape[0], **grey)
-            box = {"xybox": beside, "boxcoords": "offset points", "box_alignment": side}
-            ax.add_artist(
-                AnnotationBbox(small, at, frameon=False, pad=0, annotation_clip=False, **box)
-            )
+    for i, image in enumerate(images):
+        _attach(ax, image, (-0.5, i), (-4, 0), (1, 0.5))
+        _attach(ax, image, (i, -0.5), (0, 4), (0.5, 0))
     ax.set(xticks=[], yticks=[])
     sns.despine(ax=ax, left=True, bottom=True)
 
 
-def show(ax: Axes, picture: np.ndarray) -> None:
-    """One picture on an axis. picture : (height, width, channels), channels 1 or 3."""
-    if picture.shape[-1] == 1:
-        ax.imshow(picture[..., 0], cmap="gray")
+def show_image(ax: Axes, image: np.ndarray) -> None:
+    """Draw one image (height, width, channels) on an axis."""
+    if image.shape[-1] == 1:
+        ax.imshow(image[..., 0], cmap="gray")
     else:
-        ax.imshow(picture)
+        ax.imshow(image)
 
 
 def use_book_renderer() -> None:
-    """Let plotly figures find plotly's script beside the page: for the published site, which asks no other host."""
+    """Let plotly figures of the published site load plotly's script from the site itself."""
     import plotly.io as pio
     from plotly.io.base_renderers import MimetypeRenderer
 
@@ -352,6 +460,26 @@ def use_book_renderer() -> None:
 
     pio.renderers["book"] = BookRenderer()
     pio.renderers.default = "book"
+
+
+def _small(image: np.ndarray, height: int) -> OffsetImage:
+    grey = {"cmap": "gray"} if image.shape[-1] == 1 else {}
+    return OffsetImage(image.squeeze(), zoom=height / image.shape[0], **grey)
+
+
+def _attach(
+    ax: Axes,
+    image: np.ndarray,
+    at: tuple[float, float],
+    offset: tuple[float, float],
+    alignment: tuple[float, float],
+) -> None:
+    """A small image outside of the axis, `offset` points from a place in it."""
+    box = AnnotationBbox(
+        _small(image, 34), at, xybox=offset, boxcoords="offset points", box_alignment=alignment,
+        frameon=False, pad=0, annotation_clip=False,
+    )  # fmt: skip
+    ax.add_artist(box)
 
 
 def _frame(ax: Axes, hit: bool) -> None:

@@ -1,7 +1,7 @@
-"""The format of a results file: which metrics there are, what a row holds, what a run says about itself.
+"""Format of a results file: the metrics, the fields of a row, the facts about a run.
 
-`fashionnb.notebook.results` writes and reads these; nobody else needs to. Anything that breaks the format is a pydantic
-`ValidationError` here, which `checked` turns into one plain `ResultError`.
+`fashionnb.notebook.results` writes and reads these files. `checked` turns a `ValidationError` of
+pydantic into a `ResultError` of one line.
 """
 
 import math
@@ -50,9 +50,9 @@ METRICS: dict[str, tuple[float, float]] = {
     "megaflops": (0, math.inf),
     "parameters": (0, math.inf),
 }
-"""Every metric name (a pattern) and the range that its values keep to. A new metric is added here first."""
+"""Pattern of a metric's name -> the range of its values. A new metric is added here first."""
 
-# Resampling can move these away from the value itself (repeated items tighten clusters), so their interval may miss it.
+# Repeated items in a resample tighten clusters, so the interval of these may miss the value itself.
 RESAMPLED = (
     "davies_bouldin",
     "calinski_harabasz",
@@ -69,14 +69,32 @@ class _Strict(BaseModel):
 
 
 class Reference(_Strict):
-    """A number that others report for the same thing. source : who, where and under which protocol."""
+    """A number that others report for the same thing.
+
+    Parameters
+    ----------
+    value : float
+        As they report it.
+    source : str
+        Who reports it, where, and under which protocol.
+    """
 
     value: FiniteFloat
     source: str = Field(min_length=1)
 
 
 class IntervalModel(_Strict):
-    """An interval and `how` it was made, for instance "bootstrap over 10,000 test items, 1,000 resamples"."""
+    """An interval of a number.
+
+    Parameters
+    ----------
+    low, high : float
+        Its ends.
+    level : float
+        Its coverage, such as 0.95.
+    how : str
+        How it was made, such as "bootstrap over 10,000 test items, 1,000 resamples".
+    """
 
     low: FiniteFloat
     high: FiniteFloat
@@ -91,11 +109,28 @@ class IntervalModel(_Strict):
 
 
 class Row(_Strict):
-    """One number. Fractions are fractions (0.58), never percent.
+    """One measured number.
 
-    method : what was measured, in the reader's words. metric : one of `METRICS`. data, split, n : on what, and on how
-    many items or questions. ``class_`` (`class` in the file) : for numbers of one class. role : where it stands in a
-    table. reference : what others report.
+    Parameters
+    ----------
+    method : str
+        What was measured, as a table names it.
+    metric : str
+        One of `METRICS`.
+    value : float
+        A fraction (0.58), never percent.
+    interval : IntervalModel
+        Of the value.
+    data, split : str
+        On which data it was measured.
+    n : int
+        On how many items or questions.
+    class_ : str, optional
+        For a number of one class; `class` in the file.
+    role : str, optional
+        "baseline", "upper bound" or "ours".
+    reference : Reference, optional
+        What others report.
     """
 
     method: str = Field(min_length=1)
@@ -113,11 +148,9 @@ class Row(_Strict):
     @classmethod
     def _known(cls, metric: str) -> str:
         if _range(metric) is None:
-            names = ", ".join(
-                name.replace(r"(r|\d+)", "r").replace(r"\d+", "k") for name in METRICS
-            )
+            names = ", ".join(METRICS).replace(r"(r|\d+)", "r").replace(r"\d+", "k")
             raise ValueError(
-                f"there is no metric {metric!r}; use one of: {names} (or add it to results.METRICS)"
+                f"there is no metric {metric!r}; use one of: {names} (or add it to results_format.METRICS)"
             )
         return metric
 
@@ -125,7 +158,7 @@ class Row(_Strict):
     def _plausible(self) -> "Row":
         low, high = _range(self.metric)
         slack = 1e-6  # for sums of floats
-        # Only the value must keep to the range: an interval over few seeds may rightly reach beyond it.
+        # Only the value must lie in the range: an interval over few seeds may reach beyond it.
         if not low - slack <= self.value <= high + slack:
             raise ValueError(
                 f"{self.metric} lies in {low} to {high}, got {self.value}; is it a percentage?"
@@ -133,22 +166,42 @@ class Row(_Strict):
         contained = self.interval.low - slack <= self.value <= self.interval.high + slack
         if not contained and self.metric not in RESAMPLED:
             raise ValueError(
-                f"the interval {self.interval.low} to {self.interval.high} does not contain the value {self.value}; "
-                "was it made for another number?"
+                f"the interval {self.interval.low} to {self.interval.high} does not contain "
+                f"the value {self.value}; was it made for another number?"
             )
         return self
 
     def shown(self, decimals: int) -> str:
-        """ "0.56 [0.55, 0.57]". Numbers of 100 or more are whole: "6,282 [6,182, 6,382]"."""
+        """Format as "0.56 [0.55, 0.57]"; numbers of 100 or more as "6,282 [6,182, 6,382]"."""
         form = ",.0f" if abs(self.value) >= 100 else f".{decimals}f"
         return f"{self.value:{form}} [{self.interval.low:{form}}, {self.interval.high:{form}}]"
 
 
 class Run(_Strict):
-    """How the rows of a file came about.
+    """Facts about the run that measured the rows of a file.
 
-    seconds : from `start` to `save`. peak_memory_mb : resident. precision : "no" is float32; files from before chapter
-    03 lack it. date : UTC.
+    Parameters
+    ----------
+    chapter, profile : str
+        What was run.
+    seconds : float
+        From `start` to `save`.
+    peak_memory_mb : float
+        Resident memory.
+    hardware, device : str
+        On which machine.
+    precision : str, optional
+        "no" is float32; old files do not have it.
+    threads : int
+        Of the processor.
+    versions : dict
+        Library -> version.
+    seeds : list of int
+        The seeds that the numbers depend on.
+    date : datetime
+        UTC.
+    parameters : dict
+        Of the run.
     """
 
     chapter: str = Field(min_length=1)
@@ -166,33 +219,46 @@ class Run(_Strict):
 
 
 class Results(_Strict):
-    """A whole results file: the rows, and the run that made them."""
+    """A results file: the rows, and the run that measured them."""
 
     results: list[Row]
     run: Run
 
 
 def checked(model: type[Model], values: dict | str, where: Path | str) -> Model:
-    """`model` made of a dict, or of JSON text. Raises `ResultError`, which says `where` and the first thing wrong."""
+    """Validate a dict or JSON text.
+
+    Parameters
+    ----------
+    model : type
+        A pydantic model.
+    values : dict or str
+        Its fields, or JSON text.
+    where : path or str
+        The beginning of an error message.
+
+    Raises
+    ------
+    ResultError
+        With `where` and the first problem.
+    """
     try:
-        return (
-            model.model_validate_json(values)
-            if isinstance(values, str)
-            else model.model_validate(values)
-        )
+        if isinstance(values, str):
+            return model.model_validate_json(values)
+        return model.model_validate(values)
     except ValidationError as error:
         first, *more = error.errors(include_url=False)
         field = ".".join(str(part) for part in first["loc"])
         problem = first["msg"].removeprefix("Value error, ")
-        got = (
-            f", got {first['input']!r}"
-            if first["type"] not in ("value_error", "missing", "json_invalid")
-            else ""
-        )
-        rest = f" (and {len(more)} more)" if more else ""
-        raise ResultError(
-            f"{where}: {f'{field}: ' if field else ''}{problem}{got}{rest}."
-        ) from error
+        input_is_shown = first["type"] not in ("value_error", "missing", "json_invalid")
+        parts = [
+            f"{where}: ",
+            f"{field}: " if field else "",
+            problem,
+            f", got {first['input']!r}" if input_is_shown else "",
+            f" (and {len(more)} more)" if more else "",
+        ]
+        raise ResultError(f"{''.join(parts)}.") from error
 
 
 def _range(metric: str) -> tuple[float, float] | None:

@@ -1,6 +1,6 @@
-"""The source of a helper, shown on the page as it is installed.
+"""Show the source code of a package function on a page.
 
-Text and code cannot drift apart when the page prints the code it runs.
+The page prints the code that it runs, so that text and code always agree.
 """
 
 import ast
@@ -12,9 +12,20 @@ from IPython.display import Markdown
 
 
 def source(thing: Callable, docstring: bool = False) -> Markdown:
-    """Show the source of a function or class as highlighted code, without its docstrings unless asked for.
+    """Show the source of a function or class as highlighted code.
 
-    Introduced in chapter 02. Docstrings are in the API reference; on a page the text around the code explains it.
+    Parameters
+    ----------
+    thing : callable
+        A function or a class.
+    docstring : bool
+        Keep docstrings. Without them the text of the page explains the code; the API reference
+        has them.
+
+    Returns
+    -------
+    Markdown
+        A block of Python code.
     """
     code = textwrap.dedent(inspect.getsource(thing))
     lines = code.splitlines()

@@ -1,1 +1,1 @@
-"""Outfits: questions about them, negatives, baselines, a model as one scoring function, and what it can propose."""
+"""Outfits: questions, negatives, baselines, scores by any model, and suggestions from scores."""

@@ -1,12 +1,12 @@
-"""Ask a model of outfits: what breaks this one, what would be better, what goes with this item?
+"""Suggestions from outfit scores: the weakest item, swaps, completions, whole new outfits.
 
-Everything works with a `fashionnb.outfits.scoring.Scorer`, or with any function that takes outfits (lists of ids) and
-gives one score for each, higher for better. Every answer is a table, as in `fashionnb.search.recommend`. What may be
-chosen is a mask over the catalogue, made with pandas: `table["season"] == "Winter"`.
+Everything takes a `fashionnb.outfits.scoring.Scorer`, or any function of outfits (lists of ids)
+that returns one score for each, higher for more compatible. Every result is a table, as in
+`fashionnb.search.recommend`. `allowed` is a mask over the catalogue, such as
+`table["season"] == "Winter"`.
 """
 
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,21 +18,31 @@ from fashionnb.search import ranking
 Scores = Callable[[Sequence[Sequence[str]]], np.ndarray]
 
 
-def what_breaks(scorer: Scores, outfit: Sequence[str]) -> pd.DataFrame:
-    """Which item fits least: leave each out, and see what the others score. Introduced in chapter 08.
+def leave_one_out(scorer: Scores, outfit: Sequence[str]) -> pd.DataFrame:
+    """Rank the items by how much the outfit gains without them: the first fits least.
+
+    Parameters
+    ----------
+    scorer : callable
+        Scores outfits.
+    outfit : sequence of str
+        Ids of 3 items or more.
 
     Returns
     -------
-    One row for each item, the one that breaks the outfit most first: `rank`, `id`, `without` (the score of the others),
-        `gain` (that less the score of all) and, if the scorer has gradients, `contribution`
-        (`fashionnb.outfits.scoring.Scorer.contributions`; the lowest fits least).
+    DataFrame
+        One row per item: `rank`, `id`, `without` (the score of the other items), `gain` (that less
+        the score of the outfit) and, if the scorer has gradients, `contribution` (see
+        `fashionnb.outfits.scoring.Scorer.contributions`; the lowest fits least).
 
     Raises
     ------
-    DataError : fewer than 3 items, the same one twice, or one that the scorer does not know.
+    DataError
+        If there are fewer than 3 items, an item is repeated, or the scorer has no such item.
     """
     outfit = _checked(outfit, 3, "Leaving one out")
-    scores = scorer([outfit, *([*outfit[:i], *outfit[i + 1 :]] for i in range(len(outfit)))])
+    others = [[*outfit[:i], *outfit[i + 1 :]] for i in range(len(outfit))]
+    scores = scorer([outfit, *others])
     table = pd.DataFrame({"id": outfit, "without": scores[1:], "gain": scores[1:] - scores[0]})
     if hasattr(scorer, "contributions"):
         table["contribution"] = scorer.contributions(outfit)
@@ -40,27 +50,35 @@ def what_breaks(scorer: Scores, outfit: Sequence[str]) -> pd.DataFrame:
 
 
 def pair_scores(scorer: Scores, outfit: Sequence[str]) -> pd.DataFrame:
-    """How well each two of its items go together by themselves, for a heat map. Introduced in chapter 08.
+    """Score each two items of an outfit by themselves, for a heat map.
+
+    Parameters
+    ----------
+    scorer : callable
+        Scores outfits.
+    outfit : sequence of str
+        Ids of 2 items or more.
 
     Returns
     -------
-    A square table with the ids as index and columns, NaN on the diagonal; what the scorer says of each two.
+    DataFrame
+        Square and symmetric, with the ids as index and columns, and NaN on the diagonal.
 
     Raises
     ------
-    DataError : fewer than 2 items, the same one twice, or one that the scorer does not know.
+    DataError
+        If there are fewer than 2 items, an item is repeated, or the scorer has no such item.
     """
     outfit = _checked(outfit, 2, "A pair")
     first, second = np.triu_indices(len(outfit), 1)
+    pairs = [[outfit[i], outfit[j]] for i, j in zip(first, second, strict=True)]
     values = np.full((len(outfit), len(outfit)), np.nan)
-    values[first, second] = scorer(
-        [[outfit[i], outfit[j]] for i, j in zip(first, second, strict=True)]
-    )
+    values[first, second] = scorer(pairs)
     values[second, first] = values[first, second]
     return pd.DataFrame(values, index=outfit, columns=outfit)
 
 
-def swaps(
+def suggest_swaps(
     scorer: Scores,
     outfit: Sequence[str],
     catalogue: Catalogue,
@@ -70,47 +88,57 @@ def swaps(
     by: str = "category",
     allowed: Sequence[bool] | None = None,
 ) -> pd.DataFrame:
-    """Swap this for that: single exchanges that make an outfit better. Introduced in chapter 08.
+    """Find the exchanges of one item that improve an outfit most.
 
     Parameters
     ----------
-    item : what is to be exchanged; None: whatever gains most. An item of which `by` is not known stays.
-    by : the column in which the new item must be like the old one.
-    allowed : (n,) bool, which items of the catalogue may come in; None: all.
+    scorer : callable
+        Scores outfits.
+    outfit : sequence of str
+        Ids of 2 items or more.
+    catalogue : Catalogue
+        Where the new item comes from.
+    top_k : int
+        Number of exchanges.
+    item : str, optional
+        The item to exchange; without it, any. An item whose `by` is unknown stays.
+    by : str
+        The column in which the new item must equal the old one.
+    allowed : array_like of shape (n,), bool, optional
+        The items of the catalogue that may be added; without it all.
 
     Returns
     -------
-    At most `top_k` rows, the best first: `rank`, `id` (goes), `swap` (comes), `score` (of the new outfit) and `gain`
-        (that less the score of the old one, above 0). Equal gains: the order of outfit and catalogue.
+    DataFrame
+        At most `top_k` rows, the best first: `rank`, `id` (the old item), `swap` (the new one),
+        `score` (of the new outfit) and `gain` (that less the score of the old outfit, above 0).
+        Equal gains: in the order of outfit and catalogue.
 
     Raises
     ------
-    DataError : fewer than 2 items, the same one twice, or one that is not in the catalogue or not known to the scorer;
-        an `item` that is not in the outfit or without a value in `by`; no such column; a mask of another length.
+    DataError
+        If there are fewer than 2 items, an item is repeated or unknown, `item` is not in the
+        outfit or has no value in `by`, the column does not exist, or the mask has another length.
     """
     outfit = _checked(outfit, 2, "A swap")
     members, kinds = _members(catalogue, by, allowed)
-    _in_catalogue(outfit, kinds, catalogue)
+    _check_known(outfit, kinds, catalogue)
     if item is not None and (item not in outfit or not kinds[item]):
         raise DataError(
-            f"{item!r} is not in the outfit {outfit}, or its {by} is not known; nothing can be swapped for it."
+            f"{item!r} is not in the outfit {outfit}, or its {by} is not known; choose another item."
         )
-    options = [
-        (old, new)
-        for old in (outfit if item is None else [item])
-        if kinds[old]
-        for new in members.get(kinds[old], ())
-        if new not in outfit
-    ]
-    scores = scorer(
-        [outfit, *([new if one == old else one for one in outfit] for old, new in options)]
-    )
+    options = []
+    for old in outfit if item is None else [item]:
+        same_kind = members.get(kinds[old], []) if kinds[old] else []
+        options += [(old, new) for new in same_kind if new not in outfit]
+    swapped = [[new if one == old else one for one in outfit] for old, new in options]
+    scores = scorer([outfit, *swapped])
     table = pd.DataFrame(options, columns=["id", "swap"], dtype=object)
     table["score"], table["gain"] = scores[1:], scores[1:] - scores[0]
     return _ranked(table[table["gain"] > 0], "gain", top_k)
 
 
-def complete(
+def complete_outfit(
     scorer: Scores,
     outfit: Sequence[str],
     catalogue: Catalogue,
@@ -120,29 +148,37 @@ def complete(
     by: str = "category",
     allowed: Sequence[bool] | None = None,
 ) -> pd.DataFrame:
-    """The items of a kind that go best with these. Introduced in chapter 10.
+    """Find the items of a category that fit an outfit best.
 
     Parameters
     ----------
-    wanted : a value of the column `by`, or several: any of them. allowed : as in `swaps`.
+    scorer, catalogue, top_k, by, allowed
+        As in `suggest_swaps`.
+    outfit : sequence of str
+        Ids of one item or more.
+    wanted : str or sequence of str
+        A value of the column `by`, or several, of which any will do.
 
     Returns
     -------
-    At most `top_k` rows, the best first: `rank`, `id`, and `score` of the outfit with it.
+    DataFrame
+        At most `top_k` rows, the best first: `rank`, `id`, and `score` of the outfit with it.
 
     Raises
     ------
-    DataError : no item, the same one twice, or an unknown one; no such column; nothing that is of the kind and allowed.
+    DataError
+        If there is no item, an item is repeated or unknown, the column does not exist, or no
+        allowed item is of the wanted category.
     """
     outfit = _checked(outfit, 1, "Completing")
     members, kinds = _members(catalogue, by, allowed)
-    _in_catalogue(outfit, kinds, catalogue)
-    found = [one for one in _of(members, wanted, by) if one not in outfit]
-    scores = scorer([[*outfit, one] for one in found]) if found else []
-    return _ranked(pd.DataFrame({"id": found, "score": scores}), "score", top_k)
+    _check_known(outfit, kinds, catalogue)
+    candidates = [item for item in _of_kind(members, wanted, by) if item not in outfit]
+    scores = scorer([[*outfit, item] for item in candidates]) if candidates else []
+    return _ranked(pd.DataFrame({"id": candidates, "score": scores}), "score", top_k)
 
 
-def compose(
+def compose_outfits(
     scorer: Scores,
     catalogue: Catalogue,
     start: str,
@@ -156,82 +192,111 @@ def compose(
     fits: Callable[[tuple[str, ...]], bool] | None = None,
     diversity: float = 0.0,
 ) -> pd.DataFrame:
-    """Make outfits around an item, one part after the other, by beam search. Introduced in chapter 10.
+    """Make new outfits around an item by beam search, one part after the other.
 
-    After each part the `beam` best outfits so far are kept, so the best of all may be missed; a wider beam looks
-    longer and misses less.
+    After each part the `beam` best outfits so far are kept, so the best outfit of all may be
+    missed. A wider beam misses less and takes longer.
 
     Parameters
     ----------
-    start : the id of the item that all have. parts : what is added, in this order: a value of `by`, or several.
-    beam : how many outfits are kept on the way; `top_k` at least.
-    allowed : (n,) bool, which items may be added (season, gender, stock); None: all.
-    budget : a column of numbers, and the most that the items, the first included, may cost together. An item whose
-        price is not known is not added.
-    fits : takes the ids of an outfit, whole or in the making; False throws it away (a third colour, say).
-    diversity : 0 to 1, how much the outfits of the answer should differ in their items
+    scorer, catalogue, by, allowed
+        As in `suggest_swaps`.
+    start : str
+        The id of the item that all outfits contain.
+    parts : sequence of str, or of sequences of str
+        What is added, in this order: a value of `by`, or several, of which any will do.
+    top_k : int
+        Number of outfits, at most `beam`.
+    beam : int
+        How many outfits are kept after each part.
+    budget : (str, float), optional
+        A column of numbers, and the most that all items may cost together. An item whose price is
+        unknown is not added.
+    fits : callable, optional
+        Takes the ids of an outfit, complete or not; False discards it.
+    diversity : float
+        0 to 1, how much the outfits should differ in their items
         (`fashionnb.search.ranking.diverse`, on scores scaled to 0 to 1).
 
     Returns
     -------
-    At most `top_k` rows: `rank`, `items` (a tuple of ids, in the order of start and parts), `score` and, with a budget,
-        `cost`. None if nothing fulfils the conditions.
+    DataFrame
+        At most `top_k` rows: `rank`, `items` (a tuple of ids, in the order of start and parts),
+        `score` and, with a budget, `cost`. Empty if no outfit fulfils the conditions.
 
     Raises
     ------
-    DataError : an unknown start; no parts, or a value of `by` that nothing allowed has; no such column; a mask of
-        another length; a budget of a column without numbers or less than the start costs; a diversity outside [0, 1].
+    DataError
+        If the start is unknown, there are no parts or an allowed item for one of them is missing,
+        the column does not exist, the mask has another length, the budget column has no numbers,
+        the start alone costs more, or a number is out of range.
     """
     if not parts or not 0 <= diversity <= 1 or not 1 <= top_k <= beam:
         raise DataError(
-            f"Give one part or more, a diversity from 0 to 1, and 1 <= top_k <= beam; got {list(parts)}, {diversity=}, "
-            f"{top_k=}, {beam=}."
+            "Give one part or more, a diversity from 0 to 1, and 1 <= top_k <= beam; "
+            f"got {list(parts)}, {diversity=}, {top_k=}, {beam=}."
         )
     members, kinds = _members(catalogue, by, allowed)
-    _in_catalogue([start], kinds, catalogue)
-    choices = [_of(members, part, by) for part in parts]
-    cost = _costs(catalogue, budget)
-    most = np.inf if budget is None else budget[1]
-    if not cost[start] <= most:
-        raise DataError(f"The budget is {most}, and {start!r} alone costs {cost[start]}.")
-    kept, scores = [(start,)], np.zeros(1)
-    for step, some in enumerate(choices):
-        rest = sum(min(cost[one] for one in later) for later in choices[step + 1 :])
-        # Outfits of the same items are one, whatever the order they came in.
-        grown = {
-            frozenset((*outfit, one)): (*outfit, one)
-            for outfit in kept
-            for one in some
-            if one not in outfit and sum(cost[each] for each in outfit) + cost[one] + rest <= most
-        }
-        if not grown:
-            kept, scores = [], np.zeros(0)
-            break
-        outfits = [*grown.values()]
-        value = np.asarray(scorer(outfits), float)
-        order = np.argsort(-value, kind="stable").tolist()
-        best = list(islice((row for row in order if fits is None or fits(outfits[row])), beam))
-        kept, scores = [outfits[row] for row in best], value[best]
-    order = _diverse(kept, scores, top_k, diversity)
-    table = pd.DataFrame(
-        {"items": pd.Series([kept[row] for row in order], dtype=object), "score": scores[order]}
-    )
+    _check_known([start], kinds, catalogue)
+    choices = [_of_kind(members, part, by) for part in parts]
+    cost, limit = _costs(catalogue, budget)
+    if not cost[start] <= limit:
+        raise DataError(f"The budget is {limit}, and {start!r} alone costs {cost[start]}.")
+    outfits, scores = [(start,)], np.zeros(1)
+    for step, candidates in enumerate(choices):
+        reserved = sum(min(cost[item] for item in later) for later in choices[step + 1 :])
+        outfits = _extended(outfits, candidates, cost, limit, reserved)
+        outfits, scores = _best(scorer, outfits, beam, fits)
+    order = _diverse(outfits, scores, top_k, diversity)
+    items = pd.Series([outfits[row] for row in order], dtype=object)
+    table = pd.DataFrame({"items": items, "score": scores[order]})
     if budget is not None:
-        table["cost"] = [float(sum(cost[one] for one in items)) for items in table["items"]]
+        table["cost"] = [float(sum(cost[item] for item in outfit)) for outfit in items]
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table
+
+
+def _extended(
+    outfits: list[tuple[str, ...]],
+    candidates: list[str],
+    cost: Mapping[str, float],
+    limit: float,
+    reserved: float,
+) -> list[tuple[str, ...]]:
+    """The outfits with one more item each; of those with the same items only one is kept."""
+    found = {}
+    for outfit in outfits:
+        spent = sum(cost[item] for item in outfit)
+        for item in candidates:
+            if item not in outfit and spent + cost[item] + reserved <= limit:
+                found[frozenset((*outfit, item))] = (*outfit, item)
+    return list(found.values())
+
+
+def _best(
+    scorer: Scores, outfits: list[tuple[str, ...]], n: int, fits: Callable | None
+) -> tuple[list[tuple[str, ...]], np.ndarray]:
+    """The n outfits with the highest scores among those that fit."""
+    if not outfits:
+        return [], np.zeros(0)
+    scores = np.asarray(scorer(outfits), float)
+    best: list[int] = []
+    for row in np.argsort(-scores, kind="stable").tolist():
+        if len(best) == n:
+            break
+        if fits is None or fits(outfits[row]):
+            best.append(row)
+    return [outfits[row] for row in best], scores[best]
 
 
 def _diverse(
     outfits: list[tuple[str, ...]], scores: np.ndarray, k: int, diversity: float
 ) -> np.ndarray:
-    """Rows of the outfits to show. Two are as alike as the share of their added items that is the same."""
+    """Rows of the outfits to show; two are as similar as the share of added items in common."""
     if not diversity or len(outfits) < 2:
         return np.arange(min(k, len(outfits)))
-    column = {
-        item: i
-        for i, item in enumerate(dict.fromkeys(item for outfit in outfits for item in outfit[1:]))
-    }
+    added = dict.fromkeys(item for outfit in outfits for item in outfit[1:])
+    column = {item: i for i, item in enumerate(added)}
     has = np.zeros((len(outfits), len(column)), np.float32)
     for row, outfit in enumerate(outfits):
         has[row, [column[item] for item in outfit[1:]]] = 1 / np.sqrt(len(outfit) - 1)
@@ -239,17 +304,19 @@ def _diverse(
     return ranking.diverse((scores - scores.min()) / span, has, k, diversity)
 
 
-def _costs(catalogue: Catalogue, budget: tuple[str, float] | None) -> dict[str, float]:
-    """What each item costs, infinity if that is not known; 0 without a budget."""
-    ids = catalogue.table["id"]
+def _costs(
+    catalogue: Catalogue, budget: tuple[str, float] | None
+) -> tuple[dict[str, float], float]:
+    """The cost of each item, infinity if it is unknown and 0 without a budget; and the limit."""
+    table = catalogue.table
     if budget is None:
-        return dict.fromkeys(ids, 0.0)
-    column = budget[0]
-    if column not in catalogue.table or not pd.api.types.is_numeric_dtype(catalogue.table[column]):
+        return dict.fromkeys(table["id"], 0.0), np.inf
+    column, limit = budget
+    if column not in table or not pd.api.types.is_numeric_dtype(table[column]):
         raise DataError(
-            f"{catalogue.name} has no column {column!r} of numbers to hold against a budget."
+            f"{catalogue.name} has no column {column!r} of numbers, which a budget needs."
         )
-    return dict(zip(ids, catalogue.table[column].astype(float).fillna(np.inf), strict=True))
+    return dict(zip(table["id"], table[column].astype(float).fillna(np.inf), strict=True)), limit
 
 
 def _members(
@@ -270,22 +337,23 @@ def _members(
     return members, dict(zip(table["id"], table[by], strict=True))
 
 
-def _of(members: dict[str, list[str]], wanted: str | Sequence[str], by: str) -> list[str]:
-    """The items of any of these kinds."""
+def _of_kind(members: dict[str, list[str]], wanted: str | Sequence[str], by: str) -> list[str]:
+    """The items of any of the wanted kinds."""
     wanted = [wanted] if isinstance(wanted, str) else list(wanted)
     found = [item for kind in wanted for item in members.get(kind, ())]
     if not found:
         there = ", ".join(sorted(map(str, members))[:12]) or "nothing"
         raise DataError(
-            f"Nothing that is allowed has the {by} {' or '.join(map(repr, wanted))}. There is: {there}."
+            f"No allowed item has the {by} {' or '.join(map(repr, wanted))}. There is: {there}."
         )
     return found
 
 
-def _in_catalogue(items: Sequence[str], kinds: dict[str, str], catalogue: Catalogue) -> None:
-    if strange := [item for item in items if item not in kinds]:
+def _check_known(items: Sequence[str], kinds: dict[str, str], catalogue: Catalogue) -> None:
+    unknown = [item for item in items if item not in kinds]
+    if unknown:
         raise DataError(
-            f"{catalogue.name} has no item {strange[0]!r}. Ids look like {', '.join([*kinds][:3])}."
+            f"{catalogue.name} has no item {unknown[0]!r}. Ids look like {', '.join([*kinds][:3])}."
         )
 
 
@@ -294,16 +362,15 @@ def _checked(outfit: Sequence[str], least: int, what: str) -> list[str]:
     if len(outfit) < least:
         raise DataError(f"{what} takes an outfit of {least} item(s) or more, got {len(outfit)}.")
     if len(set(outfit)) < len(outfit):
-        raise DataError(f"The same item stands twice in the outfit {outfit}.")
+        raise DataError(f"The same item is repeated in the outfit {outfit}.")
     return outfit
 
 
 def _ranked(table: pd.DataFrame, column: str, top_k: int | None = None) -> pd.DataFrame:
-    """The table with the highest values first, equal ones as they stand, and a column `rank` from 1."""
+    """The table with the highest values first, equal ones as they stand, and a column `rank`."""
     if top_k is not None and top_k < 1:
         raise DataError(f"top_k is a whole number, 1 or more; got {top_k!r}.")
-    table = table.sort_values(column, ascending=False, kind="stable", ignore_index=True).head(
-        top_k or len(table)
-    )
+    table = table.sort_values(column, ascending=False, kind="stable", ignore_index=True)
+    table = table.head(top_k or len(table))
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table

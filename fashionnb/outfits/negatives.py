@@ -1,7 +1,8 @@
-"""Wrong answers by the thousand: items of the same group, drawn as often as they are used.
+"""Sample negatives for training: items of the same group, as often as they are used.
 
-`fashionnb.outfits.questions` draws the wrong answers of questions, carefully and one by one. Training needs many more,
-and anew in every pass; they are drawn here, a whole batch at once, by one look-up in a running sum.
+`fashionnb.outfits.questions` samples the wrong answers of test questions one by one. Training needs
+many more, new ones in every epoch; they are sampled here for a whole batch at once, by one search
+in a cumulative sum.
 """
 
 from collections.abc import Hashable, Sequence
@@ -14,17 +15,20 @@ from fashionnb.errors import DataError
 
 
 class NegativeSampler:
-    """Items that could stand in each other's place. Introduced in chapter 08.
+    """Sample items of the same group, in proportion to their weights.
 
     Parameters
     ----------
-    groups : (n,) what each item is: only items of one group are rivals. Family and collection together, for instance.
-    weights : (n,) 0 or more, how often each is drawn within its group: its uses in training; None: all alike. In a
-        group in which nothing has a weight, all are alike.
+    groups : sequence of hashable, length n
+        The group of each item, such as its family, or family and collection together.
+    weights : ndarray of shape (n,), optional
+        0 or more: how often an item is sampled within its group, such as its uses in training.
+        Without weights, and in a group where all are 0, items are sampled uniformly.
 
     Raises
     ------
-    DataError : no items, numbers that disagree, or a weight that is negative or not finite.
+    DataError
+        If there is no item, the lengths disagree, or a weight is negative or not finite.
     """
 
     def __init__(self, groups: Sequence[Hashable], weights: np.ndarray | None = None) -> None:
@@ -36,7 +40,8 @@ class NegativeSampler:
             or not (np.isfinite(weights) & (weights >= 0)).all()
         ):
             raise DataError(
-                f"Expected a finite weight of 0 or more for each of {len(number)} items, 1 at least."
+                "Expected one item or more and a finite weight of 0 or more for each; "
+                f"got {len(number)} items and weights of shape {weights.shape}."
             )
         total = np.bincount(number, weights)
         weights = np.where(total[number] > 0, weights, 1.0)
@@ -47,31 +52,37 @@ class NegativeSampler:
         self.starts = torch.cat([torch.zeros(1, dtype=torch.float64), self.ends[:-1]])
 
     def draw(self, items: Tensor, k: int, generator: torch.Generator) -> Tensor:
-        """`k` rivals of each item, with repeats; the item itself may be among them, so compare before use.
+        """Sample `k` items of the group of each item, with replacement.
+
+        The item itself may be among them: compare before use.
 
         Parameters
         ----------
-        items : (b,) int64, rows. generator : on the CPU.
+        items : Tensor of shape (b,), int64
+            Rows.
+        k : int
+            1 or more.
+        generator : torch.Generator
+            On the CPU.
 
         Returns
         -------
-        rivals : (b, k) int64, rows.
+        Tensor of shape (b, k), int64
+            Rows.
 
         Raises
         ------
-        DataError : `k` below 1, or a row that there is not.
+        DataError
+            If `k` is below 1, or a row does not exist.
         """
-        if k < 1 or (
-            len(items) and not 0 <= int(items.min()) <= int(items.max()) < len(self.group)
-        ):
-            raise DataError(
-                f"Expected rows from 0 to {len(self.group) - 1} and k of 1 or more, got {k=}."
-            )
-        low, high = (edge[self.group[items]][:, None] for edge in (self.starts, self.ends))
-        chosen = low + torch.rand(len(items), k, generator=generator, dtype=torch.float64) * (
-            high - low
-        )
-        # The first sum above the number chosen; rounding must not lead into the next group.
+        n = len(self.group)
+        if k < 1 or (len(items) and not 0 <= int(items.min()) <= int(items.max()) < n):
+            raise DataError(f"Expected rows from 0 to {n - 1} and k of 1 or more, got {k=}.")
+        group = self.group[items][:, None]
+        low, high = self.starts[group], self.ends[group]
+        share = torch.rand(len(items), k, generator=generator, dtype=torch.float64)
+        chosen = low + share * (high - low)
+        # The first sum above the chosen number; rounding must not lead into the next group.
         place = torch.searchsorted(self.sums, chosen, right=True)
         last = torch.searchsorted(self.sums, high, right=False)
         return self.order[torch.minimum(place, last)]

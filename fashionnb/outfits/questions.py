@@ -1,8 +1,9 @@
-"""Questions about outfits: which item fills the blank, and do these go together? Made with a seed, kept in files.
+"""Make questions from outfits: fill in the blank, and outfits to tell from random sets.
 
-The files are Polyvore's own (Vasileva et al. 2018, "Learning Type-Aware Embeddings for Fashion Compatibility"), so that
-published and self-made questions are read alike. How hard a question is depends on its wrong answers: see `PROTOCOLS`.
-Scores for the answers come from models, or from `fashionnb.outfits.baselines`; `fashionnb.evaluation` counts them.
+How hard a question is depends on its wrong answers: see `PROTOCOLS`. The answers are scored by a
+model (`fashionnb.outfits.scoring`) or by `fashionnb.outfits.baselines`, and the scores are
+evaluated by `fashionnb.evaluation.compatibility`. `fashionnb.data.question_files` reads and writes
+questions.
 """
 
 from collections import Counter, defaultdict
@@ -15,9 +16,12 @@ from fashionnb.data.question_files import shuffled
 from fashionnb.errors import DataError
 
 PROTOCOLS = ("naive", "strict")
-"""How wrong answers are drawn. "naive": of the same family, each item equally likely, as the field does it. "strict":
-of the same family and the same collection, each item as likely as it is used in the same split, so that neither how
-popular it is nor the age of its photo gives the answer away; meant for photos whose background is removed."""
+"""How wrong answers are sampled.
+
+"naive": of the same family, each item equally likely, as is common. "strict": of the same family
+and the same collection, each item as likely as it is used in the same split, so that neither
+popularity nor the age of a photo gives the answer away; meant for photos without background.
+"""
 
 
 def make_blanks(
@@ -29,41 +33,58 @@ def make_blanks(
     per_outfit: int = 1,
     seed: int = 0,
 ) -> list[Blank]:
-    """Ask for an item of each outfit, among wrong answers of its family. Introduced in chapter 08.
+    """Make fill-in-the-blank questions with wrong answers of the same family.
 
-    A repeated outfit is asked about once. No wrong answer makes the rest another real outfit. The right answer stands
-    at each place equally often, give or take one. An item is not asked for if there are too few of its family, or if
-    the catalogue says that it is not `worn`; an outfit with no item to ask for gets no question.
+    A repeated outfit gets one question. No wrong answer completes another real outfit. The right
+    answer stands at each position equally often, give or take one. An item is not asked for if its
+    family is too small, or if the catalogue says that it is not `worn`; an outfit without an item
+    to ask for gets no question.
 
     Parameters
     ----------
-    outfits : naive wrong answers come from all of them, but from the same split only if no item is in two splits.
-    protocol : one of `PROTOCOLS`. The family is the catalogue's column `family`, or else `category`.
-    split : whose outfits are asked about.
-    answers : to choose from, the right one included; 2 or more.
-    per_outfit : at most so many questions about one outfit, each for another item.
-    seed : the same seed gives the same questions; keep the file for other versions of numpy.
+    outfits : Outfits
+        Naive wrong answers come from all of them; from the same split if no item is in two splits.
+    protocol : str
+        One of `PROTOCOLS`. The family is the column `family`, or else `category`.
+    split : str
+        The outfits of this split are used.
+    answers : int
+        Number of answers, the right one included; 2 or more.
+    per_outfit : int
+        At most so many questions about one outfit, each for another item.
+    seed : int
+        The same seed gives the same questions; keep the file for other versions of numpy.
+
+    Returns
+    -------
+    list of Blank
 
     Raises
     ------
-    DataError : an unknown protocol, a split without outfits, fewer than 2 answers, or no question at all.
+    DataError
+        If the protocol is unknown, the split has no outfit, a number is too small, or no question
+        can be made.
     """
     if answers < 2 or per_outfit < 1:
         raise DataError(
-            f"A question has 2 answers or more, an outfit 1 question or more; got {answers}, {per_outfit}."
+            "A question has 2 answers or more, an outfit 1 question or more; "
+            f"got {answers}, {per_outfit}."
         )
     rng, pool, found = np.random.default_rng(seed), _Pool(outfits, protocol, split), []
     for outfit, items in _distinct(outfits, split):
-        left = per_outfit
+        missing = per_outfit
         for place in rng.permutation(len(items)):
-            right, asked = items[place], items[:place] + items[place + 1 :]
-            wrong = pool.draw(right, asked, answers - 1, rng) if left else None
+            right, shown = items[place], items[:place] + items[place + 1 :]
+            wrong = pool.wrong_answers(right, shown, answers - 1, rng)
             if wrong:
-                found.append(Blank(outfit, asked, (right, *wrong), 0, int(place) + 1))
-                left -= 1
+                found.append(Blank(outfit, shown, (right, *wrong), 0, int(place) + 1))
+                missing -= 1
+            if not missing:
+                break
     if not found:
         raise DataError(
-            f"No item of the {split} outfits has {answers - 1} others of its family to be asked among."
+            f"No item of the {split} outfits has {answers - 1} others of its family as wrong "
+            "answers. Ask for fewer answers, or give more outfits."
         )
     return shuffled(found, seed)
 
@@ -71,31 +92,43 @@ def make_blanks(
 def make_judged(
     outfits: Outfits, protocol: str = "strict", split: str = "test", *, seed: int = 0
 ) -> list[Judged]:
-    """Each outfit, and beside it as many items of the same families that nobody put together. Introduced in chapter 08.
+    """Make compatibility questions: real outfits, and random sets of the same families.
 
-    Every item is exchanged for one of its family, so the two differ in nothing but whether they go together. Outfits
-    with an item that cannot be exchanged are left out, and repeated ones come once. Parameters and errors as
-    `make_blanks`.
+    Every item of an outfit is exchanged for one of its family, so that the two sets differ in
+    nothing but compatibility. Outfits with an item that cannot be exchanged are left out, and a
+    repeated outfit is used once.
+
+    Parameters
+    ----------
+    outfits, protocol, split, seed
+        As in `make_blanks`.
 
     Returns
     -------
-    Outfits (label 1) and their counterparts (label 0) in turn, as many of each.
+    list of Judged
+        Outfits (label 1) and random sets (label 0) in turn, as many of each.
+
+    Raises
+    ------
+    DataError
+        As `make_blanks`.
     """
     rng, pool, found = np.random.default_rng(seed), _Pool(outfits, protocol, split), []
     for _, items in _distinct(outfits, split):
-        other: list[str] = []
+        random_set: list[str] = []
         for item in items:
-            drawn = pool.draw(item, (*items, *other), 1, rng, complete=False)
-            other += drawn
-        if len(other) == len(items) and frozenset(other) not in pool.known:
-            found += [Judged(items, 1), Judged(tuple(other), 0)]
+            random_set += pool.sample(item, {item, *items, *random_set}, 1, rng)
+        if len(random_set) == len(items) and frozenset(random_set) not in pool.known:
+            found += [Judged(items, 1), Judged(tuple(random_set), 0)]
     if not found:
-        raise DataError(f"No {split} outfit has a counterpart of the same families.")
+        raise DataError(
+            f"No {split} outfit can be exchanged item by item for others of the same families."
+        )
     return found
 
 
 class _Pool:
-    """Items to draw wrong answers from, by family."""
+    """Items that may be wrong answers, by family."""
 
     def __init__(self, outfits: Outfits, protocol: str, split: str) -> None:
         if protocol not in PROTOCOLS:
@@ -106,68 +139,69 @@ class _Pool:
         columns = ["family" if "family" in table else "category"]
         if protocol == "strict" and "collection" in table:
             columns.append("collection")
-        self.family = dict(
-            zip(table["id"], table[columns].itertuples(index=False, name=None), strict=True)
-        )
+        families = table[columns].itertuples(index=False, name=None)
+        self.family = dict(zip(table["id"], families, strict=True))
         self.worn = dict(zip(table["id"], table["worn"], strict=True)) if "worn" in table else {}
         self.known = {frozenset(items) for items in outfits.sets.values()}
-        self.completing: dict[frozenset, set[str]] = defaultdict(
-            set
-        )  # what makes a set a real outfit
-        for items in self.known:
-            for item in items:
-                self.completing[items - {item}].add(item)
-        uses = Counter(
-            item for items in self._drawn_from(outfits, protocol, split) for item in items
-        )
+        self.completing = _completing(self.known)
+        uses: Counter[str] = Counter()
+        for items in _sources(outfits, protocol, split):
+            uses.update(items)
         members = defaultdict(list)
         for item in uses:
             members[self.family[item]].append(item)
-        self.members = {family: np.array(items, dtype=object) for family, items in members.items()}
-        self.weights = {
-            family: np.array(
-                [uses[item] if protocol == "strict" else 1 for item in items], dtype=float
-            )
-            for family, items in members.items()
-        }
+        self.members, self.weights = {}, {}
+        for family, items in members.items():
+            weights = [uses[item] if protocol == "strict" else 1 for item in items]
+            self.members[family] = np.array(items, dtype=object)
+            self.weights[family] = np.array(weights, dtype=float)
 
-    def draw(
-        self,
-        item: str,
-        others: tuple[str, ...],
-        n: int,
-        rng: np.random.Generator,
-        complete: bool = True,
+    def wrong_answers(
+        self, right: str, shown: tuple[str, ...], n: int, rng: np.random.Generator
     ) -> list[str]:
-        """`n` items of the family of `item` that are not with it; none if there are too few, or it is not worn."""
+        """As `sample`, without items that would complete another real outfit."""
+        completing = self.completing.get(frozenset(shown), set())
+        return self.sample(right, {right, *shown, *completing}, n, rng)
+
+    def sample(self, item: str, excluded: set[str], n: int, rng: np.random.Generator) -> list[str]:
+        """`n` items of the family of `item`; none if there are too few, or it is not worn."""
         if not self.worn.get(item, True):
             return []
-        barred = {item, *others}
-        if complete:
-            barred |= self.completing.get(frozenset(others), set())
         members, weights = self.members[self.family[item]], self.weights[self.family[item]]
-        free = np.array([member not in barred for member in members])
+        free = np.array([member not in excluded for member in members])
         if free.sum() < n:
             return []
         chances = weights * free
         return rng.choice(members, n, replace=False, p=chances / chances.sum()).tolist()
 
-    def _drawn_from(self, outfits: Outfits, protocol: str, split: str) -> Iterator[tuple[str, ...]]:
-        """The sets whose items may be wrong answers, each once, in the order of the files.
 
-        Strict ones are of the same split. If uses elsewhere counted, the wrong answers would be known from training
-        more often than the right ones: on MANGO outfits, the answer least seen there was right in 34 % of questions.
-        """
-        splits = defaultdict(set)
-        for outfit, items in outfits.sets.items():
-            splits[outfits.split[outfit]].update(items)
-        disjoint = sum(map(len, splits.values())) == len(set().union(*splits.values()))
-        seen: set[frozenset] = set()
-        for outfit, items in outfits.sets.items():
-            here = outfits.split[outfit] == split or (protocol == "naive" and not disjoint)
-            if here and frozenset(items) not in seen:
-                seen.add(frozenset(items))
-                yield items  # not the frozenset, whose order differs from one process to the next
+def _completing(known: set[frozenset]) -> dict[frozenset, set[str]]:
+    """For each outfit without one of its items, the items that complete an outfit."""
+    completing: dict[frozenset, set[str]] = defaultdict(set)
+    for items in known:
+        for item in items:
+            completing[items - {item}].add(item)
+    return completing
+
+
+def _sources(outfits: Outfits, protocol: str, split: str) -> Iterator[tuple[str, ...]]:
+    """The sets whose items may be wrong answers, each once, in the order of the files.
+
+    Strict ones are of the same split. If uses elsewhere counted, training would have seen the wrong
+    answers more often than the right ones: on MANGO outfits, the answer that training saw least
+    often was right in 34 % of the questions.
+    """
+    splits = defaultdict(set)
+    for outfit, items in outfits.sets.items():
+        splits[outfits.split[outfit]].update(items)
+    disjoint = sum(map(len, splits.values())) == len(set().union(*splits.values()))
+    every_split = protocol == "naive" and not disjoint
+    seen: set[frozenset] = set()
+    for outfit, items in outfits.sets.items():
+        here = every_split or outfits.split[outfit] == split
+        if here and frozenset(items) not in seen:
+            seen.add(frozenset(items))
+            yield items  # not the frozenset, whose order differs from one process to the next
 
 
 def _distinct(outfits: Outfits, split: str) -> list[tuple[str, tuple[str, ...]]]:
@@ -177,7 +211,6 @@ def _distinct(outfits: Outfits, split: str) -> list[tuple[str, tuple[str, ...]]]
         if outfits.split[outfit] == split and len(items) > 1:
             found.setdefault(frozenset(items), (outfit, tuple(items)))
     if not found:
-        raise DataError(
-            f"There is no outfit in the split {split!r}; there is {sorted(set(outfits.split.values()))}."
-        )
+        splits = sorted(set(outfits.split.values()))
+        raise DataError(f"There is no outfit in the split {split!r}; there is {splits}.")
     return list(found.values())

@@ -1,12 +1,11 @@
-"""From ids to scores: a model of outfits, and the items that it knows, as one function of outfits.
+"""Score outfits by the ids of their items, with any model of `fashionnb.models`.
 
-A model that compares pairs scores an outfit by the mean over its pairs, a model of sets scores it whole; whoever asks
-need not know which it is. How good the scores are is measured by `fashionnb.evaluation.compatibility`; explanations,
-swaps and new outfits (`fashionnb.outfits.generate`) take a `Scorer`, or any function like it.
+A pairwise model scores an outfit by the mean over its pairs, a set model scores it as a whole; a
+`Scorer` hides the difference. `fashionnb.evaluation.compatibility` evaluates the scores, and
+`fashionnb.outfits.generate` makes suggestions from them.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,26 +14,35 @@ from torch import Tensor, nn
 
 from fashionnb.errors import DataError, ModelMismatch
 from fashionnb.evaluation.compatibility import mean_by, outfit_pairs, question_pairs
+from fashionnb.models import evaluating
 from fashionnb.models.outfit_inputs import Items, padded
 
 
 class Scorer:
-    """Say how well outfits go together, by the ids of their items. Introduced in chapter 08.
+    """Score how compatible the items of an outfit are, by their ids.
 
-    Items are looked at once, when it is made; if the model learns more, make another. `scorer(outfits)` gives one score
-    for each, higher for what goes together better; a logit or minus a distance, so compare scores of one model only.
+    `scorer(outfits)` returns one score for each outfit, higher for more compatible. Scores are
+    logits or minus distances: compare those of one model only. The items are encoded once, when
+    the scorer is made; after further training, make a new scorer.
 
     Parameters
     ----------
-    model : of `fashionnb.models.compatibility` or `fashionnb.models.outfit_transformer`, or one with their methods; on
-        any device, and left in the mode that it is in.
-    items : n, what the model knows of each. ids : of the n items.
-    batch_size : pairs or outfits at a time.
+    model : Module
+        Of `fashionnb.models.compatibility` or `fashionnb.models.outfit_transformer`, or one with
+        their methods; on any device. Each module keeps the mode that it is in.
+    items : Items
+        Features of n items.
+    ids : sequence of hashable, length n
+        Of the items.
+    batch_size : int
+        Pairs or outfits that are scored at a time.
 
     Raises
     ------
-    DataError : not one id for each item, the same id twice, or items that the model refuses.
-    ModelMismatch : the model scores neither pairs nor sets.
+    DataError
+        If there is not one id for each item, an id is repeated, or the model refuses the items.
+    ModelMismatch
+        If the model scores neither pairs nor sets.
     """
 
     def __init__(
@@ -42,120 +50,153 @@ class Scorer:
     ) -> None:
         if not hasattr(model, "pairwise"):
             raise ModelMismatch(
-                f"{type(model).__name__} scores neither pairs nor sets: its class has no `pairwise`."
+                f"{type(model).__name__} scores neither pairs nor sets: "
+                "its class has no `pairwise`. Use a model of `fashionnb.models.compatibility`."
             )
-        self.model, self.batch_size, self.rows = (
-            model,
-            batch_size,
-            {item: row for row, item in enumerate(ids)},
-        )
+        self.model, self.batch_size = model, batch_size
+        self.rows = {item: row for row, item in enumerate(ids)}
         if len(ids) != len(items) or len(self.rows) != len(ids):
             raise DataError(
-                f"Expected one id for each of {len(items)} items; got {len(ids)}, of which {len(self.rows)} differ."
+                f"Expected one id for each of {len(items)} items; got {len(ids)}, "
+                f"of which {len(self.rows)} differ."
             )
         items = items.to(next(model.parameters()).device)
         self.items = self._encoded(items) if model.pairwise else items
 
     def __call__(self, outfits: Sequence[Sequence[Hashable]]) -> np.ndarray:
-        """The score of each outfit, (n,) float64.
+        """Score outfits.
+
+        Parameters
+        ----------
+        outfits : sequence of sequences of ids
+            n outfits.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
 
         Raises
         ------
-        DataError : no outfit, an unknown id or one without a vector, an item twice in an outfit, an empty outfit; or
-            one of a single item, where pairs are compared.
+        DataError
+            If there is no outfit, an outfit is empty, an id is unknown or repeated in an outfit,
+            or an outfit of a pairwise model has a single item.
         """
         return self._scores([self._known(outfit) for outfit in outfits])
 
     def pairs(self, pairs: Sequence[Sequence[Hashable]]) -> np.ndarray:
-        """The score of each pair of items, (m,) float64. Errors as for outfits."""
+        """Score pairs of items, (m,) float64; errors as for outfits."""
         rows = [self._known(pair) for pair in pairs]
-        return (
-            self._pair_scores(np.array(rows).reshape(-1, 2))
-            if self.model.pairwise
-            else self._scores(rows)
-        )
+        if self.model.pairwise:
+            return self._pair_scores(np.array(rows).reshape(-1, 2))
+        return self._scores(rows)
 
     def answers(
         self, asked: Sequence[Sequence[Hashable]], answers: Sequence[Sequence[Hashable]]
     ) -> np.ndarray:
-        """Score each answer to each fill-in-the-blank question, for `fashionnb.evaluation.compatibility.fitb`.
+        """Score the answers to fill-in-the-blank questions.
 
-        Of pairs the mean of those with the answer counts (those within the question are the same for all answers); a
-        model of sets seeks an item of the answer's type, and what lies nearest is the best.
+        A pairwise model scores an answer by the mean of its pairs with the shown items (pairs
+        among the shown items are the same for all answers). A set model predicts where an item of
+        the answer's type should lie in its space; an answer scores higher the nearer it is.
 
         Parameters
         ----------
-        asked : q questions, each of one id or more. answers : q lists of ids, all of one length a.
+        asked : sequence of sequences of ids
+            The shown items of q questions, one or more each.
+        answers : sequence of sequences of ids
+            The answers, all of one length a.
 
         Returns
         -------
-        (q, a) float64.
+        ndarray of shape (q, a), float64
+            For `fashionnb.evaluation.compatibility.fitb`.
 
         Raises
         ------
-        DataError : as for outfits; or the questions differ in their number of answers.
+        DataError
+            As for outfits; also if the questions differ in their number of answers.
         """
-        asked, answers = ([self._known(some) for some in rows] for rows in (asked, answers))
-        pairs, owner = question_pairs(asked, answers)
+        shown = [self._known(ids) for ids in asked]
+        choices = [self._known(ids) for ids in answers]
+        pairs, owner = question_pairs(shown, choices)
         if self.model.pairwise:
-            return mean_by(self._pair_scores(pairs), owner, len(asked) * len(answers[0])).reshape(
-                len(asked), -1
-            )
-        return self._near(padded(asked), torch.tensor(answers))
+            means = mean_by(self._pair_scores(pairs), owner, len(shown) * len(choices[0]))
+            return means.reshape(len(shown), -1)
+        return self._nearness(padded(shown), torch.tensor(choices))
 
     def seek(
         self, outfits: Sequence[Sequence[Hashable]], wanted: Sequence[int] | None = None
     ) -> np.ndarray:
-        """How near each item lies to where each outfit's missing one should: (outfits, n) float64, cosines.
-
-        For `fashionnb.evaluation.compatibility.recall_at`; set what is no candidate to -inf.
+        """Compute how near each item lies to the place that a set model predicts.
 
         Parameters
         ----------
-        wanted : the type that is looked for, one number for each outfit; None: any.
+        outfits : sequence of sequences of ids
+            m incomplete outfits.
+        wanted : sequence of int, length m, optional
+            The type of the missing item; without it, any.
+
+        Returns
+        -------
+        ndarray of shape (m, n), float64
+            Cosines, for `fashionnb.evaluation.compatibility.recall_at`. Set what is no candidate
+            to -inf.
 
         Raises
         ------
-        DataError : as for outfits, or an unknown type. ModelMismatch : a model of pairs.
+        DataError
+            As for outfits, or if a type is unknown.
+        ModelMismatch
+            If the model compares pairs.
         """
         if self.model.pairwise:
             raise ModelMismatch(
-                f"{type(self.model).__name__} compares pairs; only a model of sets seeks in its space."
+                f"{type(self.model).__name__} compares pairs; only a set model can seek an item."
             )
-        rows, device = (
-            padded([self._known(outfit) for outfit in outfits]),
-            self.items.features.device,
-        )
-        rows, found = rows.to(device), []
-        kinds = None if wanted is None else torch.as_tensor(np.asarray(wanted), device=device)
-        with _at_work(self.model):
+        device = self.items.features.device
+        rows = padded([self._known(outfit) for outfit in outfits]).to(device)
+        types = None if wanted is None else torch.as_tensor(np.asarray(wanted), device=device)
+        found = []
+        with evaluating(self.model):
             places = self.model.place(self.items)
             for start in range(0, len(rows), self.batch_size):
                 some = slice(start, start + self.batch_size)
-                kind = None if kinds is None else kinds[some]
-                found.append(
-                    (
-                        self.model.seek(self.items[rows[some]], kind, rows[some] >= 0) @ places.T
-                    ).cpu()
-                )
+                type_ = None if types is None else types[some]
+                points = self.model.seek(self.items[rows[some]], type_, rows[some] >= 0)
+                found.append((points @ places.T).cpu())
         return torch.cat(found).double().numpy()
 
     def contributions(self, outfit: Sequence[Hashable]) -> np.ndarray:
-        """How much each item does for the outfit's score, by its gradient: (size,) float64; the lowest breaks it.
+        """Compute how much each item contributes to the score of an outfit: gradient × input.
 
-        The gradient of the score by an item's vector, times the vector: to first order, what the score would lose if
-        the vector were 0 (Shrikumar et al. 2017, "Learning Important Features Through Propagating Activation
-        Differences", call it gradient × input). Taking the item out asks the same, and waits for a score each.
+        To first order this is what the score would lose if the item's vector were 0. The lowest
+        contribution fits least. Leaving the item out answers the same question with one more
+        score for each item.
+
+        Parameters
+        ----------
+        outfit : sequence of ids
+            m items.
+
+        Returns
+        -------
+        ndarray of shape (m,), float64
 
         Raises
         ------
-        DataError : as for outfits.
+        DataError
+            As for outfits.
+
+        References
+        ----------
+        Shrikumar et al. (2017), Learning Important Features Through Propagating Activation
+        Differences.
         """
         rows = self._known(outfit)
         features = self.items.features[rows].detach().clone().requires_grad_()
         items = self.items[torch.tensor(rows, device=features.device)]
         items = replace(items, features=features)
-        with _at_work(self.model), torch.enable_grad():
+        with evaluating(self.model), torch.enable_grad():
             if self.model.pairwise:
                 pairs = torch.from_numpy(outfit_pairs([range(len(rows))])[0])
                 score = self.model.compare(items[pairs[:, 0]], items[pairs[:, 1]]).mean()
@@ -166,16 +207,17 @@ class Scorer:
 
     def _known(self, outfit: Sequence[Hashable]) -> list[int]:
         """The rows of an outfit's items."""
-        if strange := [item for item in outfit if item not in self.rows]:
+        unknown = [item for item in outfit if item not in self.rows]
+        if unknown:
             ids = ", ".join(map(str, [*self.rows][:3]))
             raise DataError(
-                f"There is no vector for the item {strange[0]!r}: the id is unknown (they look like {ids}), or it had "
-                "no picture to embed."
+                f"There is no vector for the item {unknown[0]!r}: the id is unknown "
+                f"(ids look like {ids}), or the item had no image to embed. Leave it out."
             )
         rows = [self.rows[item] for item in outfit]
         if len(set(rows)) < len(rows):
             twice = next(item for item in outfit if list(outfit).count(item) > 1)
-            raise DataError(f"The item {twice!r} stands twice in {list(outfit)}.")
+            raise DataError(f"The item {twice!r} is repeated in {list(outfit)}.")
         return rows
 
     def _scores(self, outfits: list[list[int]]) -> np.ndarray:
@@ -184,7 +226,8 @@ class Scorer:
         if self.model.pairwise:
             pairs, owner = outfit_pairs(outfits)
             return mean_by(self._pair_scores(pairs), owner, len(outfits))
-        # Small outfits with small ones, so that little is padded; each is looked at once for each of its items.
+        # Outfits of similar size are scored together, so that little is padded. A set model runs
+        # once for each item of an outfit, so a batch holds an eighth of the outfits.
         rows, sizes = padded(outfits), np.array([len(outfit) for outfit in outfits])
         scores, order = np.empty(len(outfits)), np.argsort(sizes, kind="stable")
         for some in np.array_split(order, min(-(-8 * len(order) // self.batch_size), len(order))):
@@ -192,25 +235,22 @@ class Scorer:
             scores[some] = self._batched(part, lambda some: self.model(self.items[some], some >= 0))
         return scores
 
-    def _near(self, asked: Tensor, answers: Tensor) -> np.ndarray:
-        """How near each answer (q, a) lies to where its question (q, size) seeks one of its type: (q, a) float64."""
+    def _nearness(self, asked: Tensor, answers: Tensor) -> np.ndarray:
+        """The cosine of each answer (q, a) and the place predicted for one of its type, (q, a)."""
         asked, answers = (rows.to(self.items.features.device) for rows in (asked, answers))
-        kinds = self.items.types[answers] if self.model.types else torch.zeros_like(answers)
+        types = self.items.types[answers] if self.model.types else torch.zeros_like(answers)
         number = torch.arange(len(asked), device=asked.device)[:, None].expand_as(answers)
-        # Mostly all answers are of one type: each question is asked once for each type among them.
-        each, which = (
-            torch.stack([number, kinds], -1).flatten(0, 1).unique(dim=0, return_inverse=True)
-        )
+        # Mostly all answers are of one type: each question is asked once for each distinct type.
+        queries = torch.stack([number, types], -1).flatten(0, 1)
+        queries, which = queries.unique(dim=0, return_inverse=True)
         choices, place = answers.unique(return_inverse=True)
-        with _at_work(self.model):
-            points = [
-                self.model.seek(self.items[asked[some]], kind, asked[some] >= 0)
-                for some, kind in (part.unbind(1) for part in each.split(self.batch_size))
-            ]
-            near = (
-                torch.cat(points)[which].view(*answers.shape, -1)
-                * self.model.place(self.items[choices])[place]
-            )
+        points = []
+        with evaluating(self.model):
+            for part in queries.split(self.batch_size):
+                rows = asked[part[:, 0]]
+                points.append(self.model.seek(self.items[rows], part[:, 1], rows >= 0))
+            sought = torch.cat(points)[which].view(*answers.shape, -1)
+            near = sought * self.model.place(self.items[choices])[place]
         return near.sum(2).double().cpu().numpy()
 
     def _pair_scores(self, pairs: np.ndarray) -> np.ndarray:
@@ -220,31 +260,15 @@ class Scorer:
         )
 
     def _batched(self, rows: Tensor, score: Callable[[Tensor], Tensor]) -> np.ndarray:
-        with _at_work(self.model):
-            return (
-                torch.cat([score(some).cpu() for some in rows.split(self.batch_size)])
-                .double()
-                .numpy()
-            )
+        with evaluating(self.model):
+            scores = [score(some).cpu() for some in rows.split(self.batch_size)]
+        return torch.cat(scores).double().numpy()
 
     def _encoded(self, items: Items) -> Items:
-        every = torch.arange(len(items), device=items.features.device)
-        with _at_work(self.model):  # pictures are larger than vectors: fewer at a time
+        rows = torch.arange(len(items), device=items.features.device)
+        with evaluating(self.model):  # images are larger than vectors: fewer at a time
             parts = [
                 self.model.encode(items[some]).features
-                for some in every.split(min(self.batch_size, 512))
+                for some in rows.split(min(self.batch_size, 512))
             ]
         return replace(items, features=torch.cat(parts))
-
-
-@contextmanager
-def _at_work(model: nn.Module) -> Iterator[None]:
-    """The model in eval mode and without gradients; afterwards every part is in the mode that it was in."""
-    modes = {module: module.training for module in model.modules()}
-    try:
-        model.eval()
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training

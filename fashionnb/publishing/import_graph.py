@@ -1,35 +1,48 @@
-"""Which modules of a package a piece of code can reach: the import graph, read without importing anything.
+"""Which modules of the package the code of a chapter can reach, found without importing anything.
 
-`keys` hashes what a chapter reaches, so that editing a helper runs exactly the chapters that could notice it.
-When in doubt the answer is "more": a chapter run once too often costs minutes, a stale number costs trust.
+grimp reads which module imports which; this module reads the cells of a chapter and adds what no
+import statement shows. `fashionnb.publishing.cache` hashes the modules found, so that editing a
+helper runs exactly the chapters that could notice it. When in doubt the answer is "more": running
+a chapter once too often costs minutes, publishing an outdated number costs trust.
 """
 
 import ast
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+
+import grimp
+from grimp.exceptions import SourceSyntaxError
 
 # With these names a module can import what no `import` statement shows.
 IMPORTERS = frozenset({"import_module", "__import__", "exec", "eval", "runpy", "pkgutil"})
-# With these a chapter can run code that lies elsewhere. (In a module they start tools, such as jupyter-book.)
+# With these a chapter can run code that lies elsewhere. (In a module they start other programs.)
 LAUNCHERS = frozenset(
     {"subprocess", "system", "popen", "getoutput", "run_line_magic", "run_cell_magic"}
 )
-# Magics that bring in no code of ours; a cell with any other magic or with a shell command counts as hiding something.
+# Magics that run no code of the package. A cell with another magic or a shell command may.
 HARMLESS = frozenset(
     {"autoreload", "capture", "conda", "config", "load_ext", "matplotlib", "pip", "time"}
 )
-_MAGIC = re.compile(r"^(?P<indent>[ \t]*)(?:[%]{1,2}(?P<name>\w+)|!).*$", re.MULTILINE)
+MAGIC = re.compile(r"^(?P<indent>[ \t]*)(?:[%]{1,2}(?P<name>\w+)|!).*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Code:
-    """What one piece of code says about its imports.
+    """What a piece of code contains.
 
-    imports : dotted names, absolute. strings : its string constants. names : the names and attributes that it uses.
-    hidden : it may import what is not among `imports`.
+    Attributes
+    ----------
+    imports : frozenset of str
+        The dotted names that its absolute imports name.
+    strings : frozenset of str
+        Its string constants.
+    names : frozenset of str
+        The names and attributes that it uses.
+    hidden : bool
+        Whether it may import what is not among `imports`.
     """
 
     imports: frozenset[str] = frozenset()
@@ -38,16 +51,8 @@ class Code:
     hidden: bool = True
 
 
-@dataclass(frozen=True)
-class Reach:
-    """What code reaches in a package. modules : dotted names. whole : all of it, as nobody can follow the code."""
-
-    modules: frozenset[str]
-    whole: bool
-
-
 def modules(package: Path) -> dict[str, Path]:
-    """Every module of the package in the folder `package`, by its dotted name."""
+    """Find every module of the package in the folder `package`: dotted name -> file."""
     found = {}
     for path in sorted(package.rglob("*.py")):
         parts = [package.name, *path.relative_to(package).with_suffix("").parts]
@@ -55,124 +60,146 @@ def modules(package: Path) -> dict[str, Path]:
     return found
 
 
-def reach(chapter: Iterable[str], package: Path) -> Reach:
-    """Which modules of `package` the code cells `chapter` can reach, through imports of imports, in functions too.
+def reach(cells: Iterable[str], package: Path) -> frozenset[str]:
+    """Find the modules of `package` that code cells can reach, through imports of imports too.
 
-    A module whose code can import by name (`import_module` and the like) reaches all of its own folder, and whatever
-    its strings name. A chapter that does so, or that runs a script or a command, reaches the whole package.
+    An import inside a function counts. A module that can import by name (`import_module` and the
+    like) reaches its whole folder, and whatever its strings name. Cells that do so, or that run a
+    script or a command, reach the whole package; so does a package with a syntax error.
     """
-    known = modules(package)
-    cells = [read_cell(cell) for cell in chapter]
-    if any(cell.hidden for cell in cells):
-        return Reach(frozenset(known), whole=True)
-    waiting = {name for cell in cells for name in named_by(cell, known)}
-    seen: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        seen.add(name)
-        waiting |= imported(name, known) - seen
-    return Reach(frozenset(seen), whole=False)
-
-
-def imported(name: str, known: dict[str, Path]) -> set[str]:
-    """The modules among `known` that the module called `name` may import itself."""
-    code = code_of(name, known)
-    found = named_by(code, known)
-    if code.hidden:
-        home = _home(name, known)
-        found |= {other for other in known if other == home or other.startswith(f"{home}.")}
-        for text in code.strings:
-            found |= _with_parents(text.partition(":")[0], known)
-    return found
-
-
-def code_of(name: str, known: dict[str, Path]) -> Code:
-    """What the module called `name` says; one that is not Python (half edited, say) may hide anything."""
+    found = modules(package)
+    known = frozenset(found)
+    codes = [read_cell(cell) for cell in cells]
+    if any(code.hidden for code in codes):
+        return known
     try:
-        return read_module(known[name].read_text(encoding="utf-8"), _home(name, known))
+        graph = import_graph(
+            package, tuple((path, path.stat().st_mtime_ns) for path in found.values())
+        )
+    except SourceSyntaxError:
+        return known
+    named = frozenset().union(*(named_modules(code, known) for code in codes))
+    public = public_names(package)
+    for code in codes:
+        named |= {public[name] for name in code.names & public.keys()}
+    return named.union(*(graph.find_upstream_modules(name) for name in named))
+
+
+def public_names(package: Path) -> dict[str, str]:
+    """Read which names the package offers itself, imported when first used: name -> module."""
+    names = {}
+    for node in ast.parse((package / "__init__.py").read_text(encoding="utf-8")).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="_HOMES")], value=ast.Dict() as homes):
+                for name, home in ast.literal_eval(homes).items():
+                    names[name] = f"{package.name}.{home}"
+    return names
+
+
+@lru_cache(maxsize=4)
+def import_graph(package: Path, versions: tuple = ()) -> grimp.ImportGraph:
+    """Build the graph of which module of `package` imports which, imports by name included.
+
+    A module also counts as importing the package that it lies in, as Python runs that first.
+
+    Parameters
+    ----------
+    package : Path
+        The folder of a package that Python can find under its name.
+    versions : tuple
+        Its files and when each was changed, as the graph is kept for the next call.
+
+    Raises
+    ------
+    SourceSyntaxError
+        If a module is not valid Python.
+    """
+    graph = grimp.build_graph(package.name, cache_dir=None)
+    found = modules(package)
+    for name, path in found.items():
+        home = name.rpartition(".")[0]
+        if home:
+            graph.add_import(importer=name, imported=home)
+        code = read_module(path)
+        if code.hidden and home:  # what the package itself imports by name is in `public_names`
+            folder = name if path.name == "__init__.py" else home
+            inside = {other for other in found if other.startswith(f"{folder}.")}
+            named = {text.partition(":")[0] for text in code.strings}
+            for other in inside | named.intersection(found):
+                graph.add_import(importer=name, imported=other)
+    return graph
+
+
+def named_modules(code: Code, known: Iterable[str]) -> set[str]:
+    """Select from `known` the modules that the imports of `code` run at once.
+
+    Importing a.b.c runs a and a.b first; `from a import *` may run every module of a.
+    """
+    found = set()
+    for imported in code.imports:
+        if imported.endswith(".*"):
+            found |= {name for name in known if name.startswith(imported[:-1])}
+        parts = imported.split(".")
+        found |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
+    return found.intersection(known)
+
+
+def read_module(path: Path) -> Code:
+    """Read a module of the package; one with a syntax error may import anything."""
+    try:
+        return _read(path.read_text(encoding="utf-8"), IMPORTERS)
     except SyntaxError:
-        return Code(hidden=True)
+        return Code()
 
 
 def read_cell(source: str) -> Code:
-    """What a notebook's cell says. One that is neither Python nor harmless magics counts as hiding something."""
-    magics = list(_MAGIC.finditer(source))
-    if any(magic["name"] not in HARMLESS or _is_statement(magic) for magic in magics):
-        return Code(hidden=True)
+    """Read a cell of a notebook; one with a syntax error or a shell command may import anything."""
+    if any(_runs_code(magic) for magic in MAGIC.finditer(source)):
+        return Code()
     try:
-        return read_module(_MAGIC.sub(r"\g<indent>pass", source), "", IMPORTERS | LAUNCHERS)
+        return _read(MAGIC.sub(r"\g<indent>pass", source), IMPORTERS | LAUNCHERS)
     except SyntaxError:
-        return Code(hidden=True)
+        return Code()
 
 
 @cache
-def read_module(source: str, home: str, hiding: frozenset[str] = IMPORTERS) -> Code:
-    """What Python `source` says. home : the package that its relative imports start from. hiding : suspicious names."""
+def _read(source: str, hiding: frozenset[str]) -> Code:
+    """Read Python code, which may import by name if it uses a name among `hiding`."""
     imports, strings, names = set(), set(), set()
     nodes = list(ast.walk(ast.parse(source)))
-    harmless = {
-        id(node.func)
-        for node in nodes
-        if isinstance(node, ast.Call) and _calls_harmless_magic(node)
-    }
+    harmless = [node.func for node in nodes if _calls_harmless_magic(node)]
     for node in nodes:
-        if isinstance(node, ast.Import):
-            imports |= {alias.name for alias in node.names}
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            above = home.split(".")[: len(home.split(".")) - node.level + 1] if node.level else []
-            origin = ".".join([*above, *([node.module] if node.module else [])])
-            # `from a import b`: b may be a module of a, or a name in it; `*` may be any of them.
-            imports |= {origin, *(f"{origin}.{alias.name}" for alias in node.names)}
-            names |= {origin, *(alias.name for alias in node.names)}
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            strings.add(node.value)
-        elif isinstance(node, ast.Name):
-            names.add(node.id)
-        # A method may be called eval (that of a model is) and hide nothing.
-        elif (
-            isinstance(node, ast.Attribute)
-            and node.attr not in ("eval", "exec")
-            and id(node) not in harmless
+        match node:
+            case ast.Import():
+                imports |= {alias.name for alias in node.names}
+                names |= {alias.name for alias in node.names}
+            case ast.ImportFrom():
+                # `from a import b`: b is a module of a, or a name in it.
+                origin = node.module or ""
+                imports |= {origin, *(f"{origin}.{alias.name}" for alias in node.names)}
+                names |= {origin, *(alias.name for alias in node.names)}
+            case ast.Constant(value=str()):
+                strings.add(node.value)
+            case ast.Name():
+                names.add(node.id)
+            # A method may be called eval (a model's is) and import nothing.
+            case ast.Attribute() if node.attr not in ("eval", "exec") and node not in harmless:
+                names.add(node.attr)
+    hidden = not hiding.isdisjoint(names)
+    return Code(frozenset(imports), frozenset(strings), frozenset(names), hidden)
+
+
+def _runs_code(magic: re.Match) -> bool:
+    """Whether a magic may run code of the package, as `%time f()` does and `%%time` does not."""
+    on_a_line = magic["name"] == "time" and "%%" not in magic[0]
+    return magic["name"] not in HARMLESS or on_a_line
+
+
+def _calls_harmless_magic(node: ast.AST) -> bool:
+    """Whether this is `get_ipython().run_line_magic("pip", …)`, which is `%pip` in a line."""
+    match node:
+        case ast.Call(
+            func=ast.Attribute(attr="run_line_magic"), args=[ast.Constant(value=name), *_]
         ):
-            names.add(node.attr)
-    return Code(
-        frozenset(imports), frozenset(strings), frozenset(names), not hiding.isdisjoint(names)
-    )
-
-
-def _home(name: str, known: dict[str, Path]) -> str:
-    """The package that a module lies in; a package lies in itself."""
-    return name if known[name].name == "__init__.py" else name.rpartition(".")[0]
-
-
-def _is_statement(magic: re.Match) -> bool:
-    """True for `%time something`: the rest of the line is code of its own. (`%%time` only heads a cell.)"""
-    return magic["name"] == "time" and "%%" not in magic[0]
-
-
-def _calls_harmless_magic(call: ast.Call) -> bool:
-    """True for `get_ipython().run_line_magic("pip", …)`: what `%pip` becomes, and the way to write it after an `if`."""
-    named = isinstance(call.func, ast.Attribute) and call.func.attr == "run_line_magic"
-    return (
-        named
-        and bool(call.args)
-        and isinstance(call.args[0], ast.Constant)
-        and call.args[0].value in HARMLESS
-    )
-
-
-def named_by(code: Code, known: dict[str, Path]) -> set[str]:
-    """The modules among `known` that the imports of `code` name."""
-    found: set[str] = set()
-    for name in code.imports:
-        if name.endswith(".*"):
-            found |= {other for other in known if other.startswith(name[:-1])}
-        found |= _with_parents(name, known)
-    return found
-
-
-def _with_parents(name: str, known: dict[str, Path]) -> set[str]:
-    """`name` and the packages it lies in, as far as they are modules here: importing a.b.c runs a and a.b first."""
-    parts = name.split(".")
-    return {".".join(parts[:end]) for end in range(1, len(parts) + 1)} & set(known)
+            return name in HARMLESS
+    return False

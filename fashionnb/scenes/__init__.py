@@ -1,1 +1,1 @@
-"""Complete the look: features of scenes and products, training recipes, and the evaluation protocols."""
+"""Complete the look: features of scenes and products, training recipes, evaluation protocols."""

@@ -1,9 +1,7 @@
-"""Features of scenes without the product that is asked for: of the crop, of each other piece, and
-of the whole scene.
+"""Features of scenes without the hidden product: of the crop, of the other pieces, of the whole.
 
-`view` computes them for every pair of `fashionnb.data.catalogue.Scenes` and keeps them, so that the
-models of complete-the-look are trained on numbers that were computed once.
-`fashionnb.features.garments` does the same for products.
+`view` computes them once for every pair of `fashionnb.data.catalogue.Scenes`; `Pairs` joins them
+with the features of the products, which come from `fashionnb.features.garments`.
 """
 
 import math
@@ -23,57 +21,47 @@ from fashionnb.features.embedding import embed
 from fashionnb.features.garments import FeatureExtractor, pretrained_encoder
 from fashionnb.features.store import Features, FeatureStore, digest_of, digests_of
 from fashionnb.models.complete_the_look import Scene
-from fashionnb.models.encoder import MultiStageEncoder
+from fashionnb.models.multi_stage_encoder import MultiStageEncoder
 
 CHUNK = 256  # scenes at a time: memory stays flat, and a killed process loses no more
-SIDE = 48  # pixels of a crop and of a piece, as the encoder get them
+SIDE = 48  # pixels of a crop and of a piece, as the encoder takes them
 MOST = 8
-"""So many other pieces of a scene are looked at, at most."""
+"""The largest number of other pieces of a scene that a model reads."""
 
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """Features of n pairs in m scenes. The columns have mean 0 and standard deviation 1.
+    """Features of n pairs in m scenes, standardised to mean 0 and deviation 1.
 
-    Attributes
+    Parameters
     ----------
     crops : Tensor of shape (n, d), float32
-        Of each pair, the largest region of the scene without the product.
+        Of each pair the largest region without the product.
     uncut : Tensor of shape (m, d), float32
-        Of each whole scene, the product included. It shows what cutting is for.
+        Of each whole scene, products included, to measure how much they give away.
     pieces : Tensor of shape (n, d), float16
-        Of each pair, what is in the box. It is the product itself, so only other pairs may use it.
+        Of what is in the box of each pair. This shows the product itself, so only other pairs of
+        the scene may use it.
     boxes : Tensor of shape (n, 4), float32
-        Left, top, right, bottom, from 0 to 1.
+        The box: left, top, right, bottom, from 0 to 1.
     scene : Tensor of shape (n,), int64
         The scene of each pair.
     others : Tensor of shape (n, 8), int64
-        The pairs of its scene whose box does not touch that of the pair; -1 where there are no
-        more.
+        The pairs of its scene whose box does not touch that of the pair; -1 fills the rest.
     """
 
     crops: Tensor
-    """Of each pair the largest region without the product, (n, d) float32."""
     uncut: Tensor
-    """Of each scene all, the product too, (m, d) float32: it shows what cutting is for."""
     pieces: Tensor
-    """Of each pair what is in the box, (n, d) float16. It is the product itself, so only other
-    pairs may look at it.
-    """
     boxes: Tensor
-    """Where it is, (n, 4) float32: left, top, right, bottom, 0 to 1."""
     scene: Tensor
-    """The scene of each pair, (n,) int64."""
     others: Tensor
-    """The pairs of its scene whose box does not touch that of the pair, (n, 8) int64; -1 where
-    there are no more.
-    """
 
     def __len__(self) -> int:
         return len(self.crops)
 
     def to(self, device: torch.device | str) -> "Views":
-        """The same on another device."""
+        """Move to another device."""
         return Views(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
@@ -123,13 +111,16 @@ def view(
         return {"uncut": _encoded(encoder, pixels, device)}
 
     # Only the backbone computes these features; the rest of the encoder is not trained yet.
-    store = FeatureStore(cache, "scenes", fingerprint(encoder.backbone), str(SIDE))
+    made_by = fingerprint(encoder.backbone), str(SIDE)
     digests = digests_of(scenes.images, keys)
     of_pairs = [
         digest_of(digests[one], box.tobytes()) for one, box in zip(scene, boxes, strict=True)
     ]
-    found = store.fill(of_pairs, pairs, chunk=CHUNK) | store.fill(digests, whole, chunk=CHUNK)
-    store.close()
+    found = {}
+    for name, of_each, compute in (("pairs", of_pairs, pairs), ("scenes", digests, whole)):
+        store = FeatureStore(cache, name, *made_by)
+        found |= store.fill(of_each, compute, chunk=CHUNK)
+        store.close()
     crops, uncut, pieces = (torch.from_numpy(found[name]) for name in ("crops", "uncut", "pieces"))
     scene, boxes = torch.from_numpy(scene.astype(np.int64)), torch.from_numpy(boxes)
     return Views(
@@ -143,21 +134,21 @@ def view(
 
 
 def apart(scene: Tensor, boxes: Tensor) -> Tensor:
-    """Select the pieces of its scene that may be used when a pair's product is hidden.
+    """Find the other pieces of its scene that a model may read when a pair's product is hidden.
 
-    Boxes that touch the product's box may show some of it.
+    A box that touches the product's box may show some of the product, so it is left out.
 
     Parameters
     ----------
     scene : Tensor of shape (n,), int64
-    boxes : Tensor of shape (n, 4)
+        The scene of each pair.
+    boxes : Tensor of shape (n, 4), float
         Left, top, right, bottom.
 
     Returns
     -------
     Tensor of shape (n, 8), int64
-        Pairs of the same scene whose box does not touch, in their order; -1 where there are no
-        more.
+        Pairs of the same scene whose box does not touch, in their order; -1 fills the rest.
     """
     place, count = scene.unique(return_inverse=True, return_counts=True)[1:]
     order = torch.argsort(place, stable=True)
@@ -206,33 +197,34 @@ def _standard(values: Tensor) -> Tensor:
 
 
 REGIONS = ("above", "below", "left", "right")
-"""The parts of a scene beside a box, in the order in which `largest_region` looks at them."""
+"""The parts of a scene around a box, in the order in which `largest_region` compares them."""
 
 
 def largest_region(boxes: np.ndarray) -> np.ndarray:
-    """Find the largest part of each scene without its product.
+    """Find the largest rectangle of each scene without its product.
 
     Of the four rectangles above, below, left and right of the box, each as wide or as high as the
-    scene, the one with the largest area; of equals the first in this order.
+    scene, this is the one with the largest area; of equals the first in this order.
 
     Parameters
     ----------
-    boxes : ndarray of shape (n, 4)
+    boxes : ndarray of shape (n, 4), float
         Left, top, right, bottom, from 0 to 1.
 
     Returns
     -------
     ndarray of shape (n, 4), float64
-        Likewise. Where the box fills the whole scene it has no area.
+        In the same form. Where the box fills the whole scene the rectangle has no area.
 
     Raises
     ------
     DataError
-        If the shape is another, or a box is not within 0 to 1.
+        If the shape differs, or a box is not within 0 to 1.
 
     References
     ----------
-    Kang et al. (2019), Complete the Look, section 3.
+    Kang et al. (2019), Complete the Look: Scene-based Complementary Product Recommendation,
+    section 3.
     """
     boxes = np.asarray(boxes, float)
     if boxes.ndim != 2 or boxes.shape[1] != 4 or not ((boxes >= 0) & (boxes <= 1)).all():
@@ -254,19 +246,20 @@ def largest_region(boxes: np.ndarray) -> np.ndarray:
 
 
 def scene_pixels(scenes: Scenes, size: int | tuple[int, int], cut: bool = True) -> np.ndarray:
-    """Read the scene of every pair, cropped to `largest_region` of its box.
+    """Crop the scene of every pair to `largest_region` of its box.
 
     Parameters
     ----------
     scenes : Scenes
+        Pairs; those of a scene stand together.
     size : int or (int, int)
-        Each crop is letterboxed to it, on white.
+        Height and width in pixels; each crop is letterboxed to it, on white.
     cut : bool
-        False leaves the product in, which shows how much that gives away.
+        False leaves the product in.
 
     Returns
     -------
-    ndarray of shape (pairs, height, width, 3), uint8
+    ndarray of shape (n, height, width, 3), uint8
 
     Raises
     ------
@@ -287,8 +280,7 @@ def scene_pixels(scenes: Scenes, size: int | tuple[int, int], cut: bool = True) 
             corners = int(np.ceil(left)), int(np.ceil(top)), int(right), int(bottom)
             if corners[0] >= corners[2] or corners[1] >= corners[3]:
                 raise DataError(
-                    f"Pair {row}: its product fills the scene {key!r}, so nothing is left without "
-                    f"it."
+                    f"Pair {row}: its product fills the scene {key!r}; nothing is left around it."
                 )
             part = picture.crop(corners)
         out[row] = letterbox(part, (height, width), 3)
@@ -297,24 +289,25 @@ def scene_pixels(scenes: Scenes, size: int | tuple[int, int], cut: bool = True) 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """n pairs of a scene and a product that is cut out of it, and p products.
+    """Pairs of a scene and a product that is cut out of it, with features of both.
 
-    Attributes
+    Parameters
     ----------
     views : Views
         Of the scenes, n rows.
     product : Tensor of shape (n,), int64
         A row of the products.
     features : Tensor of shape (p, d), float32
+        Of the products.
     kinds : Tensor of shape (p,), int64
-        The category of each product, from 0 on.
+        The kind of each product, from 0 on.
     labels : Tensor of shape (p, l), int64, optional
-        Other attributes of each product, such as its colour: known values from 1 on, 0 is unknown.
+        Other metadata of each product, such as its colour: known values from 1 on, 0 is unknown.
 
     Raises
     ------
     DataError
-        If they disagree.
+        If the shapes disagree, or a row of `product` does not exist.
     """
 
     views: Views
@@ -334,18 +327,15 @@ class Pairs:
             or (n and int(self.product.max()) >= p)
         ):
             raise DataError(
-                f"Expected one product, below {p}, for each of {n} pairs, and a kind and a row of "
-                f"labels for each of "
-                f"{p} products; got {', '.join(map(str, shapes))}."
+                f"Expected one product, below {p}, for each of {n} pairs, and a kind and a row of labels "
+                f"for each of {p} products; got {', '.join(map(str, shapes))}."
             )
 
     def __len__(self) -> int:
         return len(self.product)
 
     def scene(self, rows: Tensor, uncut: bool = False) -> Scene:
-        """The scenes of these pairs as the models take them; with `uncut` whole, the product
-        included.
-        """
+        """Take the scenes of some pairs as models read them; `uncut` leaves the products in."""
         views = self.views
         others = views.others[rows]
         there = others >= 0
@@ -354,7 +344,7 @@ class Pairs:
         return crops, there, views.pieces[seen].float(), views.boxes[seen]
 
     def products(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Features, categories and labels of these products, as the models take them."""
+        """Take features, kinds and labels of some products, as the models read them."""
         return (
             self.features[rows],
             self.kinds[rows],
@@ -362,7 +352,7 @@ class Pairs:
         )
 
     def to(self, device: str) -> "Pairs":
-        """The same on another device."""
+        """Move to another device."""
         parts = (self.product, self.features, self.kinds, self.labels)
         return Pairs(
             self.views.to(device), *(part if part is None else part.to(device) for part in parts)

@@ -1,8 +1,8 @@
-"""How a model learns to complete a look, and what it says of every product: from v1's recipe to v2's, step by step.
+"""Training recipes for complete-the-look models, and their scores for a gallery of products.
 
-A `Configuration` says what a model is taught by; `CONFIGURATIONS` has those of chapter 11 by name. `train` teaches, `scores` asks. The
-models are in `fashionnb.models.complete_the_look`. An `HeldOut` asks about scenes that were held back, by the strict and
-by the published protocol, and `fashionnb.scenes.protocol` judges the answers.
+A `Configuration` says which network is trained with which loss; `CONFIGURATIONS` names the steps
+from the baseline v1 to v2, and this book's own networks. The networks are in
+`fashionnb.models.complete_the_look`; `fashionnb.scenes.protocol` evaluates the scores.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,80 +18,117 @@ from torch.nn.functional import nll_loss
 from fashionnb.errors import DataError
 from fashionnb.losses import info_nce, similarity_triplet, spread
 from fashionnb.miners import hardest_negatives
+from fashionnb.models import evaluating
 from fashionnb.models.complete_the_look import CompleteTheLook, LookAround
 from fashionnb.outfits.negatives import NegativeSampler
 from fashionnb.scenes.features import Pairs
 from fashionnb.training import Batches, Recipe, fit
 
-_STRIP = 256  # scenes that are asked at a time
+_CHUNK = 256  # scenes that are scored at a time
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a model is, and what it is taught by. Introduced in chapter 11.
+    """Which network is trained, and with which loss.
 
-    model : "towers" or "look around". hidden, blocks, kind_width : of `CompleteTheLook`.
-    labels : the tower of products reads what the shop says of them.
-    contrast : each scene chooses among all products of its batch (`fashionnb.losses.info_nce`), not by triplets alone.
-    negatives : of the triplets: "any" other product of the batch, one of the same "kind" drawn from all, or the
+    Parameters
+    ----------
+    architecture : str
+        "towers" (`CompleteTheLook`) or "look around" (`LookAround`).
+    hidden, blocks, kind_width : int
+        As in `CompleteTheLook`; `LookAround` ignores them.
+    use_labels : bool
+        The product encoder also reads the labels of a product, such as its colour.
+    info_nce : bool
+        Contrast each scene with all products of its batch (`fashionnb.losses.info_nce`), not with
+        triplets alone.
+    triplet_negatives : str
+        "any" other product of the batch, one of the same "kind" sampled from all products, or the
         "hardest" of the same kind in the batch.
-    triplet : the weight of the triplets beside the contrast; 0: none. margin : of their cosines.
-    masked : other products of the same scene are no wrong answers.
-    extra_negatives : so many products that join the batch for each pair, drawn as often as they are used, as wrong answers.
-    smoothing : of the contrast.
+    triplet_weight : float
+        Weight of the triplet loss where it is added to InfoNCE; 0 leaves it out.
+    margin : float
+        Of the triplet loss, on cosines.
+    mask_same_scene : bool
+        Other products of the same scene are not used as negatives.
+    extra_negatives : int
+        Products that are added to the batch for each pair, sampled as often as they are used.
+    label_smoothing : float
+        Of InfoNCE.
     """
 
-    model: str = "towers"
+    architecture: str = "towers"
     hidden: int = 512
     blocks: int = 2
     kind_width: int = 64
-    labels: bool = False
-    contrast: bool = True
-    negatives: str = "hardest"
-    triplet: float = 0.5
+    use_labels: bool = False
+    info_nce: bool = True
+    triplet_negatives: str = "hardest"
+    triplet_weight: float = 0.5
     margin: float = 0.2
-    masked: bool = True
+    mask_same_scene: bool = True
     extra_negatives: int = 0
-    smoothing: float = 0.0
+    label_smoothing: float = 0.0
 
     def build(self, width: int, kinds: int, labels: Sequence[int] = ()) -> nn.Module:
-        """The model, with random weights: for vectors of `width` numbers, so many kinds, labels of so many values."""
-        labels = labels if self.labels else ()
-        if self.model == "look around":
+        """Make the network with random weights.
+
+        Parameters
+        ----------
+        width : int
+            Length of the feature vectors.
+        kinds : int
+            Number of kinds of products.
+        labels : sequence of int
+            Number of values of each label; read only with `use_labels`.
+
+        Returns
+        -------
+        CompleteTheLook or LookAround
+        """
+        labels = labels if self.use_labels else ()
+        if self.architecture == "look around":
             return LookAround(width, kinds, labels=labels)
-        blocks = self.blocks if self.hidden else 0
         return CompleteTheLook(
             width,
             kinds,
             hidden=self.hidden,
-            blocks=blocks,
+            blocks=self.blocks if self.hidden else 0,
             kind_width=self.kind_width,
             labels=labels,
         )
 
 
-_PLAIN = {"contrast": False, "negatives": "any", "masked": False}
-CONFIGURATIONS = {
-    "v1": Configuration(hidden=0, kind_width=0, **_PLAIN),
-    "+ kind of product": Configuration(hidden=0, **_PLAIN),
-    "+ residual towers": Configuration(**_PLAIN),
-    "+ InfoNCE": Configuration(negatives="any", masked=False),
-    "+ hard negatives": Configuration(masked=False),
-    "v2": Configuration(),
-    "v2 as published": Configuration(negatives="kind", masked=False),
-    "ours without labels": Configuration(
-        "look around", triplet=0, extra_negatives=2, smoothing=0.05
-    ),
-    "ours": Configuration("look around", labels=True, triplet=0, extra_negatives=2, smoothing=0.05),
+_BASELINE = {"info_nce": False, "triplet_negatives": "any", "mask_same_scene": False}
+_LOOK_AROUND = {
+    "architecture": "look around",
+    "triplet_weight": 0,
+    "extra_negatives": 2,
+    "label_smoothing": 0.05,
 }
-"""The steps from v1 to v2, each with one change more; and what came of it. "v2" is "+ hard negatives" with siblings
-masked; "v2 as published" draws the wrong product of a triplet at random within the leaf category, and masks nothing."""
+CONFIGURATIONS = {
+    "v1": Configuration(hidden=0, kind_width=0, **_BASELINE),
+    "+ kind of product": Configuration(hidden=0, **_BASELINE),
+    "+ residual towers": Configuration(**_BASELINE),
+    "+ InfoNCE": Configuration(triplet_negatives="any", mask_same_scene=False),
+    "+ hard negatives": Configuration(mask_same_scene=False),
+    "v2": Configuration(),
+    "v2 as published": Configuration(triplet_negatives="kind", mask_same_scene=False),
+    "ours without labels": Configuration(**_LOOK_AROUND),
+    "ours": Configuration(use_labels=True, **_LOOK_AROUND),
+}
+"""The steps from v1 to v2, each with one change, and the book's own networks.
+
+"v2" is "+ hard negatives" with other products of the same scene masked. "v2 as published" samples
+the negative of a triplet within the leaf category and masks nothing.
+"""
 
 
 def published_recipe(seed: int = 0, device: str = "cpu", precision: str = "no") -> Recipe:
-    """v2's numbers as published: AdamW 3e-4, decay .01, batches of 256, warm-up and cosine, 50 epochs.
+    """Training settings of v2 as published: AdamW 3e-4, batches of 256, 50 epochs.
 
-    Introduced in chapter 11. Its patience of 10 epochs only saves time: `train` keeps the best epoch anyway.
+    Weight decay is .01, the schedule warm-up and cosine. The published patience of 10 epochs is
+    left out: it only saves time, since `train` keeps the best epoch.
     """
     return Recipe(
         50,
@@ -107,7 +144,7 @@ def published_recipe(seed: int = 0, device: str = "cpu", precision: str = "no") 
 
 def train(
     model: nn.Module,
-    way: Configuration,
+    configuration: Configuration,
     pairs: Pairs,
     rows: Tensor,
     recipe: Recipe,
@@ -117,138 +154,208 @@ def train(
     monitor: str | None = None,
     uncut: bool = False,
 ) -> pd.DataFrame:
-    """Teach a model by some of the pairs. Introduced in chapter 11.
+    """Train a network on some of the pairs.
 
     Parameters
     ----------
-    model : as `Configuration.build` makes it. rows : (m,) int64, the pairs to learn from.
-    validate, monitor, folder : as `fashionnb.training.fit`. uncut : leave the products in the scenes.
+    model : Module
+        As `Configuration.build` makes it.
+    configuration : Configuration
+        The loss and its negatives.
+    pairs : Pairs
+        Scenes and products.
+    rows : Tensor of shape (m,), int64
+        The training pairs.
+    recipe, folder, validate, monitor
+        As in `fashionnb.training.fit`.
+    uncut : bool
+        Leave the products in the scenes, to measure how much that gives away.
 
     Returns
     -------
-    history : one row per epoch.
+    DataFrame
+        One row per epoch.
 
     Raises
     ------
-    DataError : fewer pairs than fill a batch, a batch of one, or negatives of an unknown kind.
-    TrainingError : as `fashionnb.training.fit`.
+    DataError
+        If there are fewer pairs than a batch has, a batch of one, or unknown triplet negatives.
+    TrainingError
+        As `fashionnb.training.fit`.
     """
-    if way.negatives not in ("any", "kind", "hardest"):
-        raise DataError(f"There are no negatives {way.negatives!r}; there are any, kind, hardest.")
+    _check_training(configuration, rows, recipe)
+    on_device = pairs.to(recipe.device)
+    loss = _loss_of(configuration, on_device, rows, uncut)
+    batches = _batches(configuration, pairs, rows, recipe.batch_size)
+    about = {
+        "configuration": str(configuration),
+        "margin": configuration.margin,
+        "uncut": uncut,
+        "rows": len(rows),
+    }
+    return fit(
+        model, batches, loss, recipe, steps_per_epoch=len(rows) // recipe.batch_size,
+        folder=folder, validate=validate, monitor=monitor, progress=False, about=about,
+    )  # fmt: skip
+
+
+def score_gallery(
+    model: nn.Module, pairs: Pairs, rows: Tensor, gallery: Tensor, uncut: bool = False
+) -> np.ndarray:
+    """Score how well each product of a gallery fits the scene of each pair.
+
+    Parameters
+    ----------
+    model : Module
+        On any device; afterwards in the mode that it had before.
+    pairs : Pairs
+        Scenes and products.
+    rows : Tensor of shape (q,), int64
+        The pairs whose scenes are the queries.
+    gallery : Tensor of shape (g,), int64
+        Rows of the products.
+    uncut : bool
+        Leave the products in the scenes.
+
+    Returns
+    -------
+    ndarray of shape (q, g), float32
+        Higher is better.
+    """
+    device = next(model.parameters()).device
+    found = []
+    with evaluating(model):
+        features, kinds, labels = _moved(pairs.products(gallery), device)
+        points = model.product(features, kinds, labels)
+        for some in rows.split(_CHUNK):
+            scene = model.look(_moved(pairs.scene(some, uncut), device))
+            found.append(model.logits(scene, points, kinds).cpu())
+    return torch.cat(found).float().numpy()
+
+
+def _moved(parts: Sequence[Tensor | None], device: torch.device) -> tuple[Tensor | None, ...]:
+    return tuple(part if part is None else part.to(device) for part in parts)
+
+
+def _check_training(configuration: Configuration, rows: Tensor, recipe: Recipe) -> None:
+    if configuration.triplet_negatives not in ("any", "kind", "hardest"):
+        raise DataError(
+            f"There are no triplet_negatives {configuration.triplet_negatives!r}; "
+            "use any, kind or hardest."
+        )
     if recipe.batch_size < 2:
         raise DataError(
-            f"In a batch of {recipe.batch_size} there is no wrong product; raise batch_size."
+            f"A batch of {recipe.batch_size} contains no negative; raise batch_size to 2 or more."
         )
     if len(rows) < recipe.batch_size:
         raise DataError(
             f"{len(rows)} pairs do not fill a batch of {recipe.batch_size}; lower batch_size."
         )
-    there = pairs.to(recipe.device)
-    known = _Known(pairs.views.scene[rows], pairs.product[rows], len(pairs.features), recipe.device)
+
+
+def _loss_of(configuration: Configuration, pairs: Pairs, rows: Tensor, uncut: bool) -> Callable:
+    """The loss of a model and a batch, as `fashionnb.training.fit` calls it."""
+    in_scene = _membership(pairs.views.scene[rows], pairs.product[rows], len(pairs.features))
+    loss_of_batch = (
+        _look_around_loss if configuration.architecture == "look around" else _tower_loss
+    )
 
     def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
-        rows, drawn = batch
-        n, columns = len(rows), torch.cat([there.product[rows], drawn.T.flatten()])
-        features, kinds, labels = there.products(columns)
+        rows, sampled = batch
+        columns = torch.cat([pairs.product[rows], sampled.T.flatten()])
+        features, kinds, labels = pairs.products(columns)
         points = model.product(features, kinds, labels)
-        looked = model.look(there.scene(rows, uncut))
-        unsure = known(there.views.scene[rows], columns)
-        used = n + n * way.extra_negatives
-        if way.model == "look around":  # the kind first, then a product among those of this kind
-            logits = model.logits_of_a_kind(looked, points[:used], kinds[:n])
-            other = kinds[:n, None] != kinds[:used]
-            value = info_nce(logits, other | unsure[:, :used], way.smoothing) + nll_loss(
-                looked[1], kinds[:n]
-            )
-            return value, {"spread": spread(points)}
-        similar = model.similarities(looked, points, kinds)
-        value = points.new_zeros(())
-        if way.contrast:
-            logits = model.logits(looked, points[:used], kinds[:used])
-            value = info_nce(logits, unsure[:, :used] if way.masked else None, way.smoothing)
-        if way.negatives == "hardest":
-            a, p, wrong = hardest_negatives(similar, kinds, unsure if way.masked else None)
-        else:
-            a = torch.arange(n, device=rows.device)
-            if way.negatives == "kind":
-                wrong = len(columns) - n + a  # the last of what was drawn is there for the triplets
-            else:
-                wrong = (a + torch.randint(1, n, (n,), device=rows.device)) % n
-            a = a[~unsure[a, wrong]]  # by chance it may be right
-            p, wrong = a, wrong[a]
-        weight = way.triplet if way.contrast else 1.0
-        value = value + weight * similarity_triplet(similar[a, p], similar[a, wrong], way.margin)
+        scene = model.look(pairs.scene(rows, uncut))
+        same_scene = in_scene(pairs.views.scene[rows], columns)
+        value = loss_of_batch(configuration, model, scene, points, kinds, same_scene)
         return value, {"spread": spread(points)}
 
-    batches = _batches(way, pairs, rows, recipe.batch_size)
-    return fit(
-        model, batches, loss, recipe, steps_per_epoch=len(rows) // recipe.batch_size, folder=folder,
-        validate=validate, monitor=monitor, progress=False,
-        about={"way": str(way), "margin": way.margin, "uncut": uncut, "rows": len(rows)},
-    )  # fmt: skip
+    return loss
 
 
-@torch.no_grad()
-def scores(
-    model: nn.Module, pairs: Pairs, rows: Tensor, gallery: Tensor, uncut: bool = False
-) -> np.ndarray:
-    """How well each product of a gallery fits the scene of each pair. Introduced in chapter 11.
-
-    Parameters
-    ----------
-    rows : (q,) int64, of the pairs. gallery : (g,) int64, rows of the products. uncut : leave the products in.
-
-    Returns
-    -------
-    (q, g) float32, higher is better.
-    """
-    was, device = model.training, next(model.parameters()).device
-    model.eval()
-    features, kinds, labels = (
-        part if part is None else part.to(device) for part in pairs.products(gallery)
-    )
-    points = model.product(features, kinds, labels)
-    found = [
-        model.logits(
-            model.look(tuple(part.to(device) for part in pairs.scene(some, uncut))), points, kinds
-        ).cpu()
-        for some in rows.split(_STRIP)
-    ]
-    model.train(was)
-    return torch.cat(found).float().numpy()
+def _look_around_loss(
+    configuration: Configuration,
+    model: LookAround,
+    scene: tuple[Tensor, Tensor],
+    points: Tensor,
+    kinds: Tensor,
+    same_scene: Tensor,
+) -> Tensor:
+    """Choose the kind first, then a product among those of this kind."""
+    n = len(same_scene)
+    used = n * (1 + configuration.extra_negatives)
+    logits = model.logits_of_a_kind(scene, points[:used], kinds[:n])
+    masked = (kinds[:n, None] != kinds[:used]) | same_scene[:, :used]
+    contrast = info_nce(logits, masked, configuration.label_smoothing)
+    return contrast + nll_loss(scene[1], kinds[:n])
 
 
-class _Known:
-    """Which products are known to be in which scene."""
+def _tower_loss(
+    configuration: Configuration,
+    model: CompleteTheLook,
+    scene: Tensor,
+    points: Tensor,
+    kinds: Tensor,
+    same_scene: Tensor,
+) -> Tensor:
+    similar = model.similarities(scene, points, kinds)
+    value, weight = points.new_zeros(()), 1.0
+    if configuration.info_nce:
+        used = len(same_scene) * (1 + configuration.extra_negatives)
+        masked = same_scene[:, :used] if configuration.mask_same_scene else None
+        logits = model.logits(scene, points[:used], kinds[:used])
+        value = info_nce(logits, masked, configuration.label_smoothing)
+        weight = configuration.triplet_weight
+    anchors, positives, negatives = _triplets(configuration, similar, kinds, same_scene)
+    positive, negative = similar[anchors, positives], similar[anchors, negatives]
+    return value + weight * similarity_triplet(positive, negative, configuration.margin)
 
-    def __init__(self, scene: Tensor, product: Tensor, products: int, device: str) -> None:
-        self.products = products
-        self.codes = (scene * products + product).unique().to(device)
 
-    def __call__(self, scene: Tensor, product: Tensor) -> Tensor:
-        """(n,) and (m,) -> (n, m) bool."""
-        asked = scene[:, None] * self.products + product
-        place = torch.searchsorted(self.codes, asked).clamp_max(len(self.codes) - 1)
-        return self.codes[place] == asked
+def _triplets(
+    configuration: Configuration, similar: Tensor, kinds: Tensor, same_scene: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Anchors, positives and negatives, each (m,) int64."""
+    if configuration.triplet_negatives == "hardest":
+        masked = same_scene if configuration.mask_same_scene else None
+        return hardest_negatives(similar, kinds, masked)
+    n, columns = similar.shape
+    anchors = torch.arange(n, device=similar.device)
+    if configuration.triplet_negatives == "kind":
+        negatives = columns - n + anchors  # the last sampled products are those for the triplets
+    else:
+        negatives = (anchors + torch.randint(1, n, (n,), device=similar.device)) % n
+    anchors = anchors[~same_scene[anchors, negatives]]  # a sampled product may be a positive
+    return anchors, anchors, negatives[anchors]
 
 
-def _batches(way: Configuration, pairs: Pairs, rows: Tensor, size: int) -> Batches:
-    """Pairs in a new order in each epoch, and for each some products drawn as wrong answers, (n, r)."""
-    own = pairs.product[rows]
-    used = own.unique()
-    extra_negatives = (
-        NegativeSampler(pairs.kinds[used].numpy()) if way.negatives == "kind" else None
-    )
+def _membership(scene: Tensor, product: Tensor, n_products: int) -> Callable:
+    """A function of scenes (n,) and products (m,): which products are in which scene, (n, m)."""
+    known = (scene * n_products + product).unique()
+
+    def in_scene(scene: Tensor, product: Tensor) -> Tensor:
+        codes = scene[:, None] * n_products + product
+        place = torch.searchsorted(known, codes).clamp_max(len(known) - 1)
+        return known[place] == codes
+
+    return in_scene
+
+
+def _batches(configuration: Configuration, pairs: Pairs, rows: Tensor, size: int) -> Batches:
+    """Pairs in a new order in each epoch, and for each pair sampled negatives, (b, r)."""
+    positives = pairs.product[rows]
+    used = positives.unique()
     place = torch.zeros(len(pairs.features), dtype=torch.int64)
     place[used] = torch.arange(len(used))
+    same_kind = configuration.triplet_negatives == "kind"
+    sampler = NegativeSampler(pairs.kinds[used].numpy()) if same_kind else None
 
     def batches(epoch: int, generator: torch.Generator):
         for some in rows[torch.randperm(len(rows), generator=generator)].split(size):
-            drawn = [
-                own[torch.randint(len(own), (len(some), way.extra_negatives), generator=generator)]
-            ]
-            if extra_negatives is not None:
-                drawn.append(used[extra_negatives.draw(place[pairs.product[some]], 1, generator)])
-            yield some, torch.cat(drawn, 1)
+            shape = (len(some), configuration.extra_negatives)
+            sampled = [positives[torch.randint(len(positives), shape, generator=generator)]]
+            if sampler is not None:
+                drawn = sampler.draw(place[pairs.product[some]], 1, generator)
+                sampled.append(used[drawn])
+            yield some, torch.cat(sampled, 1)
 
     return batches

@@ -1,5 +1,6 @@
-"""Searching by picture: pictures to vectors, vectors to neighbours, neighbours to what a person sees.
+"""Search and recommendation: pictures, their nearest neighbours, and reasons.
 
-`index` finds neighbours among any vectors; `engine` is the whole search, from a folder of pictures to a table of
-results, with `gallery` and `stream` to read the pictures; `duplicates` looks for what is there twice.
+`index` finds nearest neighbours among any vectors; `engine` is the whole visual search, from a
+folder of pictures to a table of results; `recommend` adds attributes and reasons; `duplicates`
+finds items that are in a catalogue twice.
 """

@@ -1,11 +1,11 @@
-"""Items that are the same twice: the same file, the same photo made smaller, the same garment photographed again.
+"""Near duplicates in a catalogue: the same file, a smaller copy, the same garment again.
 
-How near is "the same" depends on the model and on the pictures, so the threshold comes from examples: `threshold_from`
-takes items that are known to be copies and says where they part from the others. It compares every item with every
-other, exactly; for millions of items ask a `fashionnb.search.index.Index` for each one's neighbours instead.
+How near "the same" is depends on the model and the pictures, so the threshold comes from examples:
+`threshold_from` takes items with a copy of each. The search is exact. For millions of items, search
+an approximate `fashionnb.search.index.Index` for the neighbours of each instead.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,16 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from fashionnb.errors import DataError
-from fashionnb.evaluation.distances import CHUNK_BYTES, SAME, strips, vectors
+from fashionnb.evaluation.neighbours import (
+    SAME,
+    check_vectors,
+    nearest_neighbours,
+    slices,
+    squared_distances,
+)
 
-MOST_PAIRS = 1_000_000  # near pairs that are kept before they are folded into groups
+FIRST_K = 8  # neighbours that are looked at first; more where all of these are near
+MOST_PAIRS = 1_000_000  # of an item and a neighbour, at a time
 
 
 def near_duplicates(
@@ -26,51 +33,60 @@ def near_duplicates(
     threshold: float,
     *,
     metric: str = "cosine",
-    chunk_bytes: int = CHUNK_BYTES,
 ) -> pd.DataFrame:
-    """Group the items that are no farther apart than `threshold`. Introduced in chapter 06.
+    """Group the items that are no farther apart than a threshold.
 
-    Two items are in one group if a chain of near items leads from one to the other (single linkage), so the two ends of
-    a long chain may be farther apart: look at the largest groups before anything is deleted.
+    Two items are in one group if a chain of near items leads from one to the other (single
+    linkage), so the two ends of a long chain may be farther apart: look at the largest groups
+    before anything is deleted.
 
     Parameters
     ----------
-    embeddings, ids : (n, d), and the n names of the items.
-    threshold : the largest distance of two copies; 0 finds equal vectors. See `threshold_from`.
-    metric : "cosine" for 1 - cosine similarity (0 to 2), or "euclidean".
-    chunk_bytes : memory for one strip of distances. It changes the speed, not the result.
+    embeddings : array of shape (n, d), any real numbers
+    ids : sequence of n str
+    threshold : float
+        The largest distance of two copies; 0 finds equal vectors. See `threshold_from`.
+    metric : {"cosine", "euclidean"}
+        "cosine" is 1 - cosine similarity (0 to 2).
 
     Returns
     -------
-    One row per item that has a near duplicate: `group` (from 0, the largest group first, then by the first item), `id`,
-        and `distance` to the nearest other item (float). Within a group in the order of `ids`.
+    DataFrame
+        One row per item that has a near duplicate: `group` (from 0, the largest group first, then
+        by the first item), `id`, and `distance` to the nearest other item (float). Within a group
+        in the order of `ids`.
 
     Raises
     ------
-    DataError : shapes disagree, nothing there, NaN, or a threshold that is no distance.
+    DataError
+        If `fashionnb.evaluation.neighbours.check_vectors` refuses the embeddings, there is not one
+        id for each, or the threshold is not a distance.
     """
-    x = vectors(embeddings, "embeddings", metric)
-    if len(ids) != len(x):
-        raise DataError(f"Expected one id for each of {len(x)} embeddings, got {len(ids)} ids.")
+    x = check_vectors(embeddings, "embeddings", metric)
+    if len(ids) != len(x) or not len(x):
+        raise DataError(
+            f"Expected one id for each of {len(x)} embeddings, at least one; got {len(ids)} ids."
+        )
     if not threshold >= 0:
         raise DataError(f"The threshold is a distance, 0 or more; got {threshold!r}.")
-    group, nearest, near, waiting = np.arange(len(x)), np.empty(len(x)), [], 0
-    for start, distances in _to_others(x, metric, chunk_bytes):
-        nearest[start : start + len(distances)] = distances.min(1)
-        rows, columns = np.nonzero(distances <= np.float32(threshold))
-        near.append((rows + start, columns))
-        waiting += len(rows)
-        if waiting > MOST_PAIRS:
-            group, near, waiting = _joined(group, near), [], 0
-    return _table(_joined(group, near), np.asarray(ids, dtype=object), nearest)
+    nearest = _distance_to_nearest(x, metric)
+    threshold = np.float32(threshold)
+    group = _groups(x, np.flatnonzero(nearest <= threshold), threshold, metric)
+    return _table(group, np.asarray(ids, dtype=object), nearest)
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """Where copies part from different items. Introduced in chapter 06.
+    """The distance that separates copies from different items, and its errors.
 
-    distance : the threshold, in the unit of the metric. missed : share of the copies that are farther apart.
-    mistaken : share of the items that have a different item within this distance.
+    Attributes
+    ----------
+    distance : float
+        The threshold, in the unit of the metric.
+    missed : float
+        Share of the copies that are farther apart.
+    mistaken : float
+        Share of the items that have a different item within this distance.
     """
 
     distance: float
@@ -83,40 +99,46 @@ def threshold_from(
     copies: np.ndarray | Tensor,
     *,
     metric: str = "cosine",
-    chunk_bytes: int = CHUNK_BYTES,
 ) -> Threshold:
-    """The threshold with the fewest mistakes, from items and a copy of each. Introduced in chapter 06.
+    """Find the threshold with the fewest errors, from items and a copy of each.
 
-    Copies are easily made: save the pictures again as small JPEG files, cut off an edge, and embed both. For each item
-    two distances count: to its copy, which should be within the threshold, and to the nearest *other* item, which
-    should not. Real duplicates among the items count as mistakes here, so leave out those that are known.
+    Copies are easily made: save the pictures again as small JPEG files, crop them a little, and
+    embed both. For each item two distances count: to its copy, which should be within the
+    threshold, and to the nearest *other* item, which should not. Real duplicates among the items
+    count as errors here, so leave out those that are known.
 
     Parameters
     ----------
-    embeddings, copies : (n, d) each, n at least 2; row i of both is the same item.
-    metric, chunk_bytes : as in `near_duplicates`.
+    embeddings, copies : array of shape (n, d), any real numbers
+        n is at least 2; row i of both is the same item.
+    metric : {"cosine", "euclidean"}
+        As in `near_duplicates`.
 
     Returns
     -------
-    Threshold : halfway between two of those distances, where misses and mistakes together are the fewest; of several
-        such places the smallest.
+    Threshold
+        Halfway between two of those distances, where both errors together are the fewest; of
+        several such places the smallest.
 
     Raises
     ------
-    DataError : shapes disagree, fewer than two items, NaN.
+    DataError
+        If the shapes disagree, there are fewer than two items, or
+        `fashionnb.evaluation.neighbours.check_vectors` refuses either.
     """
-    x, y = vectors(embeddings, "embeddings", metric), vectors(copies, "copies", metric)
-    if len(x) != len(y) or len(x) < 2:
-        raise DataError(
-            f"Expected a copy of each item and two items or more, got {len(x)} items and {len(y)} copies."
-        )
-    apart = (x - y).norm(dim=1)
-    copy = _in_metric(apart.masked_fill(apart <= SAME * y.norm(dim=1), 0.0), metric)
-    other = np.concatenate(
-        [distances.min(1) for _, distances in _to_others(x, metric, chunk_bytes)]
+    x, y = (
+        check_vectors(embeddings, "embeddings", metric),
+        check_vectors(copies, "copies", metric),
     )
+    if x.shape != y.shape or len(x) < 2:
+        raise DataError(
+            f"Expected a copy of each item and two items or more, got {len(x)} items and "
+            f"{len(y)} copies, of {x.shape[1]} and {y.shape[1]} dimensions."
+        )
+    copy = _in_metric(squared_distances(x, y, np.arange(len(x))[:, None]), y, metric)[:, 0]
+    other = _distance_to_nearest(x, metric)
     seen = np.unique(np.concatenate([copy, other]))
-    # Between two distances that follow each other all thresholds are alike.
+    # Between two neighbouring distances all thresholds are equal.
     tried = np.concatenate([[seen[0] / 2], (seen[:-1] + seen[1:]) / 2, seen[-1:]])
     missed = 1 - np.searchsorted(np.sort(copy), tried, side="right") / len(x)
     mistaken = np.searchsorted(np.sort(other), tried, side="right") / len(x)
@@ -124,29 +146,45 @@ def threshold_from(
     return Threshold(float(tried[best]), float(missed[best]), float(mistaken[best]))
 
 
-def _to_others(x: Tensor, metric: str, chunk_bytes: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Strips of distances from items to all items, each with the number of its first; infinite to the item itself.
+def _distance_to_nearest(x: np.ndarray, metric: str) -> np.ndarray:
+    """From each item to the nearest other, (n,) float32."""
+    if len(x) < 2:
+        return np.full(len(x), np.inf, np.float32)
+    return _in_metric(nearest_neighbours(x, None, 1)[1], x, metric)[:, 0]
 
-    In float32: what is equal there counts as equal, as in `fashionnb.evaluation.retrieval`.
+
+def _groups(x: np.ndarray, rows: np.ndarray, threshold: np.float32, metric: str) -> np.ndarray:
+    """The group of each item, (n,), by the row of its first item. `rows` have a near item."""
+    group, k = np.arange(len(x)), min(FIRST_K, len(x))
+    while len(rows) and group.any():
+        crowded = []
+        for part in slices(len(rows), max(1, MOST_PAIRS // k)):
+            queries = x[rows[part]]
+            neighbours, squared = nearest_neighbours(queries, x, k)
+            near = _in_metric(squared, queries, metric) <= threshold
+            item, place = np.nonzero(near)
+            group = _join(group, rows[part][item], neighbours[item, place])
+            crowded.append(rows[part][near.all(1)])
+        # Where all k neighbours are near, there may be more.
+        rows = np.concatenate(crowded) if k < len(x) else rows[:0]
+        k = min(4 * k, len(x))
+    return group
+
+
+def _in_metric(squared: np.ndarray, queries: np.ndarray, metric: str) -> np.ndarray:
+    """Squared distances (q, k) from the queries as float32 distances in the unit of the metric.
+
+    Distances below a millionth of the query's length are rounding, and count as 0.
     """
-    for rows, distances in strips(x, x, chunk_bytes):
-        strip = _in_metric(distances, metric)
-        strip[np.arange(len(strip)), np.arange(rows.start, rows.stop)] = (
-            np.inf
-        )  # by its place: real copies are at 0 too
-        yield rows.start, strip
+    rounding = SAME**2 * np.einsum("nd,nd->n", queries, queries, dtype=np.float64)
+    squared = np.where(squared <= rounding[:, None], 0, squared)
+    return (np.sqrt(squared) if metric == "euclidean" else squared / 2).astype(np.float32)
 
 
-def _in_metric(distances: Tensor, metric: str) -> np.ndarray:
-    """Euclidean distances, changed in place, as float32 in the unit of the metric: 1 - cosine is half the square."""
-    return (distances if metric == "euclidean" else distances.square_() / 2).float().numpy()
-
-
-def _joined(group: np.ndarray, near: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Join the groups of these pairs. A group (n,) is known by its first item; each item is linked to it once more."""
-    rows, columns = (
-        np.concatenate(side) for side in zip(*near, (np.arange(len(group)), group), strict=True)
-    )
+def _join(group: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Join the groups (n,) of these pairs of rows."""
+    rows = np.concatenate([rows, np.arange(len(group))])
+    columns = np.concatenate([columns, group])
     links = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(group), len(group)))
     number = connected_components(links, directed=False)[1]
     return np.unique(number, return_index=True)[1][number]

@@ -2,8 +2,8 @@
 
 `VisualSearchEngine` combines a trained model (`fashionnb.checkpoints`), images from anywhere
 (`fashionnb.datasets.open_catalogue`), their embeddings (`fashionnb.features.streaming`) and the
-nearest neighbours among them (`fashionnb.search.index`). `fashionnb index build` and `fashionnb
-search` do the same from the command line.
+nearest neighbours among them (`fashionnb.search.index`). The commands ``fashionnb index build`` and
+``fashionnb search`` do the same.
 """
 
 import logging
@@ -17,17 +17,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
-from torch import nn
 
 from fashionnb import checkpoints, datasets, profiles
 from fashionnb.data.catalogue import Catalogue, Images
 from fashionnb.data.images import FolderImages, Picture, ZipImages, open_images, prepared
 from fashionnb.data.registry import SOURCES
-from fashionnb.errors import DataError, DataNotFound, ModelMismatch
+from fashionnb.errors import DataError, ModelMismatch
 from fashionnb.features.embedding import embed
 from fashionnb.features.store import FeatureStore
 from fashionnb.features.streaming import BATCH, collect, stream
-from fashionnb.models import pretrained
 from fashionnb.search.index import Index
 from fashionnb.search.results_page import LARGEST, Entry, page
 
@@ -36,16 +34,6 @@ if TYPE_CHECKING:
 
 Source = Path | str | Catalogue
 Size = int | tuple[int, int]
-
-SIZES = {"fashion-mnist": 28}
-"""Datasets whose pictures all have one size, in pixels: a model trained on them need not say it."""
-
-TRAINED_HERE = (
-    "The strongest encoders that were trained here are always there: `fusion` for product photos, "
-    "128 numbers each, "
-    "and `siamese` for photos that people took, 64."
-)
-"""What to take where the weights of a larger model cannot be had."""
 
 SHOWN = 96  # pixels of a picture in a figure
 logger = logging.getLogger(__name__)
@@ -85,7 +73,7 @@ class VisualSearchEngine:
     Parameters
     ----------
     checkpoint : Path or str
-        As `fashionnb.load_model` takes it.
+        As `fashionnb.checkpoints.load_model` takes it.
     size : int or (int, int), optional
         Pixels, one number or height and width.
     device : str, optional
@@ -110,21 +98,10 @@ class VisualSearchEngine:
             str(Path(checkpoint).absolute()) if Path(checkpoint).is_dir() else str(checkpoint)
         )
         """Where the model is: its name, or the path of its folder."""
-        model, trained_at = _model(self.checkpoint)
+        model = checkpoints.load_model(self.checkpoint)
         self.fingerprint = checkpoints.fingerprint(model)
-        self.channels = getattr(model, "channels", None)
-        if self.channels is None:
-            raise ModelMismatch(
-                f"{checkpoint}: {type(model).__name__} is no model of pictures (it has no "
-                f"`channels`)."
-            )
-        self.size = trained_at if size is None else size
-        if self.size is None:
-            raise ModelMismatch(
-                f"{checkpoint}: its card does not say how large the pictures were that the model "
-                f"was trained on "
-                "(`size` in `training`). Give their size, for instance size=64 (--size 64)."
-            )
+        self.size = checkpoints.image_size(model.card, checkpoint, size)
+        self.channels = model.card.channels
         self.model = model.to(profiles.choose(device=device).device)
         self.gallery: Catalogue | None = None
         """What `search` looks through; None until `index` or `load`."""
@@ -305,7 +282,7 @@ class VisualSearchEngine:
             titles.append(
                 f"{row.rank} · {row.score:.2f}\n{row.category if picture is not None else 'not readable'}"
             )
-        return plots.garments(np.stack(pictures), titles, columns=min(len(pictures), 8))
+        return plots.image_grid(np.stack(pictures), titles, columns=min(len(pictures), 8))
 
     def pictures(self, results: pd.DataFrame) -> list[Image.Image | None]:
         """Open the image of each row of `search`'s results; None for one that cannot be read any
@@ -439,24 +416,6 @@ class VisualSearchEngine:
                 "direction. It is broken, or was never trained."
             )
         return vectors / length
-
-
-def _model(checkpoint: str) -> tuple[nn.Module, Size | None]:
-    """The model of a name or a folder, and the size of the pictures that it was trained on if that
-    is known.
-    """
-    name, _, file = checkpoint.partition(":")
-    if name in pretrained.NAMES and not Path(checkpoint).is_dir():
-        try:
-            model = pretrained.pretrained(name, file or "auto")
-        except (
-            DataNotFound
-        ) as error:  # another model only by request: its vectors mean something else
-            raise DataNotFound(f"{error} {TRAINED_HERE}") from error
-        return model, model.arguments["size"]
-    folder = Path(checkpoint) if Path(checkpoint).is_dir() else checkpoints.published(checkpoint)
-    model, card = checkpoints.load(folder)
-    return model, card.training.get("size") or SIZES.get(card.data)
 
 
 class _ImagesElsewhere:

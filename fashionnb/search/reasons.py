@@ -1,10 +1,11 @@
-"""An answer of the recommender as a table that says why: which attributes agree, how alike the pictures are, in words.
+"""The answer of a recommender as a table with reasons, as a figure, and as entries of a page.
 
-`fashionnb.search.recommend` decides what is recommended; here nothing is decided, only told.
+What is recommended is decided in `fashionnb.search.recommend`; here it is only described: which
+attributes agree, how the colours harmonize, and how similar the pictures are.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,15 +20,21 @@ from fashionnb.search.results_page import Entry
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """What was asked by. Introduced in chapter 07.
+    """The item or picture that recommendations are asked for.
 
-    similarity : (n,) how like its picture that of each item is. values : what is known of it, column -> value.
-    row : where it is in the catalogue; None if it is not one of its items.
+    Attributes
+    ----------
+    similarity : ndarray of shape (n,), float32
+        Cosine similarity of its picture to that of each item.
+    values : dict of str to str
+        Its known attributes: column -> value.
+    row : int or None
+        Its row in the catalogue; None if it is not one of the items.
     """
 
     similarity: np.ndarray
@@ -35,7 +42,7 @@ class Query:
     row: int | None
 
 
-def explained(
+def table_with_reasons(
     catalogue: Catalogue,
     columns: Sequence[str],
     rows: np.ndarray,
@@ -44,56 +51,57 @@ def explained(
     asked: Sequence[str] = (),
     by_colour: bool = False,
 ) -> pd.DataFrame:
-    """The table of an answer, see `fashionnb.search.recommend.Recommender`. Introduced in chapter 07.
+    """Make the table of an answer, see `fashionnb.search.recommend.Recommender` for its columns.
 
     Parameters
     ----------
-    columns : the attributes that the catalogue has. rows, score : (k,) the items, the best first.
-    asked : attributes that somebody named. by_colour : the colours are the first reason.
+    catalogue : Catalogue
+    columns : sequence of str
+        The attributes that the catalogue has.
+    rows, score : ndarray of shape (k,)
+        The items, the best first.
+    query : Query, optional
+    asked : sequence of str
+        Columns for which values were asked.
+    by_colour : bool
+        The harmony of the colours is the first reason.
     """
     own = {} if query is None else query.values
     table = catalogue.table[["id", *columns]].iloc[rows].reset_index(drop=True)
     garments = table[[*columns]].to_dict("records")
     table.insert(0, "rank", np.arange(1, len(rows) + 1))
     table["score"] = np.asarray(score, np.float64)
-    table["similarity"] = (
-        np.nan if query is None else query.similarity[rows].astype(np.float64).clip(-1, 1)
-    )
+    table["similarity"] = np.nan
+    if query is not None:
+        table["similarity"] = query.similarity[rows].astype(np.float64).clip(-1, 1)
     known = [[name for name in columns if garment[name] and name in own] for garment in garments]
-    agree = [tuple(name for name in both if garment[name] == own[name])
-             for garment, both in zip(garments, known, strict=True)]  # fmt: skip
-    found = [harmony(own.get("colour", ""), garment.get("colour", "")) for garment in garments]
-    reasons = []
-    for i, garment in enumerate(garments):
-        said = (
-            [f"{garment['colour']} with {own['colour']} is {found[i].kind}: {found[i].reason}"]
-            if by_colour
-            else []
-        )
-        if asked:
-            said.append(
-                "as asked: "
-                + ", ".join(f"{name} {catalogue.table[name].iloc[rows[i]]}" for name in asked)
-            )
-        if known[i]:
-            same = ", ".join(f"{name} {garment[name]}" for name in agree[i]) or "nothing"
-            said.append(f"the same: {same} ({len(agree[i])} of {len(known[i])} known attributes)")
-        if query is not None:
-            said.append(f"picture similarity {table['similarity'].iloc[i]:.2f}")
-        reasons.append("; ".join(said))
+    agree = [
+        tuple(name for name in both if garment[name] == own[name])
+        for garment, both in zip(garments, known, strict=True)
+    ]
+    harmonies = [harmony(own.get("colour", ""), garment.get("colour", "")) for garment in garments]
+    kinds = [each.kind if each.kind != "unknown" else "" for each in harmonies]
     table["agree"] = pd.Series(agree, dtype=object)
     table["known"] = np.array([len(both) for both in known], np.int64)
-    table["harmony"] = pd.Series(
-        [each.kind if each.kind != "unknown" else "" for each in found], dtype=object
-    )
+    table["harmony"] = pd.Series(kinds, dtype=object)
+    wanted = catalogue.table[[*asked]].iloc[rows].to_dict("records")
+    reasons = []
+    for row, garment, values, found in zip(
+        table.itertuples(), garments, wanted, harmonies, strict=True
+    ):
+        sentences = list(_sentences(row, garment, values))
+        if by_colour:
+            colours = f"{garment['colour']} with {own['colour']}"
+            sentences.insert(0, f"{colours} is {found.kind}: {found.reason}")
+        reasons.append("; ".join(sentences))
     table["reasons"] = pd.Series(reasons, dtype=object)
     return table
 
 
-def figure(
+def results_figure(
     catalogue: Catalogue, table: pd.DataFrame, columns: Sequence[str], size: int
 ) -> "Figure":
-    """The garments of an answer, each with the first two attributes and its score. Introduced in chapter 07."""
+    """A figure of the garments of an answer, each with its first two attributes and its score."""
     from fashionnb.notebook import plots
 
     if not len(table):
@@ -101,37 +109,44 @@ def figure(
     titles = [
         "\n".join([*row[[*columns[:2]]], f"{row['score']:.2f}"]) for _, row in table.iterrows()
     ]
-    return plots.garments(_found(catalogue, table).pixels(size), titles, columns=min(len(table), 6))
+    pixels = _items(catalogue, table).pixels(size)
+    return plots.image_grid(pixels, titles, columns=min(len(table), 6))
 
 
-def entries(catalogue: Catalogue, table: pd.DataFrame, columns: Sequence[str]) -> list[Entry]:
-    """The garments of an answer for a page; one whose picture cannot be read is there without it, as the log says."""
-    shown = []
-    for row, key in zip(
-        table.to_dict("records"), _found(catalogue, table).table["image"], strict=True
-    ):
+def page_entries(catalogue: Catalogue, table: pd.DataFrame, columns: Sequence[str]) -> list[Entry]:
+    """The garments of an answer for a page. A picture that cannot be read is omitted and logged."""
+    keys, found = _items(catalogue, table).table["image"], []
+    for row, key in zip(table.to_dict("records"), keys, strict=True):
         try:
             picture = catalogue.images.image(key)
         except DataError as error:
-            _log.warning("A garment is shown without its picture. %s", error)
+            logger.warning("A garment is shown without its picture. %s", error)
             picture = None
-        what = ", ".join(row[name] for name in columns if row[name])
-        shown.append(
-            Entry(picture, f"{row['rank']}. {what or row['id']}", f"{row['reasons']} · {row['id']}")
-        )
-    return shown
+        what = ", ".join(row[name] for name in columns if row[name]) or row["id"]
+        found.append(Entry(picture, f"{row['rank']}. {what}", f"{row['reasons']} · {row['id']}"))
+    return found
 
 
 def harmony(a: str, b: str) -> colour.Harmony:
-    """`fashionnb.data.colour.harmony`, with colours that have no reference (a shop has its own words) as not known."""
-    return colour.harmony(_named(a), _named(b))
+    """`fashionnb.data.colour.harmony`, where a colour that has no reference is unknown."""
+    return colour.harmony(_with_reference(a), _with_reference(b))
 
 
-def _found(catalogue: Catalogue, table: pd.DataFrame) -> Catalogue:
+def _sentences(row, garment: dict[str, str], wanted: dict[str, str]) -> Iterator[str]:
+    if wanted:
+        yield "as asked: " + ", ".join(f"{name} {value}" for name, value in wanted.items())
+    if row.known:
+        same = ", ".join(f"{name} {garment[name]}" for name in row.agree) or "nothing"
+        yield f"the same: {same} ({len(row.agree)} of {row.known} known attributes)"
+    if not np.isnan(row.similarity):
+        yield f"picture similarity {row.similarity:.2f}"
+
+
+def _items(catalogue: Catalogue, table: pd.DataFrame) -> Catalogue:
     return catalogue.take(pd.Index(catalogue.table["id"]).get_indexer(table["id"]))
 
 
-def _named(name: str) -> str:
+def _with_reference(name: str) -> str:
     try:
         return name and colour.canonical(name)
     except DataError:

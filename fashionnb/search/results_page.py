@@ -1,7 +1,8 @@
-"""Search results and recommendations as one HTML file: pictures inside, nothing to fetch, readable by anybody.
+"""Search results and recommendations as one HTML page with its pictures inside, for `--html`.
 
-`fashionnb search --html` and `fashionnb recommend --html` write it. Every word that comes from data is escaped, and
-the page runs no script. The book's own pages are made in `fashionnb.publishing.pages`.
+`fashionnb search --html` and `fashionnb recommend --html` write it. It loads nothing and runs no
+script, and all text that comes from data is escaped. The book's own pages are made in
+`fashionnb.publishing`.
 """
 
 import base64
@@ -15,7 +16,7 @@ from PIL import Image
 from fashionnb.data.images import letterbox
 
 LARGEST = 240
-"""Pixels: larger pictures are made smaller, so that a page of a hundred stays below two megabytes or so."""
+"""Pixels: larger pictures are made smaller; a page of a hundred has about two megabytes."""
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
@@ -25,7 +26,8 @@ ol { list-style: none; padding: 0; display: grid; gap: 1.25rem;
      grid-template-columns: repeat(auto-fill, minmax(min(160px, 100%), 1fr)); }
 figure { margin: 0; }
 .query { max-width: 200px; margin-bottom: 1.5rem; }
-img, .none { width: 100%; aspect-ratio: 1; object-fit: contain; background: #fff; border: 1px solid #8884; }
+img, .none { width: 100%; aspect-ratio: 1; object-fit: contain;
+             background: #fff; border: 1px solid #8884; }
 .none { display: grid; place-items: center; color: #666; }
 figcaption { margin-top: .35rem; overflow-wrap: anywhere; }
 figcaption p { margin: .2rem 0 0; font-size: .86em; opacity: .85; }
@@ -34,9 +36,16 @@ figcaption p { margin: .2rem 0 0; font-size: .86em; opacity: .85; }
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One garment of the page. Introduced in chapter 07.
+    """One garment of a page.
 
-    picture : None where there is none to show. caption : what it is. reasons : why it is here; may be empty.
+    Attributes
+    ----------
+    picture : PIL image or None
+        None where there is none to show.
+    caption : str
+        What it is.
+    reasons : str
+        Why it was found; may be empty.
     """
 
     picture: Image.Image | None
@@ -47,19 +56,25 @@ class Entry:
 def page(
     title: str, entries: Sequence[Entry], *, query: Entry | None = None, note: str = ""
 ) -> str:
-    """One HTML document with the entries in their order. Introduced in chapter 07.
+    """Make one HTML document with the entries in their order.
 
     Parameters
     ----------
-    title : of the page. query : what was asked for, shown above the entries. note : a sentence below the title.
-    entries : none of them gives a page that says so.
+    title : str
+    entries : sequence of Entry
+        Without any, the page says that nothing was found.
+    query : Entry, optional
+        The picture that was searched for, shown above the entries.
+    note : str
+        A sentence below the title.
 
     Returns
     -------
-    The text of a file: give it to `fashionnb.files.write_text`.
+    str
+        The text of a file, for `fashionnb.files.write_text`.
     """
     asked = f'<div class="query">{_figure(query, "What was asked for")}</div>\n' if query else ""
-    said = f"<p>{escape(note)}</p>\n" if note else ""
+    below = f"<p>{escape(note)}</p>\n" if note else ""
     items = "\n".join(
         f"<li>{_figure(entry, f'Result {i}')}</li>" for i, entry in enumerate(entries, 1)
     )
@@ -68,7 +83,7 @@ def page(
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{escape(title)}</h1>\n{said}{asked}{found}\n</body>\n</html>\n"
+        f"<h1>{escape(title)}</h1>\n{below}{asked}{found}\n</body>\n</html>\n"
     )
 
 

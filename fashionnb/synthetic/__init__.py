@@ -1,1 +1,1 @@
-"""Data made from nothing: garments that are drawn, outfits and scenes that are composed of them by written rules."""
+"""Synthetic data: drawn garments, and outfits and scenes composed by written rules."""

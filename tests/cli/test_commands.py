@@ -13,7 +13,7 @@ from fashionnb import cli
 from fashionnb.notebook import results
 from fashionnb.notebook.claims import Claim
 from fashionnb.profiles import Profile
-from fashionnb.publishing import runner
+from fashionnb.publishing import run_book
 
 
 @pytest.fixture
@@ -134,14 +134,14 @@ def test_real_data(call, real_data, monkeypatch):
     assert call("data", "fetch", "fashion-mnist") == (0, f"{real_data / 'fashion-mnist'}\n", "")
     status, out, _ = call("data", "check", "fashion-mnist")
     assert status == 0
-    assert "60,000" in out
+    assert "train-images-idx3-ubyte.gz: the unpacked content is as published" in out
 
 
 def test_run_passes_on_what_was_asked(call, monkeypatch, tmp_path):
     asked = {}
-    kept = runner.Outcome("02-style2vec", tmp_path / "x.ipynb", True, 12.3, 1024.0, "", None, "")
+    kept = run_book.Outcome("02-style2vec", tmp_path / "x.ipynb", True, 12.3, 1024.0, "", None, "")
     monkeypatch.setattr(
-        runner,
+        run_book,
         "run",
         lambda wanted, profile, **rest: asked.update(rest, w=wanted, p=profile) or [kept],
     )
@@ -165,10 +165,10 @@ def test_run_passes_on_what_was_asked(call, monkeypatch, tmp_path):
 
 
 def test_run_reports_failures_after_the_table(call, monkeypatch, tmp_path):
-    bad = runner.Outcome(
+    bad = run_book.Outcome(
         "02-a", tmp_path / "x.ipynb", False, 1.0, 1024.0, "02-a failed in code cell 3", None, ""
     )
-    monkeypatch.setattr(runner, "run", lambda *_, **__: [bad])
+    monkeypatch.setattr(run_book, "run", lambda *_, **__: [bad])
     status, out, err = call("run")
     assert status == 1
     assert "failed" in out
@@ -180,8 +180,8 @@ def test_a_claim_that_does_not_hold_is_an_error_only_if_asked(
     call, monkeypatch, tmp_path, words, expected
 ):
     claims = (Claim("It is **more**.", 0.4, at_least=0.5),)
-    good = runner.Outcome("02-a", tmp_path / "x.ipynb", False, 1.0, 1024.0, "", None, "", claims)
-    monkeypatch.setattr(runner, "run", lambda *_, **__: [good])
+    good = run_book.Outcome("02-a", tmp_path / "x.ipynb", False, 1.0, 1024.0, "", None, "", claims)
+    monkeypatch.setattr(run_book, "run", lambda *_, **__: [good])
     status, out, err = call("run", *words)
     assert (status, err) == (expected, "")
     assert "02-a: measured 0.4, expected at least 0.5: It is more." in out
@@ -191,14 +191,14 @@ def test_ctrl_c(call, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "run", interrupt)
+    monkeypatch.setattr(run_book, "run", interrupt)
     status, _, err = call("run")
     assert status == 130
     assert err.startswith("Interrupted.")
 
 
 def test_a_bug_is_not_hidden(call, monkeypatch):
-    monkeypatch.setattr(runner, "run", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(run_book, "run", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         call("run")
 

@@ -87,8 +87,8 @@ def test_search_for_programs(call):
 @pytest.mark.parametrize(
     ("words", "phrase"),
     [
-        ("classifier encoder --data shop", "no classifier"),
-        ("search classifier --data shop", "is a classifier"),
+        ("classifier encoder --data shop", "for the task 'embedding', not for 'classification'"),
+        ("search classifier --data shop", "for the task 'classification', not for 'embedding'"),
         ("classifier nobody --data shop", "No model 'nobody' came with fashionnb"),
         (
             "search encoder --data nowhere",

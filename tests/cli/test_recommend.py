@@ -1,4 +1,4 @@
-"""`fashionnb recommend`: a shop from a folder, a detector or the atelier; a table, JSON or a page with the reasons."""
+"""`fashionnb recommend`: a shop from a folder, a detector or drawn garments; a table, JSON or a page with the reasons."""
 
 import json
 
@@ -58,7 +58,7 @@ def test_help(call):
     status, out, err = call("recommend", "--help")
     assert (status, err) == (0, "")
     assert "Usage: fashionnb recommend" in out
-    assert "Examples: fashionnb recommend --data atelier" in out
+    assert "Examples: fashionnb recommend --data drawn" in out
 
 
 def test_as_wanted_needs_no_model(call):
@@ -223,7 +223,7 @@ def test_a_picture_is_asked_by_with_the_model_that_made_the_vectors(call):
     assert call("recommend", FIRST, *SHOP, "--vectors", "shop.vectors", "--json")[0] == 0
     status, _, err = call("recommend", "dress.png", "--data", "found", "--vectors", "shop.vectors")
     assert status == 2
-    assert "takes the model that made the vectors" in err
+    assert "needs the model that made the vectors" in err
     torch.manual_seed(1)
     other = Style2Vec(dimensions=8, channels=3, stem=4, stages=[(8, 2), (8, 2)], mean=0.5, std=0.3)
     checkpoints.save(other, "other", {"training": {"size": 16}})

@@ -169,7 +169,10 @@ def test_a_file_of_another_kind(tmp_path, text):
 @pytest.mark.parametrize(
     ("numbers", "phrase"),
     [
-        ([[0, 0]], r"Expected numbers \(n, 3\) for category, colour, price; got \(1, 2\)"),
+        (
+            [[0, 0]],
+            r"Numbers for category, colour, price: expected integer \(n, 3\), got int64 \(1, 2\)",
+        ),
         ([[4, 0, 0]], "category: numbers go from 0 to 3, got 4"),
         ([[0, -1, 0]], "colour: numbers go from 0 to 2, got -1"),
     ],

@@ -200,7 +200,7 @@ def test_pictures_of_several_sizes_need_a_size(shop):
 )
 @pytest.mark.parametrize("call", [foreground, remove_background, backdrop_colours])
 def test_what_is_no_stack_of_photos_is_refused(call, bad):
-    with pytest.raises(DataError, match="Studio photos are uint8"):
+    with pytest.raises(DataError, match=r"Studio photos: expected uint8 \(n, height, width, 3\)"):
         call(bad)
 
 

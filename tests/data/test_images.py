@@ -295,7 +295,7 @@ def test_no_pictures_are_no_pictures():
     ],
 )
 def test_an_array_of_another_kind_is_refused(array):
-    with pytest.raises(DataError, match="must be uint8"):
+    with pytest.raises(DataError, match=r"Images in memory: expected uint8 \(n, height, width, "):
         ArrayImages(array)
 
 

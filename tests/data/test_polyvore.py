@@ -13,7 +13,6 @@ from PIL import Image
 
 from fashionnb.data import polyvore
 from fashionnb.data.catalogue import Judged
-from fashionnb.data.plain_pickle import parse_plain
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.evaluation.compatibility import auc, fitb
 
@@ -217,7 +216,7 @@ def test_an_item_may_get_its_category_from_its_number(tmp_path):
             {"sets": {"test": [outfit("30", "d2")]}},
             r"test\.json: outfit '30' has 1 item\(s\), so nothing goes with it",
         ),
-        ({"sets": {"test": [outfit("30", "d2", "d2")]}}, "outfit '30' has d2 twice"),
+        ({"sets": {"test": [outfit("30", "d2", "d2")]}}, "outfit '30' has the item d2 twice"),
         ({"sets": {"test": [outfit("10", "d2", "s2")]}}, "outfit '10' stands twice"),
         (
             {"sets": {"test": [outfit("30", "d2", "zz")]}},
@@ -228,10 +227,13 @@ def test_an_item_may_get_its_category_from_its_number(tmp_path):
             r"test\.json: expected a list of outfits with set_id, items",
         ),
         ({"sets": {"test": {"a": 1}}}, "expected a list of outfits"),
-        ({"without": ["s2"]}, r"1 item\(s\) have no photo, the first is s2\.jpg"),
+        (
+            {"without": ["s2"]},
+            r"1 item\(s\) have no photo, the first is s2, expected as images/s2\.jpg",
+        ),
         (
             {"items": ITEMS | {"s2": item("2", "")}},
-            "item 's2' has no semantic_category, and categories.csv knows none",
+            "item 's2' has no semantic_category, and categories.csv has none for the number '2'",
         ),
         ({"items": ITEMS | {"s2": {}}}, "item 's2' has no semantic_category"),
         ({"items": [1, 2]}, "expected a dictionary of items"),
@@ -258,7 +260,7 @@ def test_what_else_cannot_be_read(tmp_path):
         tmp_path, blanks=[{"question": ["30_1"], "blank_position": 2, "answers": ["40_1", "40_2"]}]
     )
     with pytest.raises(
-        DataError, match="no edition 'easy' of Polyvore Outfits; use one of disjoint, nondisjoint"
+        DataError, match="no edition 'easy' of Polyvore; use one of disjoint, nondisjoint, maryland"
     ):
         polyvore.read_outfits(path, "easy")
     with pytest.raises(
@@ -298,7 +300,7 @@ def test_check_counts_beside_what_was_published(tmp_path, monkeypatch):
     counts = {"train": 1, "validation": 1, "test": 2}
     monkeypatch.setattr(polyvore, "COUNTS", dict.fromkeys(polyvore.EDITIONS, counts))
     assert polyvore.check(path)[1:3] == [
-        "disjoint: 1 train, 1 validation, 2 test outfits",
+        "disjoint: 1 train, 1 validation, 2 test outfits, 2 to 2 items each",
         "disjoint: 0 items are in training and in the test; no id dangles",
     ]
 
@@ -313,10 +315,17 @@ def test_typespaces_have_no_order(tmp_path, protocol):
         assert spaces[frozenset((one, other))] == spaces[frozenset((other, one))] == number
 
 
-def test_typespaces_written_by_python_2():
-    text = b"(lp0\n(S'bags'\np1\nS'tops'\np2\ntp3\na(g2\ng1\ntp4\na."
-    assert parse_plain(text, "here") == [("bags", "tops"), ("tops", "bags")]
-    assert parse_plain(b"\x80\x02]q\x00U\x04bagsU\x04tops\x86a.", "here") == [("bags", "tops")]
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"(lp0\n(S'bags'\np1\nS'tops'\np2\ntp3\na(g2\ng1\ntp4\na.",
+        b"\x80\x02]q\x00U\x04bagsU\x04tops\x86a.",
+    ],
+)
+def test_typespaces_written_by_python_2(tmp_path, written):
+    assert polyvore.read_typespaces(copy(tmp_path, typespaces=written)) == {
+        frozenset(("bags", "tops")): 0
+    }
 
 
 class Trap:
@@ -341,20 +350,21 @@ def test_a_malicious_pickle_is_refused_and_nothing_is_run(tmp_path, protocol):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<html>", pickle.dumps(PAIRS)[:-3], b".", b"a.", b"(.", b"g9\n."]
+    "content", [b"", b"<html>", pickle.dumps(PAIRS)[:-3], b".", b"a.", b"(.", b"g9\n.", b"Pid\n."]
 )
-def test_a_pickle_that_is_damaged(content):
+def test_a_pickle_that_is_damaged(tmp_path, content):
     with pytest.raises(DataError, match="not a pickle, or one that is cut short"):
-        parse_plain(content, "here")
+        polyvore.read_typespaces(copy(tmp_path, typespaces=content))
 
 
 def test_pickles_of_another_kind(tmp_path):
-    for other in ([], ["bags"], [("a", "b", "c")], ("a", "b"), "text"):
+    others = ([], ["bags"], [("a", "b", "c")], ("a", "b"), "text", {"a": "b"}, [1.5], [("a", 1)])
+    for other in others:
         with pytest.raises(DataError, match="expected a list of pairs of categories"):
             polyvore.read_typespaces(copy(tmp_path, typespaces=pickle.dumps(other)))
-    for other in ({"a": "b"}, [1.5], [("a", 1)]):
-        with pytest.raises(DataError, match="more than lists, tuples and strings"):
-            polyvore.read_typespaces(copy(tmp_path, typespaces=pickle.dumps(other)))
+    for unsafe in (len, b"bytes", {"a"}):  # what is made by a call, in some protocol or in all
+        with pytest.raises(DataError, match="could run code"):
+            polyvore.read_typespaces(copy(tmp_path, typespaces=pickle.dumps(unsafe, 0)))
     laughs: tuple = ("a", "b")
     for _ in range(60):  # a few bytes that would print as 2^60 words
         laughs = (laughs, laughs)

@@ -17,6 +17,7 @@ from fashionnb.data.products import (
     pattern_from_name,
     read,
 )
+from fashionnb.data.splits import by_hash
 from fashionnb.errors import DataError, DataNotFound, FashionNBError
 
 HEADER = ",".join(COLUMNS)
@@ -126,16 +127,18 @@ def test_pictures_without_a_row_are_counted_and_png_is_read(tmp_path):
     assert catalogue.table.attrs == {"without_image": 6, "without_row": 1}
 
 
+def split(*ids: str) -> list[str]:
+    return by_hash(ids, products.SOURCE.name, products._SHARES).tolist()
+
+
 def test_the_split_of_an_id_never_changes():
-    assert [products._split(item) for item in ("15970", "10", "12", "17")] == [
+    assert split("15970", "10", "12", "17") == [
         "validation",
         "train",
         "test",
         "test",
     ]
-    shares = pd.Series([products._split(str(item)) for item in range(20_000)]).value_counts(
-        normalize=True
-    )
+    shares = pd.Series(split(*map(str, range(20_000)))).value_counts(normalize=True)
     # 20,000 draws: a share of .1 has a standard error of .002
     assert shares["train"] == pytest.approx(0.8, abs=0.012)
     assert shares["validation"] == pytest.approx(0.1, abs=0.009)
@@ -274,7 +277,8 @@ def test_the_parquet_copy_becomes_a_zip_that_reads_the_same(tmp_path):
     as_parquet(tmp_path / "0.parquet", range(100, 1300))  # more than one batch
     as_parquet(tmp_path / "1.parquet", range(2000, 2003))
     parts = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
-    path = convert_parquet(parts, tmp_path / "new" / "products.zip")
+    path = tmp_path / "new" / "products.zip"
+    convert_parquet(parts, path)
     catalogue = read(path)
     assert len(catalogue) == 1203
     assert catalogue.table["id"].tolist() == [
@@ -291,14 +295,16 @@ def test_the_parquet_copy_becomes_a_zip_that_reads_the_same(tmp_path):
     assert (
         np.asarray(catalogue.image("102")) == np.asarray(Image.open(io.BytesIO(picture(102))))
     ).all()
-    again = convert_parquet(parts, tmp_path / "again.zip")
+    again = tmp_path / "again.zip"
+    convert_parquet(parts, again)
     assert again.read_bytes() == path.read_bytes()
 
 
 def test_a_row_without_picture_in_the_parquet_copy_is_counted(tmp_path):
     images = [None, {"bytes": None, "path": "x.jpg"}, {"bytes": picture(), "path": None}]
     as_parquet(tmp_path / "0.parquet", range(3), image=images)
-    catalogue = read(convert_parquet([tmp_path / "0.parquet"], tmp_path / "a.zip"))
+    convert_parquet([tmp_path / "0.parquet"], tmp_path / "a.zip")
+    catalogue = read(tmp_path / "a.zip")
     assert catalogue.table["id"].tolist() == ["2"]
     assert catalogue.table.attrs["without_image"] == 2
 

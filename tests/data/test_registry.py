@@ -8,9 +8,9 @@ import sys
 import time
 import zipfile
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,6 +41,9 @@ def register(monkeypatch, **fields) -> Source:
         "licence": "CC0",
         "citation": "-",
         "homepage": "http://home",
+        "reader": "toys",
+        "read": None,
+        "check": lambda path: [],
     }
     source = Source(**{"name": "toy", "files": ("toy.zip", "toy"), **facts, **fields})
     monkeypatch.setitem(SOURCES, "toy", source)
@@ -70,8 +73,7 @@ def zip_source(server, monkeypatch, cache) -> Source:
 
 
 def with_reader(monkeypatch, source: Source, check) -> None:
-    monkeypatch.setitem(SOURCES, "toy", replace(source, reader="toys"))
-    monkeypatch.setattr(registry, "reader", lambda name: SimpleNamespace(check=check))
+    monkeypatch.setitem(SOURCES, "toy", replace(source, check=check))
 
 
 # The register
@@ -110,28 +112,15 @@ def test_every_source_says_what_it_is_and_how_it_is_had(source):
         )
 
 
-@pytest.mark.parametrize(
-    "source", [s for s in SOURCES.values() if s.reader], ids=lambda source: source.name
-)
-def test_every_reader_is_there_and_knows_its_source(source):
-    module = registry.reader(source.name)
-    assert module.__name__ == f"fashionnb.data.{source.reader}"
-    assert source.name == module.SOURCE
-    assert callable(module.read)
-    assert callable(module.check)
+@pytest.mark.parametrize("source", SOURCES.values(), ids=lambda source: source.name)
+def test_every_source_stands_in_the_module_that_reads_it(source):
+    for function in (source.read, source.check, source.read_outfits, source.assemble):
+        if function is not None:
+            plain = function.func if isinstance(function, partial) else function
+            assert plain.__module__ == f"fashionnb.data.{source.reader}"
 
 
-def test_a_source_without_a_reader_says_so(monkeypatch):
-    register(monkeypatch, reader=None)
-    with pytest.raises(
-        DataError, match="toy can be found and checked, but this version has no reader"
-    ):
-        registry.reader("toy")
-
-
-@pytest.mark.parametrize(
-    "ask", [registry.get, registry.find, registry.fetch, registry.check, registry.reader]
-)
+@pytest.mark.parametrize("ask", [registry.get, registry.find, registry.fetch, registry.check])
 def test_an_unknown_source_is_answered_with_the_known_ones(ask):
     with pytest.raises(DataError, match=r"no source 'fashion_mnist'\. Use one of: fashion-mnist, "):
         ask("fashion_mnist")
@@ -319,9 +308,10 @@ def test_a_killed_fetch_leaves_nothing_that_is_found(folder_source, server, cach
         ("stall", gzip.compress(FILES["two"])),
         gzip.compress(FILES["two"]),
     ]
+    facts = vars(folder_source) | {"check": None}  # not reached
     script = (
         "import sys; from fashionnb.data import registry\n"
-        f"registry.SOURCES['toy'] = registry.Source(**{vars(folder_source)!r})\n"
+        f"registry.SOURCES['toy'] = registry.Source(**{facts!r})\n"
         "registry.downloads.TIMEOUT = (5, 60); registry.fetch('toy')"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
@@ -350,7 +340,7 @@ def test_a_faithful_repack_of_fashion_mnist_is_accepted(real_data, server, cache
         urls[file] = (wrong, good) if "t10k" in file else (good,)
     monkeypatch.setitem(SOURCES, source.name, replace(source, urls=urls))
     assert registry.fetch(source.name, progress=False) == cache / "fashion-mnist"
-    assert len(registry.reader(source.name).read(registry.find(source.name))) == 70_000
+    assert len(source.read(registry.find(source.name))) == 70_000
 
 
 def picture(colour: str) -> bytes:
@@ -377,7 +367,8 @@ def test_the_parquet_copy_of_the_product_photos_becomes_a_zip(server, cache, mon
     with pytest.raises(DataError, match="not complete"):  # four products are not the dataset
         registry.fetch(source.name, progress=False)
     assert list(cache.iterdir()) == []
-    monkeypatch.setattr(products, "check", lambda path: [])
+    unchecked = replace(source, urls=urls, check=lambda path: [])
+    monkeypatch.setitem(SOURCES, source.name, unchecked)
     path = registry.fetch(source.name, progress=False)
     assert path == cache / "fashion-product-images-small.zip"
     assert list(products.read(path).table["id"]) == ["0", "1", "10", "11"]

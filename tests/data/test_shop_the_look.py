@@ -190,7 +190,7 @@ def test_lists_that_are_not_there(tmp_path):
 def test_check_counts(tmp_path, monkeypatch):
     path = copy(tmp_path, [*ROWS, "{"], without=[S[1], P[0], P[3]])
     with pytest.raises(DataError, match=r"expected 38,111 products in fashion-cat\.json, found 4"):
-        registry.check(stl.SOURCE, path)
+        registry.check(stl.SOURCE.name, path)
     monkeypatch.setattr(stl, "COUNTS", {"products": 4, "leaves": 3})
     first, second, third, *rest = stl.check(path)
     assert first == "4 products of 3 leaf categories"

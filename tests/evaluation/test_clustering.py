@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections import Counter
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_samples
 
 from fashionnb.errors import DataError
+from fashionnb.evaluation import distances
 from fashionnb.evaluation.clustering import (
     calinski_harabasz,
     cluster_agreement,
@@ -51,7 +53,8 @@ def clusters(draw):
 @given(clusters(), st.sampled_from([1, 300, 10**6]))
 def test_silhouette_is_the_definition(data, chunk_bytes):
     points, labels = data
-    values = silhouette(np.array(points), np.array(labels), chunk_bytes=chunk_bytes)
+    with mock.patch.object(distances, "CHUNK_BYTES", chunk_bytes):
+        values = silhouette(np.array(points), np.array(labels))
     np.testing.assert_allclose(values, silhouette_by_definition(points, labels), atol=1e-7)
 
 
@@ -90,6 +93,19 @@ def test_a_collapsed_embedding_has_silhouette_0_and_the_worst_davies_bouldin():
     x, y = np.full((6, 4), 0.1), np.array([0, 1, 2, 0, 1, 2])
     assert silhouette(x, y).tolist() == [0.0] * 6
     assert davies_bouldin(x, y) == math.inf
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1, 1e12])
+def test_davies_bouldin_does_not_depend_on_the_scale_and_origin(scale):
+    """scikit-learn alone gives 0, the best, where all distances are below 1e-8."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 3)), np.arange(40) % 4
+    assert davies_bouldin(scale * (x + 5), y) == pytest.approx(davies_bouldin_score(x, y))
+
+
+def test_two_of_three_centres_on_one_point_are_the_worst_davies_bouldin():
+    x = np.array([[-1.0], [1], [-2], [2], [8], [12]])
+    assert davies_bouldin(x, np.array([0, 0, 1, 1, 2, 2])) == math.inf
 
 
 def test_davies_bouldin_of_two_known_classes():
@@ -182,28 +198,32 @@ def test_the_seed_decides_where_k_means_starts():
     assert len({cluster_agreement(x, y, seed=seed)["nmi"] for seed in range(5)}) > 1
 
 
+LABELS = r"labels: expected an array of shape \(4,\)"
+
+
 @pytest.mark.parametrize(
     ("call", "phrase"),
     [
         (lambda x, y: silhouette(x, y * 0), r"All 4 items are of one class \(0\)"),
         (lambda x, y: silhouette(x, np.arange(4)), "class of its own"),
         (lambda x, y: silhouette(x * np.nan, y), "embeddings: row 0 holds NaN"),
-        (lambda x, y: silhouette(x, y[:3]), "labels: expected one label for each of 4"),
+        (lambda x, y: silhouette(x, y[:3]), LABELS),
         (lambda x, y: silhouette(x[:0], y[:0]), r"\(0, 2\)"),
         (
             lambda x, y: silhouette_per_class(np.zeros(4), y[:3]),
-            "labels: expected one label for each of 4",
+            LABELS,
         ),
         (lambda x, y: davies_bouldin(x, y * 0), "All 4 items are of one class"),
+        (lambda x, y: davies_bouldin(x, np.arange(4)), "class of its own"),
         (lambda x, y: davies_bouldin(x * np.nan, y), "embeddings: row 0 holds NaN"),
-        (lambda x, y: davies_bouldin(x, y[:3]), "labels: expected one label for each of 4"),
+        (lambda x, y: davies_bouldin(x, y[:3]), LABELS),
         (lambda x, y: calinski_harabasz(x, y * 0), "All 4 items are of one class"),
         (lambda x, y: calinski_harabasz(x, np.arange(4)), "class of its own"),
         (lambda x, y: calinski_harabasz(x * np.nan, y), "embeddings: row 0 holds NaN"),
         (lambda x, y: cluster_agreement(x, y * 0), "All 4 items are of one class"),
         (lambda x, y: cluster_agreement(x, y, clusters=0), "asked for 0 clusters"),
         (lambda x, y: cluster_agreement(x * np.nan, y), "embeddings: row 0 holds NaN"),
-        (lambda x, y: cluster_agreement(x, y[:3]), "labels: expected one label for each of 4"),
+        (lambda x, y: cluster_agreement(x, y[:3]), LABELS),
     ],
 )
 def test_bad_input(call, phrase):

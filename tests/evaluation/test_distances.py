@@ -81,8 +81,8 @@ def test_the_input_is_left_alone_and_may_be_read_only():
 @pytest.mark.parametrize(
     ("values", "metric", "phrase"),
     [
-        (np.ones(3), "euclidean", r"x: expected embeddings \(n, d\).*\(3,\)"),
-        (np.ones((0, 3)), "euclidean", r"n and d at least 1, got the shape \(0, 3\)"),
+        (np.ones(3), "euclidean", r"x: expected an array of shape \(n, d\).*\(3,\)"),
+        (np.ones((0, 3)), "euclidean", r"every length at least 1, got float64 \(0, 3\)"),
         (np.ones((3, 0)), "euclidean", r"\(3, 0\)"),
         (np.array([[1.0, 2], [np.nan, 1]]), "euclidean", "x: row 1 holds NaN or infinity"),
         (np.array([[1.0, np.inf]]), "euclidean", "row 0 holds NaN or infinity"),
@@ -98,9 +98,9 @@ def test_bad_embeddings(values, metric, phrase):
 @pytest.mark.parametrize(
     ("labels", "phrase"),
     [
-        (np.zeros(2), r"y: expected one label for each of 3 embeddings, got the shape \(2,\)"),
+        (np.zeros(2), r"y: expected an array of shape \(3,\), got float64 \(2,\). Give one label"),
         (np.zeros((3, 1)), r"\(3, 1\)"),
-        (np.array([0, 1, np.nan]), "label 2 is NaN"),
+        (np.array([0, 1, np.nan]), "y: row 2 holds NaN"),
     ],
 )
 def test_bad_labels(labels, phrase):

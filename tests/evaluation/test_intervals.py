@@ -103,6 +103,49 @@ def test_groups_are_drawn_whole_and_once_for_all_columns():
     )
 
 
+def test_a_statistic_of_groups_gets_whole_groups_so_the_interval_is_wider():
+    """The ten questions of an outfit share their answer: there are 20 observations, not 200."""
+    rng = np.random.default_rng(0)
+    values = np.repeat(rng.integers(0, 2, 20), 10).astype(float)
+    groups = np.repeat([f"outfit {i}" for i in range(20)], 10)
+    shuffled = rng.permutation(200)
+    values, groups = values[shuffled], groups[shuffled]
+
+    def mean(rows):
+        return values[rows].mean()
+
+    whole = bootstrap_statistic(mean, 200, groups=groups, of="outfits")
+    single = bootstrap(values)
+    assert whole.low <= values.mean() <= whole.high
+    assert (whole.high - whole.low) > 2.5 * (single.high - single.low)
+    assert whole.how == "bootstrap over 20 outfits, 1,000 resamples"
+
+
+def test_groups_of_one_row_and_rows_are_the_plain_bootstrap():
+    values = np.random.default_rng(1).random(30)
+
+    def mean(rows):
+        return values[rows].mean()
+
+    plain = bootstrap(values)
+    for found in (
+        bootstrap_statistic(mean, 30),
+        bootstrap_statistic(mean, 30, groups=np.arange(30)),
+    ):
+        assert (found.low, found.high) == pytest.approx((plain.low, plain.high))
+        assert found.how == plain.how
+
+
+def test_one_item_has_an_interval_without_width():
+    for found in (
+        bootstrap([0.25]),
+        bootstrap_statistic(lambda rows: 0.25 + rows.max(), 1),
+        *bootstrap_groups([[0.25]], ["only"], of="test items"),
+    ):
+        assert (found.low, found.high) == (0.25, 0.25)
+        assert found.how == "bootstrap over 1 test items, 1,000 resamples"
+
+
 def test_groups_of_unlike_size_count_by_their_rows():
     [interval] = bootstrap_groups(np.array([[1.0], [1], [1], [0]]), [0, 0, 0, 1])
     assert (interval.low, interval.high) == (0, 1)
@@ -130,19 +173,30 @@ def test_an_interval_reads_well_and_does_not_change():
 @pytest.mark.parametrize(
     ("call", "phrase"),
     [
-        (lambda: bootstrap(np.array([])), r"at least 1, got the shape \(0,\)"),
-        (lambda: bootstrap(np.ones((2, 2))), r"got the shape \(2, 2\)"),
-        (lambda: bootstrap(np.array([1.0, np.nan])), "Value 1 is NaN"),
+        (lambda: bootstrap(np.array([])), r"at least 1, got float64 \(0,\)"),
+        (lambda: bootstrap(np.ones((2, 2))), r"got float64 \(2, 2\)"),
+        (lambda: bootstrap(np.array([1.0, np.nan])), "values: row 1 holds NaN"),
         (lambda: bootstrap(np.ones(3), level=95), "between 0 and 1, for instance 0.95; got 95"),
         (lambda: bootstrap(np.ones(3), n_resamples=1), "2 resamples or more"),
         (lambda: bootstrap_statistic(len, 0), "1 item"),
-        (lambda: bootstrap_statistic(lambda rows: np.inf, 3), "Resample 0 gave inf"),
-        (lambda: bootstrap_groups(np.ones(3), [0, 0, 1]), r"values \(n, m\)"),
-        (lambda: bootstrap_groups(np.ones((3, 1)), [0, 1]), r"got \(3, 1\), \(2,\)"),
-        (lambda: bootstrap_groups(np.ones((0, 1)), []), r"got \(0, 1\)"),
+        (
+            lambda: bootstrap_statistic(lambda rows: np.inf, 3),
+            "statistic of the resamples: row 0 holds NaN or infinity",
+        ),
+        (
+            lambda: bootstrap_groups(np.ones(3), [0, 0, 1]),
+            r"values: expected an array of shape \(n, m\)",
+        ),
+        (lambda: bootstrap_statistic(len, 3, groups=[0, 1]), r"groups: expected .*\(3,\)"),
+        (lambda: bootstrap_statistic(len, 0, groups=[]), "A bootstrap needs 1 item"),
+        (
+            lambda: bootstrap_groups(np.ones((3, 1)), [0, 1]),
+            r"groups: expected an array of shape \(3,\)",
+        ),
+        (lambda: bootstrap_groups(np.ones((0, 1)), []), r"got float64 \(0, 1\)"),
         (lambda: bootstrap_groups(np.full((3, 1), np.nan), [0, 0, 1]), "NaN"),
         (lambda: over_seeds([0.5]), "One seed shows no spread"),
-        (lambda: over_seeds([0.5, np.nan]), "Value 1 is NaN"),
+        (lambda: over_seeds([0.5, np.nan]), "values: row 1 holds NaN"),
         (lambda: over_seeds([0.5, 0.6], level=1), "between 0 and 1"),
     ],
 )

@@ -1,6 +1,7 @@
 """Retrieval against its definition, written out in plain Python, where ties, duplicates and singletons are common."""
 
 from fractions import Fraction
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashionnb.errors import DataError
-from fashionnb.evaluation.retrieval import knn_predict, neighbours, retrieval
+from fashionnb.evaluation import distances
+from fashionnb.evaluation.retrieval import neighbours, retrieval
 
 
 def ranking(query, gallery, leave_out=None):
@@ -65,7 +67,8 @@ def test_leave_one_out_is_the_definition(data, k, chunk_bytes):
         with pytest.raises(DataError, match="nothing to measure"):
             retrieval(x, y, ks=(k,))
     else:
-        agrees(retrieval(x, y, ks=(k,), chunk_bytes=chunk_bytes), expected, k)
+        with mock.patch.object(distances, "CHUNK_BYTES", chunk_bytes):
+            agrees(retrieval(x, y, ks=(k,)), expected, k)
 
 
 @settings(deadline=None)
@@ -77,18 +80,17 @@ def test_query_and_gallery_is_the_definition(queries, gallery, k, chunk_bytes):
         with pytest.raises(DataError, match="nothing to measure"):
             retrieval(q, qy, g, gy, ks=(k,))
     else:
-        agrees(retrieval(q, qy, g, gy, ks=(k,), chunk_bytes=chunk_bytes), expected, k)
+        with mock.patch.object(distances, "CHUNK_BYTES", chunk_bytes):
+            agrees(retrieval(q, qy, g, gy, ks=(k,)), expected, k)
 
 
 @settings(deadline=None)
 @given(items(d=3), items(d=3, smallest=5), st.integers(1, 5))
 def test_neighbours_are_the_sorted_gallery(queries, gallery, k):
     (q, _), (g, _) = queries, gallery
-    indices, distances = neighbours(q, g, k)
+    indices, apart = neighbours(q, g, k)
     assert indices.tolist() == [ranking(query, g)[:k] for query in q]
-    np.testing.assert_allclose(
-        distances, np.linalg.norm(q[:, None] - g[indices], axis=2), rtol=1e-6
-    )
+    np.testing.assert_allclose(apart, np.linalg.norm(q[:, None] - g[indices], axis=2), rtol=1e-6)
 
 
 @settings(deadline=None)
@@ -97,20 +99,6 @@ def test_neighbours_leave_out_the_item_itself_but_not_its_duplicates(data, k):
     x, _ = data
     assert neighbours(x, k=k)[0].tolist() == [
         ranking(x[i], x, leave_out=i)[:k] for i in range(len(x))
-    ]
-
-
-def majority(labels):
-    votes = [labels.count(label) for label in labels]
-    return labels[votes.index(max(votes))]
-
-
-@settings(deadline=None)
-@given(items(smallest=5), items(), st.integers(1, 5))
-def test_knn_is_a_vote_that_the_nearest_decides(train, queries, k):
-    (x, y), (q, _) = train, queries
-    assert knn_predict(x, y, q, k).tolist() == [
-        majority([int(y[i]) for i in ranking(query, x)[:k]]) for query in q
     ]
 
 
@@ -162,12 +150,12 @@ def test_cosine_sees_directions_only():
     rng = np.random.default_rng(3)
     x = rng.normal(size=(20, 4))
     stretched = x * rng.uniform(0.1, 10, size=(20, 1))
-    indices, distances = neighbours(stretched, k=5, metric="cosine")
+    indices, apart = neighbours(stretched, k=5, metric="cosine")
     unit = x / np.linalg.norm(x, axis=1, keepdims=True)
     cosine = 1 - unit @ unit.T
     np.fill_diagonal(cosine, np.inf)
     np.testing.assert_array_equal(indices, np.argsort(cosine, axis=1)[:, :5])
-    np.testing.assert_allclose(distances, np.sort(cosine, axis=1)[:, :5], rtol=1e-5)
+    np.testing.assert_allclose(apart, np.sort(cosine, axis=1)[:, :5], rtol=1e-5)
 
 
 def test_arrays_tensors_and_names_as_labels_give_the_same():
@@ -177,7 +165,6 @@ def test_arrays_tensors_and_names_as_labels_give_the_same():
     assert retrieval(torch.from_numpy(x).requires_grad_(), torch.from_numpy(y)).mean() == expected
     names = np.array(["Shirt", "Coat", "Bag"], dtype=object)[y]
     assert retrieval(x, names).mean() == expected
-    assert knn_predict(x, names, x, 1).tolist() == names.tolist()
 
 
 def test_peers_agree():
@@ -204,15 +191,15 @@ def test_peers_agree():
         (lambda x, y: retrieval(x, y, x), "give both gallery and gallery_labels"),
         (lambda x, y: retrieval(x, y, None, y), "give both gallery and gallery_labels"),
         (lambda x, y: retrieval(x, y, ks=(1, 0)), "recall@0 means nothing"),
-        (lambda x, y: retrieval(x, y[:-1]), "query_labels: expected one label for each of 4"),
+        (lambda x, y: retrieval(x, y[:-1]), r"query_labels: expected .*\(4,\)"),
         (
             lambda x, y: retrieval(x, y, x, y[:-1]),
-            "gallery_labels: expected one label for each of 4",
+            r"gallery_labels: expected .*\(4,\)",
         ),
         (lambda x, y: retrieval(x * np.nan, y), "queries: row 0 holds NaN"),
         (lambda x, y: retrieval(x, y, x * np.nan, y), "gallery: row 0 holds NaN"),
-        (lambda x, y: retrieval(x[:0], y[:0]), r"queries: expected embeddings.*\(0, 2\)"),
-        (lambda x, y: retrieval(x, y, x[:0], y[:0]), r"gallery: expected embeddings.*\(0, 2\)"),
+        (lambda x, y: retrieval(x[:0], y[:0]), r"queries: expected .*\(0, 2\)"),
+        (lambda x, y: retrieval(x, y, x[:0], y[:0]), r"gallery: expected .*\(0, 2\)"),
         (lambda x, y: retrieval(x, np.arange(4)), "None of the 4 queries"),
         (lambda x, y: retrieval(x[:1], y[:1]), "None of the 1 queries"),
         (lambda x, y: retrieval(x, y, x + 1, y + 9), "None of the 4 queries"),
@@ -220,8 +207,6 @@ def test_peers_agree():
         (lambda x, y: neighbours(x, k=4), "k = 4 neighbours were asked for, but each query has 3"),
         (lambda x, y: neighbours(x, x, k=5), "each query has 4"),
         (lambda x, y: neighbours(x, k=0), "k = 0"),
-        (lambda x, y: knn_predict(x, y[:2], x), "train_labels: expected one label"),
-        (lambda x, y: knn_predict(x, y, x, k=9), "k = 9"),
     ],
 )
 def test_bad_input(call, phrase):

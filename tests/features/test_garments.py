@@ -12,7 +12,7 @@ from fashionnb.errors import DataError
 from fashionnb.features import garments
 from fashionnb.features.garments import CHUNK, garment_features
 from fashionnb.features.store import PROBE
-from fashionnb.models.encoder import MultiStageEncoder
+from fashionnb.models.multi_stage_encoder import MultiStageEncoder
 
 RED, BLUE, GREEN = (200, 20, 20), (20, 20, 200), (20, 160, 20)
 GREY, CREAM = (228, 228, 230), (245, 240, 225)

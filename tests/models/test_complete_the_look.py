@@ -14,7 +14,7 @@ from fashionnb.models.complete_the_look import (
     CompleteTheLook,
     LookAround,
     ProductEncoder,
-    Residual,
+    ResidualLayer,
     SceneEncoder,
 )
 
@@ -68,7 +68,7 @@ def test_the_defaults_are_the_published_towers():
         (512, 256),
     ]
     assert (model.product.layers[0].in_features, model.product.kind.embedding_dim) == (768 + 64, 64)
-    assert sum(isinstance(layer, Residual) for layer in model.product.layers) == 2
+    assert sum(isinstance(layer, ResidualLayer) for layer in model.product.layers) == 2
     assert model.log_temperature.exp().item() == pytest.approx(0.07)
 
 
@@ -186,14 +186,17 @@ def test_saved_and_loaded_it_says_the_same(kind, tmp_path):
         (lambda: CompleteTheLook(0, 3), "Sizes are 1 or more"),
         (lambda: LookAround(3, 0), "Sizes are 1 or more"),
         (lambda: LookAround(3, 2, hidden=10, heads=4), "Heads must divide"),
-        (lambda: SceneEncoder(4, 2, 0, 0, 0.0)(torch.zeros(2, 3)), "vector of 4 numbers.*width=3"),
+        (
+            lambda: SceneEncoder(4, 2, 0, 0, 0.0)(torch.zeros(2, 3)),
+            r"Vectors of scenes: expected float \(n, 4\), got .*\(2, 3\).*width",
+        ),
         (
             lambda: SceneEncoder(4, 2, 0, 0, 0.0)(torch.zeros(2, 4, dtype=torch.int64)),
             "torch.int64",
         ),
         (
             lambda: ProductEncoder(4, 2, 2, 2, 0, 0, 0.0)(torch.zeros(1, 4), torch.tensor([2])),
-            "Kinds are 0 to 1",
+            "Kinds of products: expected whole numbers from 0 to below 2, got 2",
         ),
         (
             lambda: small(LookAround).look(
@@ -204,9 +207,9 @@ def test_saved_and_loaded_it_says_the_same(kind, tmp_path):
                     torch.zeros(15, 4),
                 )
             ),
-            "boxes",
+            "Boxes of 16 pieces",
         ),
-        (lambda: small(LookAround).look(scene(width=7)), "A scene is a vector"),
+        (lambda: small(LookAround).look(scene(width=7)), "Vectors of scenes"),
     ],
 )
 def test_bad_input(call, phrase):

@@ -8,7 +8,13 @@ from torch import nn
 
 from fashionnb.checkpoints import load, save
 from fashionnb.errors import DataError
-from fashionnb.models.fusion import PHOTO, AttributeHeads, Fuse, Fusion, forget
+from fashionnb.models.fusion import (
+    PHOTO,
+    AttributeHeads,
+    Fusion,
+    FusionHead,
+    modality_dropout,
+)
 from fashionnb.models.style2vec import Style2Vec
 from fashionnb.training import Recipe, fit
 
@@ -78,7 +84,7 @@ def test_the_parts_are_the_whole():
 def test_without_attributes_it_is_an_image_encoder():
     model = Fusion(encoder=TINY).eval()
     assert model(images()).shape == (6, 128)
-    with pytest.raises(DataError, match=r"got .*'attributes': \(6, 2\)"):
+    with pytest.raises(DataError, match=r"Attributes .*expected whole \(6, 0\), got .*\(6, 2\)"):
         model(images(), ATTRIBUTES)
 
 
@@ -187,7 +193,7 @@ def test_lengths_are_exact_in_half_precision():
 
 def test_what_is_forgotten_has_the_shares_that_were_asked_for():
     attributes = torch.randint(1, 9, (20_000, 4), generator=torch.Generator().manual_seed(0))
-    left, seen = forget(
+    left, seen = modality_dropout(
         attributes, torch.Generator().manual_seed(1), each=0.3, every=0.1, picture=0.2
     )
     hidden = left == 0
@@ -202,12 +208,16 @@ def test_what_is_forgotten_has_the_shares_that_were_asked_for():
 
 def test_forgetting_follows_its_generator_and_leaves_what_it_was_given():
     attributes = ATTRIBUTES.clone()
-    a, b, c = (forget(attributes, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4))
+    a, b, c = (
+        modality_dropout(attributes, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)
+    )
     assert torch.equal(a[0], b[0])
     assert torch.equal(a[1], b[1])
     assert not (torch.equal(a[0], c[0]) and torch.equal(a[1], c[1]))
     assert torch.equal(attributes, ATTRIBUTES)
-    nothing, seen = forget(attributes, torch.Generator().manual_seed(0), each=0, every=0, picture=0)
+    nothing, seen = modality_dropout(
+        attributes, torch.Generator().manual_seed(0), each=0, every=0, picture=0
+    )
     assert torch.equal(nothing, attributes)
     assert seen.all()
 
@@ -216,19 +226,22 @@ def test_forgetting_follows_its_generator_and_leaves_what_it_was_given():
     "chances", [{"each": 1.1}, {"each": -0.1}, {"every": 0.6, "picture": 0.6}, {"picture": -0.1}]
 )
 def test_chances_that_are_none(chances):
-    with pytest.raises(DataError, match="Chances lie in 0 to 1"):
-        forget(ATTRIBUTES, torch.Generator(), **chances)
+    with pytest.raises(DataError, match="Probabilities are 0 to 1"):
+        modality_dropout(ATTRIBUTES, torch.Generator(), **chances)
 
 
 @pytest.mark.parametrize(
     ("wrong", "phrase"),
     [
-        ((None, None), "of nothing there is no embedding"),
+        ((None, None), "images, or attributes, or both"),
         ((images(), ATTRIBUTES[:5]), r"got .*\(5, 2\)"),
-        ((images(), ATTRIBUTES[:, :1]), "encoder of attributes the model's own"),
-        ((images(), ATTRIBUTES, torch.ones(5, dtype=bool)), r"'seen': \(5,\)"),
-        ((None, ATTRIBUTES + 2), r"whole numbers below \[4, 3\].*go up to \[5, 4\]"),
-        ((None, ATTRIBUTES - 1), r"from 0 \(unknown\)"),
+        ((images(), ATTRIBUTES[:, :1]), r"expected whole \(6, 2\), got .*\(6, 1\).*trained with"),
+        (
+            (images(), ATTRIBUTES, torch.ones(5, dtype=bool)),
+            r"Whose image counts: expected bool \(6,\), got torch.bool \(5,\)",
+        ),
+        ((None, ATTRIBUTES + 2), r"whole numbers from 0 to below \[4, 3\], got 2 to 5"),
+        ((None, ATTRIBUTES - 1), "got -1 to 2"),
         ((None, ATTRIBUTES.float()), "torch.float32"),
     ],
 )
@@ -244,5 +257,5 @@ def test_heads_without_an_answer(sizes):
 
 
 def test_an_attribute_without_numbers():
-    with pytest.raises(DataError, match="1 number or more"):
-        Fuse(8, (3, 0))
+    with pytest.raises(DataError, match="1 value or more"):
+        FusionHead(8, (3, 0))

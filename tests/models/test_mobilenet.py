@@ -114,7 +114,7 @@ def test_transfer_between_kinds_is_refused(one, other):
 @pytest.mark.parametrize(
     ("images", "phrase"),
     [
-        (torch.rand(2, 1, 64, 64), r"takes images \(n, 3, height, width\)"),
+        (torch.rand(2, 1, 64, 64), r"takes images .*\(n, 3, height, width\)"),
         (torch.rand(3, 64, 64), "got"),
         (torch.rand(2, 3, 31, 64), "at least 32 x 32"),
         (torch.zeros(2, 3, 64, 64, dtype=torch.uint8), "as_input"),
@@ -130,7 +130,7 @@ def test_wrong_images_are_refused(model, images, phrase):
     [
         (lambda: MobileNetClassifier(1), "2 classes or more"),
         (lambda: MobileNetClassifier(3, "round"), "no backbone 'round'; there are inverted, dense"),
-        (lambda: SiameseEncoder(0), "1 dimension or more"),
+        (lambda: SiameseEncoder(0), "Sizes are 1 or more; got dimensions=0"),
     ],
 )
 def test_wrong_arguments_are_refused(make, phrase):

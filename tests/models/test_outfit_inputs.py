@@ -6,10 +6,7 @@ import torch
 from fashionnb.errors import DataError
 from fashionnb.models.outfit_inputs import (
     Items,
-    check_colours,
-    check_features,
-    check_labels,
-    check_types,
+    check_items,
     padded,
 )
 
@@ -34,7 +31,7 @@ def test_labels_come_along():
     rows = torch.tensor([[0, 4], [2, 2]])
     assert torch.equal(found[rows].labels, labels[rows])
     assert torch.equal(found.to("cpu").labels, labels)
-    assert check_labels(found[rows], (9, 10), "Model").shape == (2, 2, 2)
+    check_items(found[rows], "Model", width=3, labels=(9, 10))
 
 
 def test_what_is_not_known_stays_so():
@@ -57,40 +54,46 @@ def test_outfits_are_padded_to_the_largest():
             lambda: Items(torch.rand(2, 2), colours=torch.full((2, 24), torch.inf)),
             "colours: row 0 holds NaN or inf",
         ),
-        (lambda: Items(torch.rand(2, 2), torch.ones(3, dtype=torch.int64)), "one row of each kind"),
-        (lambda: Items(torch.rand(2, 2), colours=torch.rand(3, 24)), "one row of each kind"),
-        (lambda: Items(torch.rand(2)), "one row of each kind"),
-        (lambda: Items(torch.rand(2, 2), torch.tensor([1.0, 2.0])), "whole numbers"),
-        (lambda: Items(torch.rand(2, 2), torch.tensor([1, -1])), "whole numbers from 1 on"),
+        (lambda: Items(torch.rand(2, 2), torch.ones(3, dtype=torch.int64)), "one row of each part"),
+        (lambda: Items(torch.rand(2, 2), colours=torch.rand(3, 24)), "one row of each part"),
+        (lambda: Items(torch.rand(2)), "one row of each part"),
+        (lambda: Items(torch.rand(2, 2), torch.tensor([1.0, 2.0])), "types: expected whole"),
+        (lambda: Items(torch.rand(2, 2), torch.tensor([1, -1])), "types: .* whole numbers from 0"),
         (
             lambda: Items(torch.rand(2, 2), labels=torch.tensor([[1], [-1]])),
-            "Labels are whole numbers from 1 on",
+            "labels: expected whole numbers from 0, got -1",
         ),
         (
             lambda: Items(torch.rand(2, 2), labels=torch.ones(3, 1, dtype=torch.int64)),
-            "one row of each kind",
-        ),
-        (lambda: check_labels(items(), (3,), "Model"), "takes 1 labels of each item .*, got none"),
-        (
-            lambda: check_labels(
-                Items(torch.rand(2, 2), labels=torch.tensor([[1, 2], [1, 3]])), (2, 3), "Model"
-            ),
-            "values of label 1 below 3, got 3",
+            "one row of each part",
         ),
         (lambda: padded([]), "no outfit"),
         (lambda: padded([[1], []]), "Outfit 1 is empty"),
         (lambda: padded([[1, 2, 1]]), "an item twice"),
         (lambda: padded([[1, -1]]), "a row below 0"),
-        (lambda: check_features(items(), 4, "Model"), "Model takes vectors of 4 numbers.*width=3"),
-        (lambda: check_types(Items(torch.rand(2, 2)), 4, "Model"), "needs the type of each item"),
-        (lambda: check_types(items(), 4, "Model"), "knows types below 4, got 4"),
-        (
-            lambda: check_colours(Items(torch.rand(2, 2)), 24, "Model"),
-            "24 numbers for the colours of each item, got none",
-        ),
-        (lambda: check_colours(items(), 12, "Model"), "12 numbers .* got 24"),
     ],
 )
 def test_bad_input(build, said):
     with pytest.raises(DataError, match=said):
         build()
+
+
+LABELLED = Items(torch.rand(2, 2), labels=torch.tensor([[1, 2], [1, 3]]))
+
+
+@pytest.mark.parametrize(
+    ("some", "needs", "said"),
+    [
+        (items(), {"width": 4}, "Model takes vectors of 4 numbers: .*width=3"),
+        (LABELLED, {"types": 4}, "needs the type of each item, below 4: .*got none"),
+        (items(), {"types": 4}, "needs the type of each item.* to below 4, got 0 to 4"),
+        (LABELLED, {"colours": 24}, r"needs the colours of each item: .*24\), got none"),
+        (items(), {"colours": 12}, r"expected float \(..., 12\), got torch.float32 \(5, 24\)"),
+        (items(), {"labels": (3,)}, "needs 1 labels of each item: .*got none"),
+        (LABELLED, {"labels": (2, 3)}, r"whole numbers from 0 to below \(2, 3\), got 1 to 3"),
+    ],
+)
+def test_what_a_network_needs_and_items_lack(some, needs, said):
+    check_items(some, "Model")
+    with pytest.raises(DataError, match=said):
+        check_items(some, "Model", **needs)

@@ -259,7 +259,7 @@ def test_it_learns_what_goes_with_what(tmp_path):
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda m, i: m(i), r"items of n outfits \(n, size, 6\)"),
+        (lambda m, i: m(i), r"Items of outfits: expected float \(n, size, width\)"),
         (
             lambda m, i: m(Items(torch.rand(2, 3, 7), torch.ones(2, 3, dtype=torch.int64))),
             "takes vectors of 6 numbers",
@@ -270,31 +270,37 @@ def test_it_learns_what_goes_with_what(tmp_path):
         ),
         (
             lambda m, i: m(Items(i.features, i.types + 1, i.colours)[drawn(3)]),
-            "knows types below 5",
+            "below 5, got",
         ),
-        (lambda m, i: m(Items(i.features, i.types)[drawn(3)]), "colours of each item, got none"),
+        (
+            lambda m, i: m(Items(i.features, i.types)[drawn(3)]),
+            r"colours of each item: expected float \(..., 4\), got none",
+        ),
         (
             lambda m, i: m(Items(i.features, i.types, i.colours)[drawn(3)]),
-            "takes 2 labels of each item .*, got none",
+            "needs 2 labels of each item: .*, got none",
         ),
         (
             lambda m, i: m(Items(i.features, i.types, i.colours, i.labels + 1)[drawn(3)]),
-            "values of label 0 below 3",
+            r"below \(3, 7\), got",
         ),
-        (lambda m, i: m(i[drawn(3)], torch.ones(12, 4, dtype=torch.bool)), "Expected a mask bool"),
-        (lambda m, i: m(i[drawn(3)], torch.ones(12, 3)), "Expected a mask bool"),
+        (
+            lambda m, i: m(i[drawn(3)], torch.ones(12, 4, dtype=torch.bool)),
+            r"Mask of items: expected bool \(12, 3\)",
+        ),
+        (lambda m, i: m(i[drawn(3)], torch.ones(12, 3)), "Mask of items: expected bool"),
         (
             lambda m, i: m(i[drawn(3)], torch.zeros(12, 3, dtype=torch.bool)),
             "an item in each outfit",
         ),
-        (lambda m, i: m.seek(i[drawn(3)], torch.full((12,), 5)), "from 0 .any. to 4"),
+        (lambda m, i: m.seek(i[drawn(3)], torch.full((12,), 5)), "from 0 to below 5, got 5"),
         (
             lambda m, i: m.seek(i[drawn(3)], torch.ones(3, dtype=torch.int64)),
-            "one wanted type for each of 12",
+            r"One wanted type for each outfit: expected whole \(12,\)",
         ),
         (
             lambda m, i: transformer(types=0).seek(i[drawn(3)], torch.ones(12, dtype=torch.int64)),
-            "from 0 .any. to 0",
+            "from 0 to below 1, got 1",
         ),
         (lambda m, i: OutfitTransformer(hidden=10, heads=4), "heads divide hidden"),
         (lambda m, i: OutfitTransformer(width=0), "Sizes are 1 or more"),

@@ -16,7 +16,7 @@ from fashionnb.datasets import load
 from fashionnb.errors import DataError
 from fashionnb.notebook import plots
 from fashionnb.notebook.explorer import explorer
-from fashionnb.publishing import pages
+from fashionnb.publishing import chapter_page
 
 CLASSES = ("Coat", "Shirt", "Bag")
 N = 30
@@ -124,7 +124,7 @@ def test_publishing_leaves_it_alone():
         "execute_result", data={"text/html": explorer(*garments(), CLASSES)._repr_html_()}
     )
     cell = new_code_cell("1", outputs=[shown], execution_count=1)
-    assert pages.clean(new_notebook(cells=[cell]), "here").cells[0].outputs == [shown]
+    assert chapter_page.clean(new_notebook(cells=[cell]), "here").cells[0].outputs == [shown]
 
 
 def test_five_thousand_real_garments_are_small_enough(real_data):
@@ -142,17 +142,17 @@ def test_five_thousand_real_garments_are_small_enough(real_data):
         ({"points": np.full((N, 2), np.nan)}, "or NaN in it"),
         ({"points": np.zeros((0, 2))}, r"points: .*\(0, 2\)"),
         (
-            {"pictures": np.zeros((N - 1, 4, 4, 1), np.uint8)},
+            {"images": np.zeros((N - 1, 4, 4, 1), np.uint8)},
             r"one for each of 30 points.*\(29, 4, 4, 1\)",
         ),
-        ({"pictures": np.zeros((N, 4, 4), np.uint8)}, r"got uint8 \(30, 4, 4\)"),
-        ({"pictures": np.zeros((N, 1, 4, 4), np.uint8)}, r"got uint8 \(30, 1, 4, 4\)"),
-        ({"pictures": np.zeros((N, 4, 4, 1))}, "got float64"),
+        ({"images": np.zeros((N, 4, 4), np.uint8)}, r"got uint8 \(30, 4, 4\)"),
+        ({"images": np.zeros((N, 1, 4, 4), np.uint8)}, r"got uint8 \(30, 1, 4, 4\)"),
+        ({"images": np.zeros((N, 4, 4, 1))}, "got float64"),
         (
-            {"pictures": np.zeros((N, 2, 4000, 1), np.uint8)},
-            "30 pictures of 4000 × 2 pixels do not fit.*smaller",
+            {"images": np.zeros((N, 2, 4000, 1), np.uint8)},
+            "30 images of 4000 × 2 pixels do not fit.*smaller",
         ),
-        ({"labels": np.zeros(N - 1, int)}, "labels: expected one label for each of 30"),
+        ({"labels": np.zeros(N - 1, int)}, r"labels: expected an array of shape \(30,\)"),
         (
             {"labels": np.arange(N)},
             "labels: expected whole numbers from 0 to 2.*got int64 from 0 to 29",
@@ -163,7 +163,7 @@ def test_five_thousand_real_garments_are_small_enough(real_data):
     ],
 )
 def test_bad_input(change, phrase):
-    good = dict(zip(("points", "pictures", "labels"), garments(), strict=True))
+    good = dict(zip(("points", "images", "labels"), garments(), strict=True))
     with pytest.raises(DataError, match=phrase):
         explorer(**{**good, "classes": CLASSES, **change})
 

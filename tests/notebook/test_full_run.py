@@ -7,7 +7,7 @@ import pytest
 from fashionnb.errors import ResultError
 from fashionnb.notebook import full_run as module
 from fashionnb.notebook import results
-from fashionnb.notebook.full_run import decisive, full_run, not_converged, side_by_side
+from fashionnb.notebook.full_run import conclusive_rows, full_run, side_by_side, training_note
 from fashionnb.profiles import Profile
 
 ABOUT = {"data": "D", "split": "test", "n": 10}
@@ -48,15 +48,15 @@ def test_the_full_run_is_found_in_a_checkout_and_in_an_installed_package(
 
 def test_what_is_said_above_the_results():
     full = recorded("full", ours=0.5).results()
-    text = not_converged(full, "cpu", "6 passes", "20 passes")
+    text = training_note(full, "cpu", "6 passes", "20 passes")
     assert text.startswith(
         "**The networks of this run have not converged.** In profile `cpu` they are trained for 6 passes."
     )
     made = f"{full.run.date:%Y-%m-%d}, 0 seconds on {full.run.hardware}, float32, seeds 0; data: D"
     assert f"for 20 passes ({made})" in text
-    assert "No full run came with this copy" in not_converged(None, "cpu", "6 passes", "20 passes")
+    assert "No full run came with this copy" in training_note(None, "cpu", "6 passes", "20 passes")
     assert (
-        not_converged(full, "full", "20 passes", "20 passes") == "This is the full run: 20 passes."
+        training_note(full, "full", "20 passes", "20 passes") == "This is the full run: 20 passes."
     )
 
 
@@ -84,10 +84,12 @@ def test_both_runs_stand_side_by_side():
 def test_conclusions_are_drawn_from_the_full_run_if_there_is_one():
     record, full = recorded("cpu", a=0.3), recorded("full", a=0.5).results()
     assert (
-        decisive(record, full) == decisive(record, full, ["a"]) == (full.results, "in the full run")
+        conclusive_rows(record, full)
+        == conclusive_rows(record, full, ["a"])
+        == (full.results, "in the full run")
     )
-    assert decisive(record, full, ["a", "b"])[1] == "in this run"
-    rows, where = decisive(record, None)
+    assert conclusive_rows(record, full, ["a", "b"])[1] == "in this run"
+    rows, where = conclusive_rows(record, None)
     assert ([row.value for row in rows], where) == ([0.3], "in this run")
 
 

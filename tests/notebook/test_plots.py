@@ -12,14 +12,14 @@ from fashionnb.notebook import plots
 
 @pytest.fixture
 def ax():
-    fig, axes = plots.new()
+    fig, axes = plots.new_figure()
     yield axes[0, 0]
     plots.plt.close(fig)
 
 
-def test_a_ruler_shows_garments_at_their_distance_from_the_nearest_to_the_farthest(ax):
+def test_images_along_an_axis_stand_at_their_distance(ax):
     distances = np.random.default_rng(0).permutation(np.linspace(0.1, 1.9, 200))
-    plots.ruler(ax, distances, np.zeros((200, 28, 28, 1), np.uint8), shown=30, rows=4)
+    plots.images_along_axis(ax, distances, np.zeros((200, 28, 28, 1), np.uint8), shown=30, rows=4)
     placed = [artist.xy for artist in ax.artists if isinstance(artist, AnnotationBbox)]
     assert len(placed) == 30
     assert [y for _, y in placed[:5]] == [0, 1, 2, 3, 0]
@@ -30,8 +30,8 @@ def test_a_ruler_shows_garments_at_their_distance_from_the_nearest_to_the_farthe
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_ruler_with_fewer_garments_than_it_could_show(ax, channels):
-    plots.ruler(ax, np.array([0.4, 0.2]), np.zeros((2, 9, 7, channels), np.uint8))
+def test_fewer_images_than_could_be_shown(ax, channels):
+    plots.images_along_axis(ax, np.array([0.4, 0.2]), np.zeros((2, 9, 7, channels), np.uint8))
     assert [artist.xy[0] for artist in ax.artists] == [0.2, 0.4]
 
 
@@ -72,8 +72,8 @@ def test_a_colour_wheel_puts_each_name_at_its_hue_and_chroma():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_numbers_stand_among_garments_and_nothing_where_there_is_none(ax, channels):
-    plots.among(
+def test_a_pair_heatmap_has_numbers_and_nothing_where_there_is_none(ax, channels):
+    plots.pair_heatmap(
         ax, np.array([[np.nan, 0.25], [1, np.nan]]), np.zeros((2, 9, 7, channels), np.uint8)
     )
     assert [(text.get_position(), text.get_text()) for text in ax.texts] == [

@@ -1,4 +1,4 @@
-"""The guessing game: what is on the page without a script, and what a reader sees who guesses."""
+"""fashionnb.notebook.quiz: the page without a script, and what a guess shows."""
 
 import base64
 import io
@@ -11,8 +11,8 @@ from PIL import Image
 
 from fashionnb.data.catalogue import Blank
 from fashionnb.errors import DataError
-from fashionnb.notebook.quiz import guess
-from fashionnb.publishing import pages
+from fashionnb.notebook.quiz import outfit_quiz
+from fashionnb.publishing import chapter_page
 
 BLANKS = [
     Blank("one", ("skirt", "bag"), ("boot", "shoe", "heel"), 1, 3),
@@ -24,8 +24,8 @@ CAPTIONS = {item: f"a {item}" for item in ITEMS}
 
 
 def game(**change):
-    return guess(
-        **({"blanks": BLANKS, "pictures": PICTURES, "said": [1, 2], "captions": CAPTIONS} | change)
+    return outfit_quiz(
+        **({"blanks": BLANKS, "images": PICTURES, "choices": [1, 2], "captions": CAPTIONS} | change)
     )
 
 
@@ -54,7 +54,7 @@ def test_words_cannot_become_code():
 
 def test_two_games_on_one_page_do_not_meet():
     first, second = (
-        re.search(r'<div id="(.*?)"', page.data)[1] for page in (game(), game(said=[0, 0]))
+        re.search(r'<div id="(.*?)"', page.data)[1] for page in (game(), game(choices=[0, 0]))
     )
     assert first != second
 
@@ -62,25 +62,25 @@ def test_two_games_on_one_page_do_not_meet():
 def test_publishing_leaves_it_alone():
     shown = new_output("execute_result", data={"text/html": game()._repr_html_()})
     cell = new_code_cell("1", outputs=[shown], execution_count=1)
-    assert pages.clean(new_notebook(cells=[cell]), "here").cells[0].outputs == [shown]
+    assert chapter_page.clean(new_notebook(cells=[cell]), "here").cells[0].outputs == [shown]
 
 
 @pytest.mark.parametrize(
     ("change", "phrase"),
     [
-        ({"blanks": [], "said": []}, "one question or more"),
-        ({"said": [1]}, "one choice for each; got 2 and 1"),
-        ({"said": [1, 3]}, "Question 2: a choice is from 0 to 2.*got 3"),
-        ({"said": [-1, 0]}, "Question 1: .*got -1"),
-        ({"pictures": {}}, "Question 1: the item 'skirt' has no picture"),
-        ({"captions": {}}, "the item 'skirt' has no picture or no caption"),
-        ({"pictures": PICTURES | {"bag": np.zeros((4, 4, 3))}}, "that of 'bag' is float64"),
+        ({"blanks": [], "choices": []}, "one question or more"),
+        ({"choices": [1]}, "one choice for each; got 2 and 1"),
+        ({"choices": [1, 3]}, "Question 2: a choice is from 0 to 2.*got 3"),
+        ({"choices": [-1, 0]}, "Question 1: .*got -1"),
+        ({"images": {}}, "Question 1: the item 'skirt' has no image"),
+        ({"captions": {}}, "the item 'skirt' has no image or no caption"),
+        ({"images": PICTURES | {"bag": np.zeros((4, 4, 3))}}, "that of 'bag' is float64"),
         (
-            {"pictures": PICTURES | {"bag": np.zeros((4, 4), np.uint8)}},
+            {"images": PICTURES | {"bag": np.zeros((4, 4), np.uint8)}},
             r"that of 'bag' is uint8 \(4, 4\)",
         ),
         (
-            {"blanks": [Blank("x", ("bag",), ("hat",) * 27, 0, 1)], "said": [0]},
+            {"blanks": [Blank("x", ("bag",), ("hat",) * 27, 0, 1)], "choices": [0]},
             "at most 26 answers",
         ),
     ],

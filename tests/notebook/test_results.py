@@ -1,13 +1,10 @@
-"""Results: recorded, saved, read back, shown."""
+"""fashionnb.notebook.results: recorded, saved, loaded."""
 
-import io
 import json
-import math
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,94 +89,6 @@ def test_value(record):
     record.add("a", "silhouette", 0.6, (0.5, 0.7, HOW), **(ITEMS | {"split": "train"}))
     with pytest.raises(ResultError, match="2 rows"):
         record.value("a", "silhouette")
-
-
-def test_a_lead_is_the_gap_between_intervals_and_nothing_measured_is_nan(record):
-    record.add("ours", "mrr", 0.8, (0.7, 0.9, HOW), **(ITEMS | {"split": "validation"}))
-    record.add("ours", "mrr", 0.6, (0.5, 0.7, HOW), **(ITEMS | {"split": "test"}))
-    record.add("theirs", "mrr", 0.3, (0.2, 0.4, HOW), **(ITEMS | {"split": "test"}))
-    record.add("theirs", "mrr", 0.9, (0.9, 0.9, HOW), class_="Shirt", **(ITEMS | {"split": "test"}))
-    assert record.lead("ours", "theirs", "mrr") == pytest.approx(0.1)
-    assert record.lead("theirs", "ours", "mrr") == pytest.approx(-0.5)
-    assert math.isnan(record.lead("ours", "nobody", "mrr"))
-    rows = record.results().results
-    assert results.value(rows, "ours", "mrr") == 0.6
-    assert math.isnan(results.value(rows, "nobody", "mrr"))
-    assert (
-        results.gap(rows, "ours", "theirs", "mrr")
-        == results.gap(rows, "theirs", "ours", "mrr")
-        == pytest.approx(0.1)
-    )
-    assert math.isnan(results.gap(rows, "ours", "nobody", "mrr"))
-    assert record.shown("ours", "mrr") == "0.600 [0.500, 0.700]"
-    assert record.shown("nobody", "mrr") == "not measured"
-    assert results.best(record.results().results, ["nobody", "theirs", "ours"], "mrr") == "ours"
-    assert results.best([], ["nobody", "theirs"], "mrr") == "nobody"
-
-
-@pytest.mark.parametrize(
-    ("low", "value", "high", "cell"),
-    [
-        (0.5512, 0.5623, 0.5734, "0.56 [0.55, 0.57]"),
-        (0.881, 0.888, 0.894, "0.888 [0.881, 0.894]"),
-        (0.88801, 0.88842, 0.88883, "0.8884 [0.8880, 0.8888]"),
-        (0.9, 0.9, 0.9, "0.900 [0.900, 0.900]"),
-        (-0.4, 0.1, 0.9, "0.10 [-0.40, 0.90]"),
-    ],
-)
-def test_cells_show_what_the_interval_can_tell_apart(record, low, value, high, cell):
-    record.add("a", "silhouette", value, (low, high, HOW), **ITEMS)
-    assert record.table().loc["a", "silhouette"] == cell
-
-
-def test_large_numbers_are_whole(record):
-    record.add("a", "images_per_second", 6282.55, (6182.9, 6382.2, HOW), **ITEMS)
-    assert record.table().loc["a", "images_per_second"] == "6,283 [6,183, 6,382]"
-
-
-def test_table(record):
-    record.add("pixels", "recall@1", 0.8, (0.7, 0.9, HOW), role="baseline", **ITEMS)
-    record.add("ours", "mrr", 0.9, (0.8, 1.0, HOW), role="ours", **ITEMS)
-    record.add(
-        "ours",
-        "recall@1",
-        0.9,
-        (0.8, 1.0, HOW),
-        role="ours",
-        reference=(0.949, "ResNet18 (README)"),
-        **ITEMS,
-    )
-    record.add("ours", "mrr", 0.1, (0.0, 0.2, HOW), class_="Shirt", **ITEMS)
-    table = record.table()
-    assert list(table.columns) == ["role", "recall@1", "mrr"]
-    assert table.to_dict("index") == {
-        "pixels": {"role": "baseline", "recall@1": "0.80 [0.70, 0.90]", "mrr": ""},
-        "ours": {"role": "ours", "recall@1": "0.90 [0.80, 1.00]", "mrr": "0.90 [0.80, 1.00]"},
-        "ResNet18 (README)": {"role": "reported elsewhere", "recall@1": "0.949", "mrr": ""},
-    }
-    assert list(record.table(["mrr"]).columns) == ["role", "mrr"]
-    assert list(record.table(["mrr"]).index) == ["ours"]
-
-
-def test_table_tells_splits_apart(record):
-    for split in ("train", "test"):
-        record.add("a", "accuracy", 0.9, (0.8, 1.0, HOW), **(ITEMS | {"split": split}))
-    assert record.table()["split"].tolist() == ["train", "test"]
-
-
-def test_table_of_nothing_is_empty(record):
-    assert record.table().empty
-
-
-def test_to_frame(record):
-    record.add("a", "recall@1", 0.5, (0.4, 0.6, HOW), reference=(0.4, "they"), **ITEMS)
-    record.add("a", "mrr", 0.5, (0.4, 0.6, HOW), class_="Bag", **ITEMS)
-    frame = results.to_frame(record.results())
-    assert frame["class"].tolist() == ["", "Bag"]
-    assert frame["source"].tolist() == ["they", ""]
-    assert frame["reference"].isna().tolist() == [False, True]
-    assert list(results.to_frame([]).columns) == results.COLUMNS
-    assert isinstance(frame, pd.DataFrame)
 
 
 @given(
@@ -332,14 +241,3 @@ def test_results_kept_apart_do_not_hide_the_published_ones(tmp_path, monkeypatch
     assert results.load("01-a").run.chapter == "01-a"
     with pytest.raises(ResultError, match="_build"):
         results.load("02-b")
-
-
-def test_as_text(record):
-    from rich.console import Console
-
-    record.add("Style2Vec", "recall@1", 0.888, (0.881, 0.894, HOW), **ITEMS)
-    console = Console(width=160, file=io.StringIO())
-    console.print(results.as_text({"02-style2vec": record.results()}))
-    text = console.file.getvalue()
-    assert "0.888 [0.881, 0.894]" in text
-    assert "02-style2vec · quick" in text

@@ -12,7 +12,13 @@ from fashionnb.data.images import ArrayImages
 from fashionnb.errors import DataError
 from fashionnb.models.compatibility import CompatibilityMLP
 from fashionnb.models.outfit_inputs import Items
-from fashionnb.outfits.generate import complete, compose, pair_scores, swaps, what_breaks
+from fashionnb.outfits.generate import (
+    complete_outfit,
+    compose_outfits,
+    leave_one_out,
+    pair_scores,
+    suggest_swaps,
+)
 from fashionnb.outfits.scoring import Scorer
 
 KINDS = ["top", "bottom", "shoes"]
@@ -46,9 +52,9 @@ def scorer(outfits):
     return np.array([one(outfit) for outfit in outfits])
 
 
-def test_what_breaks_is_what_the_others_are_better_without():
+def test_leave_one_out_ranks_by_the_gain_of_the_others():
     outfit = [*OUTFIT, "top-4"]
-    found = what_breaks(scorer, outfit)
+    found = leave_one_out(scorer, outfit)
     gains = {item: one([x for x in outfit if x != item]) - one(outfit) for item in outfit}
     assert found["id"].tolist() == sorted(outfit, key=lambda item: -gains[item])
     assert found["gain"].tolist() == pytest.approx(sorted(gains.values(), reverse=True))
@@ -57,12 +63,12 @@ def test_what_breaks_is_what_the_others_are_better_without():
     assert "contribution" not in found
 
 
-def test_what_breaks_with_a_model_has_its_gradients():
+def test_leave_one_out_with_a_model_has_its_gradients():
     torch.manual_seed(0)
     model = Scorer(
         CompatibilityMLP(4, 8), Items(torch.randn(len(SHOP), 4)), SHOP.table["id"].tolist()
     )
-    found = what_breaks(model, OUTFIT)
+    found = leave_one_out(model, OUTFIT)
     assert dict(zip(found["id"], found["contribution"], strict=True)) == pytest.approx(
         dict(zip(OUTFIT, model.contributions(OUTFIT), strict=True))
     )
@@ -80,7 +86,7 @@ def test_pair_scores_are_those_of_outfits_of_two():
 @pytest.mark.parametrize("item", [None, "bottom-1"])
 def test_swaps_are_the_best_single_exchanges(item, season):
     allowed = None if season is None else SHOP.table["season"] == season
-    found = swaps(scorer, OUTFIT, SHOP, 4, item=item, allowed=allowed)
+    found = suggest_swaps(scorer, OUTFIT, SHOP, 4, item=item, allowed=allowed)
     expected = []
     for old in OUTFIT if item is None else [item]:
         for new, kind, when in SHOP.table[["id", "category", "season"]].itertuples(index=False):
@@ -98,7 +104,7 @@ def test_nothing_to_swap_is_an_empty_table():
         product(*([f"{kind}-{i}" for i in range(5)] for kind in KINDS)),
         key=lambda outfit: -one(outfit),
     )
-    found = swaps(scorer, best, SHOP)
+    found = suggest_swaps(scorer, best, SHOP)
     assert len(found) == 0
     assert list(found) == ["rank", "id", "swap", "score", "gain"]
 
@@ -106,11 +112,13 @@ def test_nothing_to_swap_is_an_empty_table():
 def test_an_item_of_unknown_kind_stays():
     table = SHOP.table.copy()
     table["family"] = table["category"].where(table["id"] != "top-0", "")
-    found = swaps(scorer, OUTFIT, Catalogue("a shop", table, None, tuple(KINDS)), 99, by="family")
+    found = suggest_swaps(
+        scorer, OUTFIT, Catalogue("a shop", table, None, tuple(KINDS)), 99, by="family"
+    )
     assert len(found)
     assert "top-0" not in found["id"].tolist()
     with pytest.raises(DataError, match="family is not known"):
-        swaps(
+        suggest_swaps(
             scorer,
             OUTFIT,
             Catalogue("a shop", table, None, tuple(KINDS)),
@@ -119,8 +127,8 @@ def test_an_item_of_unknown_kind_stays():
         )
 
 
-def test_complete_is_the_best_addition():
-    found = complete(scorer, ["top-0", "bottom-1"], SHOP, "shoes", 3)
+def test_completion_is_the_best_addition():
+    found = complete_outfit(scorer, ["top-0", "bottom-1"], SHOP, "shoes", 3)
     expected = sorted(
         (f"shoes-{i}" for i in range(5)), key=lambda x: -one(["top-0", "bottom-1", x])
     )[:3]
@@ -128,7 +136,7 @@ def test_complete_is_the_best_addition():
     assert found["score"].tolist() == pytest.approx(
         [one(["top-0", "bottom-1", x]) for x in expected]
     )
-    both = complete(scorer, ["top-0"], SHOP, ["top", "shoes"], 99)
+    both = complete_outfit(scorer, ["top-0"], SHOP, ["top", "shoes"], 99)
     assert len(both) == 9  # not the top itself
 
 
@@ -139,7 +147,7 @@ def everything(start, parts):
 
 
 def test_a_wide_beam_finds_the_best_of_all():
-    found = compose(scorer, SHOP, "top-0", ["bottom", "shoes"], 4, beam=25)
+    found = compose_outfits(scorer, SHOP, "top-0", ["bottom", "shoes"], 4, beam=25)
     expected = sorted(everything("top-0", ["bottom", "shoes"]), key=lambda outfit: -one(outfit))[:4]
     assert found["items"].tolist() == expected
     assert found["score"].tolist() == pytest.approx([one(outfit) for outfit in expected])
@@ -147,7 +155,7 @@ def test_a_wide_beam_finds_the_best_of_all():
 
 
 def test_a_beam_of_one_is_greedy():
-    found = compose(scorer, SHOP, "top-0", ["bottom", "shoes"], 1, beam=1)
+    found = compose_outfits(scorer, SHOP, "top-0", ["bottom", "shoes"], 1, beam=1)
     bottom = max((f"bottom-{i}" for i in range(5)), key=lambda x: one(["top-0", x]))
     shoes = max((f"shoes-{i}" for i in range(5)), key=lambda x: one(["top-0", bottom, x]))
     assert found["items"].tolist() == [("top-0", bottom, shoes)]
@@ -160,7 +168,7 @@ def test_conditions_are_kept():
     def unlike(items):
         return "shoes-0" not in items
 
-    found = compose(
+    found = compose_outfits(
         scorer,
         SHOP,
         "top-0",
@@ -190,26 +198,29 @@ def test_a_narrow_beam_does_not_run_out_of_money():
     best = max((f"bottom-{i}" for i in range(5)), key=lambda x: one(["top-0", x]))
     table.loc[table["id"] == best, "price"] = 5.0
     catalogue = Catalogue("a shop", table, None, tuple(KINDS))
-    found = compose(
+    found = compose_outfits(
         scorer, catalogue, "top-0", ["bottom", "shoes"], 1, beam=1, budget=("price", 12.0)
     )
     assert found["cost"].tolist() == [12.0]
     table.loc[table["id"] == best, "price"] = np.nan  # a price that nobody knows
-    found = compose(scorer, catalogue, "top-0", ["bottom"], 5, budget=("price", 12.0))
+    found = compose_outfits(scorer, catalogue, "top-0", ["bottom"], 5, budget=("price", 12.0))
     assert len(found) == 4
 
 
 def test_what_cannot_be_is_an_empty_table():
-    found = compose(scorer, SHOP, "top-0", ["bottom"], fits=lambda items: False)
+    found = compose_outfits(scorer, SHOP, "top-0", ["bottom"], fits=lambda items: False)
     assert list(found) == ["rank", "items", "score"]
     assert len(found) == 0
     assert (
-        len(compose(scorer, SHOP, "top-0", ["bottom"], budget=("price", PRICE["top-0"] + 1))) == 0
+        len(
+            compose_outfits(scorer, SHOP, "top-0", ["bottom"], budget=("price", PRICE["top-0"] + 1))
+        )
+        == 0
     )
 
 
 def test_two_of_a_kind_are_one_outfit_whatever_their_order():
-    found = compose(scorer, SHOP, "top-0", ["shoes", "shoes"], 20, beam=20)
+    found = compose_outfits(scorer, SHOP, "top-0", ["shoes", "shoes"], 20, beam=20)
     assert len({frozenset(items) for items in found["items"]}) == len(found) == 10
 
 
@@ -218,7 +229,7 @@ def test_diversity_shows_outfits_that_share_less():
         return np.mean([len({*a[1:]} & {*b[1:]}) for a, b in combinations(table["items"], 2)])
 
     plain, diverse = (
-        compose(scorer, SHOP, "top-0", ["bottom", "shoes"], 4, beam=25, diversity=d)
+        compose_outfits(scorer, SHOP, "top-0", ["bottom", "shoes"], 4, beam=25, diversity=d)
         for d in (0.0, 1.0)
     )
     assert diverse["items"].iloc[0] == plain["items"].iloc[0]
@@ -228,31 +239,40 @@ def test_diversity_shows_outfits_that_share_less():
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: what_breaks(scorer, OUTFIT[:2]), r"outfit of 3 item\(s\) or more, got 2"),
-        (lambda: what_breaks(scorer, ["top-0", "top-0", "top-1"]), "stands twice"),
+        (lambda: leave_one_out(scorer, OUTFIT[:2]), r"outfit of 3 item\(s\) or more, got 2"),
+        (lambda: leave_one_out(scorer, ["top-0", "top-0", "top-1"]), "is repeated"),
         (lambda: pair_scores(scorer, ["top-0"]), r"2 item\(s\) or more, got 1"),
-        (lambda: swaps(scorer, ["top-0", "hat-1"], SHOP), "no item 'hat-1'.*look like top-0"),
-        (lambda: swaps(scorer, OUTFIT, SHOP, item="top-1"), "not in the outfit"),
-        (lambda: swaps(scorer, OUTFIT, SHOP, 0), "top_k is a whole number"),
-        (lambda: swaps(scorer, OUTFIT, SHOP, by="role"), "no column 'role'"),
-        (lambda: swaps(scorer, OUTFIT, SHOP, allowed=[True]), "one bool for each of 15 items"),
-        (lambda: swaps(scorer, OUTFIT, SHOP, allowed=[1] * 15), "one bool for each"),
-        (lambda: complete(scorer, [], SHOP, "shoes"), r"1 item\(s\) or more"),
         (
-            lambda: complete(scorer, ["top-0"], SHOP, "hat"),
+            lambda: suggest_swaps(scorer, ["top-0", "hat-1"], SHOP),
+            "no item 'hat-1'.*look like top-0",
+        ),
+        (lambda: suggest_swaps(scorer, OUTFIT, SHOP, item="top-1"), "not in the outfit"),
+        (lambda: suggest_swaps(scorer, OUTFIT, SHOP, 0), "top_k is a whole number"),
+        (lambda: suggest_swaps(scorer, OUTFIT, SHOP, by="role"), "no column 'role'"),
+        (
+            lambda: suggest_swaps(scorer, OUTFIT, SHOP, allowed=[True]),
+            "one bool for each of 15 items",
+        ),
+        (lambda: suggest_swaps(scorer, OUTFIT, SHOP, allowed=[1] * 15), "one bool for each"),
+        (lambda: complete_outfit(scorer, [], SHOP, "shoes"), r"1 item\(s\) or more"),
+        (
+            lambda: complete_outfit(scorer, ["top-0"], SHOP, "hat"),
             "category 'hat'. There is: bottom, shoes, top",
         ),
-        (lambda: compose(scorer, SHOP, "hat-0", ["shoes"]), "no item 'hat-0'"),
-        (lambda: compose(scorer, SHOP, "top-0", []), "one part or more"),
-        (lambda: compose(scorer, SHOP, "top-0", ["hat"]), "category 'hat'"),
-        (lambda: compose(scorer, SHOP, "top-0", ["shoes"], diversity=2), "diversity from 0 to 1"),
-        (lambda: compose(scorer, SHOP, "top-0", ["shoes"], 5, beam=4), "top_k <= beam"),
+        (lambda: compose_outfits(scorer, SHOP, "hat-0", ["shoes"]), "no item 'hat-0'"),
+        (lambda: compose_outfits(scorer, SHOP, "top-0", []), "one part or more"),
+        (lambda: compose_outfits(scorer, SHOP, "top-0", ["hat"]), "category 'hat'"),
         (
-            lambda: compose(scorer, SHOP, "top-0", ["shoes"], budget=("season", 9)),
+            lambda: compose_outfits(scorer, SHOP, "top-0", ["shoes"], diversity=2),
+            "diversity from 0 to 1",
+        ),
+        (lambda: compose_outfits(scorer, SHOP, "top-0", ["shoes"], 5, beam=4), "top_k <= beam"),
+        (
+            lambda: compose_outfits(scorer, SHOP, "top-0", ["shoes"], budget=("season", 9)),
             "no column 'season' of numbers",
         ),
         (
-            lambda: compose(scorer, SHOP, "top-0", ["shoes"], budget=("price", 1)),
+            lambda: compose_outfits(scorer, SHOP, "top-0", ["shoes"], budget=("price", 1)),
             "'top-0' alone costs",
         ),
     ],

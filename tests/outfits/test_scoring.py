@@ -181,7 +181,7 @@ def test_seeking_is_nearness_in_the_space_of_the_model():
 def test_an_outfit_of_one_is_a_set_but_no_pair():
     assert np.isfinite(Scorer(model_of("sets"), items(), IDS)([["item-1"]])).all()
     for name in PAIRWISE:
-        with pytest.raises(DataError, match=r"1 item\(s\); nothing goes with it"):
+        with pytest.raises(DataError, match=r"1 item\(s\): a pair needs two"):
             Scorer(model_of(name), items(), IDS)([["item-1"]])
 
 
@@ -189,8 +189,8 @@ def test_an_outfit_of_one_is_a_set_but_no_pair():
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda s: s([["item-1", "item-99"]]), "no vector for the item 'item-99'.*no picture"),
-        (lambda s: s([["item-1", "item-2", "item-1"]]), "'item-1' stands twice"),
+        (lambda s: s([["item-1", "item-99"]]), "no vector for the item 'item-99'.*no image"),
+        (lambda s: s([["item-1", "item-2", "item-1"]]), "'item-1' is repeated"),
         (lambda s: s([]), "no outfit"),
         (lambda s: s([["item-1", "item-2"], []]), "Outfit 1"),
         (lambda s: s.pairs([["item-1", "nothing"]]), "no vector for the item 'nothing'"),
@@ -222,5 +222,5 @@ def test_what_cannot_be_a_scorer():
         Scorer(model_of("mlp"), Items(torch.full((30, 6), torch.nan)), IDS)
     with pytest.raises(ModelMismatch, match="neither pairs nor sets"):
         Scorer(nn.Linear(6, 1), items(), IDS)
-    with pytest.raises(ModelMismatch, match="only a model of sets"):
+    with pytest.raises(ModelMismatch, match="only a set model"):
         Scorer(model_of("mlp"), items(), IDS).seek(OUTFITS)

@@ -1,4 +1,4 @@
-"""What changes a chapter's key, and what does not. Nothing is executed here."""
+"""What changes a chapter's key, and what does not. No chapter is run here."""
 
 import pytest
 import tiny
@@ -12,8 +12,11 @@ USES_HELPER = tiny.chapter(
 
 
 @pytest.fixture
-def book(tmp_path):
-    return tiny.book(tmp_path, c01_look=USES_HELPER, c02_learn=tiny.chapter("import tinypackage"))
+def book(tmp_path, monkeypatch):
+    learn = tiny.chapter("import tinypackage")
+    book = tiny.book(tmp_path, c01_look=USES_HELPER, c02_learn=learn)
+    monkeypatch.syspath_prepend(book.package.parent)
+    return book
 
 
 def key(book, name="01-look", profile="cpu", **parameters):
@@ -97,7 +100,7 @@ def test_what_a_helper_imports_counts(book):
 
 
 def with_data(book, monkeypatch, **fingerprints):
-    """The tiny package with one reader for Fashion-MNIST, and these fingerprints for the sources."""
+    """Give the tiny package a reader of Fashion-MNIST, and datasets these fingerprints."""
     (book.package / "data").mkdir(exist_ok=True)
     (book.package / "data" / "__init__.py").write_text(
         "from tinypackage.data import fashion_mnist\n"
@@ -116,56 +119,32 @@ def test_data_counts_where_its_reader_is_reached(book, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("cell", "parameters", "used"),
+    ("cell", "parameters", "named"),
     [
         ("from tinypackage import data", {}, []),
         ("from tinypackage import data\ndata.load('fashion-mnist')", {}, ["fashion-mnist"]),
-        (
-            "from tinypackage import data\ndata.load(source)",
-            {"source": "fashion-mnist"},
-            ["fashion-mnist"],
-        ),
+        ("datasets.load(source)", {"source": "fashion-mnist"}, ["fashion-mnist"]),
         ("from tinypackage.data import fashion_mnist", {}, ["fashion-mnist"]),
         ("from tinypackage.helper import load", {}, ["fashion-mnist"]),
-        ("from tinypackage.data import registry\nfor name in registry.SOURCES: pass", {}, "all"),
-        ("!fashionnb data fetch fashion-mnist", {}, "all"),
+        ("from tinypackage.data.registry import SOURCES\nlen(SOURCES)", {}, []),
+        ("!fashionnb data fetch fashion-mnist", {}, ["fashion-mnist"]),  # reaches helper
     ],
 )
-def test_which_sources_a_chapter_uses(book, monkeypatch, cell, parameters, used):
+def test_which_datasets_a_chapter_needs(book, monkeypatch, cell, parameters, named):
     with_data(book, monkeypatch)
     (book.package / "helper.py").write_text("def load():\n    return open('fashion-mnist')\n")
     (book.folder / "02-learn.md").write_text(tiny.chapter(cell))
-    every = [name for name, source in registry.SOURCES.items() if source.reader]
-    found = cache.uses(book.chapters(["2"])[0], parameters, book)
-    assert found == (every if used == "all" else used)
-
-
-@pytest.mark.parametrize(
-    ("cell", "parameters", "named"),
-    [
-        ("from tinypackage.data.registry import SOURCES\nlen(SOURCES)", {}, []),
-        (
-            "from tinypackage.data.registry import SOURCES\nSOURCES['fashion-mnist']",
-            {},
-            ["fashion-mnist"],
-        ),
-        ("datasets.load(source)", {"source": "fashion-mnist"}, ["fashion-mnist"]),
-    ],
-)
-def test_a_chapter_that_lists_the_sources_waits_only_for_those_that_it_names(
-    book, monkeypatch, cell, parameters, named
-):
-    with_data(book, monkeypatch)
-    (book.folder / "02-learn.md").write_text(tiny.chapter(cell))
-    assert cache.names(book.chapters(["2"])[0], parameters, book) == named
+    assert cache.datasets(book.chapters(["2"])[0], parameters, book) == named
 
 
 def test_a_chapter_that_reads_another_depends_on_it(book):
     (book.folder / "02-learn.md").write_text(
         tiny.chapter("from fashionnb.notebook import results\nresults.load('01-look')")
     )
-    assert [chapter.name for chapter in cache.needs(book.chapters(["2"])[0], book)] == ["01-look"]
-    assert cache.needs(book.chapters(["1"])[0], book) == []
+    assert [chapter.name for chapter in cache.chapters_read(book.chapters(["2"])[0], book)] == [
+        "01-look"
+    ]
+    assert cache.chapters_read(book.chapters(["1"])[0], book) == []
     before = key(book, "02-learn")
     (book.package / "helper.py").write_text("VALUE = 2\n")
     after_helper = key(book, "02-learn")
@@ -178,7 +157,7 @@ def test_a_chapter_that_reads_all_results_depends_on_all_before_it(book):
     (book.folder / "03-all.md").write_text(
         tiny.chapter("from fashionnb.notebook import results\nresults.load_all()")
     )
-    assert [chapter.name for chapter in cache.needs(book.chapters(["3"])[0], book)] == [
+    assert [chapter.name for chapter in cache.chapters_read(book.chapters(["3"])[0], book)] == [
         "01-look",
         "02-learn",
     ]

@@ -1,4 +1,4 @@
-"""Which chapters there are, and which parameters they take."""
+"""Which chapters there are, and which parameters they have."""
 
 import datetime
 

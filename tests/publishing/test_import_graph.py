@@ -1,38 +1,39 @@
 """The import graph: every way in which code can get at a module of the package."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fashionnb.publishing.import_graph import imported, modules, reach, read_cell
+from fashionnb.publishing.import_graph import import_graph, modules, reach, read_cell
 
 FILES = {
     "__init__.py": "",
     "losses.py": "import torch",
-    "late.py": "def f():\n    from tiny import losses\n    return losses",
-    "chain.py": "from tiny.late import f",
+    "late.py": "def f():\n    from sample import losses\n    return losses",
+    "chain.py": "from sample.late import f",
     "one.py": "from . import two",
-    "two.py": "import tiny.one",  # a circle
+    "two.py": "import sample.one",  # a circle
     "lazy.py": "from importlib import import_module",
-    "data/__init__.py": "from tiny import losses",
+    "data/__init__.py": "from sample import losses",
     "data/read.py": "from .nouns import Noun",
     "data/nouns.py": "Noun = 1",
     "data/up.py": "from ..losses import x",
-    "models/__init__.py": "import importlib\nA = {'net': 'tiny.late:f'}\nget = lambda n: importlib.import_module(A[n])",
+    "models/__init__.py": "import importlib\nA = {'net': 'sample.late:f'}\nget = lambda n: importlib.import_module(A[n])",
     "models/net.py": "x = 1",
     "models/deep/inner.py": "x = 1",
     "models/deep/__init__.py": "",
 }
 EVERYTHING = frozenset(
     {
-        "tiny",
+        "sample",
         *(
-            f"tiny.{name}"
+            f"sample.{name}"
             for name in ("losses", "late", "chain", "one", "two", "lazy", "data", "data.read")
         ),
     }
     | {
-        f"tiny.{name}"
+        f"sample.{name}"
         for name in (
             "data.nouns",
             "data.up",
@@ -46,12 +47,14 @@ EVERYTHING = frozenset(
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("reach") / "tiny"
+def package(tmp_path_factory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("reach") / "sample"
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder.parent)
+        yield folder
 
 
 def test_modules(package):
@@ -62,76 +65,74 @@ def test_modules(package):
     ("cell", "reached"),
     [
         ("x = 1", ""),
-        ("import numpy, tinybits", ""),
-        ("import tiny", "tiny"),
-        ("from tiny.losses import triplet", "tiny losses"),
-        ("from tiny import losses as l", "tiny losses"),
-        ("import tiny.losses as l", "tiny losses"),
-        ("from tiny import chain", "tiny chain late losses"),
-        ("def f():\n    import tiny.late", "tiny late losses"),
-        ("import tiny.one", "tiny one two"),
-        ("from tiny.data import read", "tiny data losses data.read data.nouns"),
-        ("import tiny.data.up", "tiny data losses data.up"),
+        ("import numpy, samples", ""),
+        ("import sample", "sample"),
+        ("from sample.losses import triplet", "sample losses"),
+        ("from sample import losses as l", "sample losses"),
+        ("import sample.losses as l", "sample losses"),
+        ("from sample import chain", "sample chain late losses"),
+        ("def f():\n    import sample.late", "sample late losses"),
+        ("import sample.one", "sample one two"),
+        ("from sample.data import read", "sample data losses data.read data.nouns"),
+        ("import sample.data.up", "sample data losses data.up"),
         (
-            "from tiny.models import get",
-            "tiny models models.net models.deep models.deep.inner late losses",
+            "from sample.models import get",
+            "sample models models.net models.deep models.deep.inner late losses",
         ),
-        ("from tiny.data import *", "tiny data losses data.read data.nouns data.up"),
-        ("%matplotlib inline\nimport tiny.losses", "tiny losses"),
-        ("%%time\nimport tiny.losses", "tiny losses"),
-        ("if True:\n    %pip install tiny\nimport tiny.losses", "tiny losses"),
-        ("get_ipython().run_line_magic('pip', 'install tiny')", ""),
+        ("from sample.data import *", "sample data losses data.read data.nouns data.up"),
+        ("%matplotlib inline\nimport sample.losses", "sample losses"),
+        ("%%time\nimport sample.losses", "sample losses"),
+        ("if True:\n    %pip install sample\nimport sample.losses", "sample losses"),
+        ("get_ipython().run_line_magic('pip', 'install sample')", ""),
         ("model.eval()", ""),
     ],
 )
 def test_what_a_cell_reaches(package, cell, reached):
-    expected = {name if name == "tiny" else f"tiny.{name}" for name in reached.split()}
-    found = reach([cell], package)
-    assert set(found.modules) == expected
-    assert not found.whole
+    expected = {name if name == "sample" else f"sample.{name}" for name in reached.split()}
+    assert reach([cell], package) == expected
 
 
 @pytest.mark.parametrize(
     "cell",
     [
-        "!tiny run 02",
-        "out = !tiny run 02",
+        "!sample run 02",
+        "out = !sample run 02",
         "%run other.py",
         "%load other.py",
-        "%time import tiny.losses",
+        "%time import sample.losses",
         "%%bash\ntiny run 02",
-        "import subprocess as s\ns.run(['tiny'])",
+        "import subprocess as s\ns.run(['sample'])",
         "from os import system",
-        "import os\nos.system('tiny')",
-        "from importlib import import_module as load\nload('tiny.losses')",
-        "__import__('tiny.losses')",
-        "exec('import tiny.losses')",
+        "import os\nos.system('sample')",
+        "from importlib import import_module as load\nload('sample.losses')",
+        "__import__('sample.losses')",
+        "exec('import sample.losses')",
         "get_ipython().run_line_magic('run', 'other.py')",
-        "get_ipython().system('tiny')",
+        "get_ipython().system('sample')",
         "import runpy",
         "this cell is broken (",
         "help?",
     ],
 )
 def test_a_cell_that_cannot_be_followed_reaches_everything(package, cell):
-    found = reach(["x = 1", cell], package)
-    assert found.whole
-    assert found.modules == EVERYTHING
+    assert reach(["x = 1", cell], package) == EVERYTHING
 
 
 def test_importing_by_name_at_the_top_reaches_everything(package):
-    assert reach(["import tiny.lazy"], package).modules == EVERYTHING
+    assert reach(["import sample.lazy"], package) == EVERYTHING
 
 
-def test_a_module_with_a_mistake_reaches_its_folder(tmp_path):
-    package = tmp_path / "tiny"
+def test_with_a_syntax_error_in_a_module_every_module_is_reached(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "sample"
     package.mkdir()
-    for name, text in {"__init__": "", "half": "def f(", "other": ""}.items():
+    for name, text in {"__init__": "", "half": "def f(", "other": "", "more": ""}.items():
         (package / f"{name}.py").write_text(text)
-    assert reach(["import tiny.half"], package).modules == {"tiny", "tiny.half", "tiny.other"}
+    every = {"sample", "sample.half", "sample.other", "sample.more"}
+    assert reach(["import sample.other"], package) == every
 
 
-def test_a_cell_says_its_strings():
+def test_the_strings_of_a_cell():
     assert (
         "fashion-mnist"
         in read_cell("%matplotlib inline\ncatalogue = load('fashion-mnist')").strings
@@ -142,13 +143,27 @@ def test_the_readers_of_fashionnb_are_seen():
     """Holds the real package to the rules: whatever loads data depends on every reader."""
     import fashionnb
 
-    known = modules(Path(fashionnb.__file__).parent)
-    assert "fashionnb.data.fashion_mnist" in imported("fashionnb.data.registry", known)
-    found = reach(["from fashionnb import datasets"], Path(fashionnb.__file__).parent)
+    package = Path(fashionnb.__file__).parent
+    readers = import_graph(package).find_modules_directly_imported_by("fashionnb.data.registry")
+    assert "fashionnb.data.fashion_mnist" in readers
+    found = reach(["from fashionnb import datasets"], package)
     assert {
         "fashionnb.data.products",
         "fashionnb.data.catalogue",
         "fashionnb.errors",
-    } <= found.modules
-    assert not any(name.startswith("fashionnb.models") for name in found.modules)
-    assert not found.whole
+    } <= found
+    assert not any(name.startswith("fashionnb.models") for name in found)
+
+
+def test_a_public_name_reaches_the_module_that_defines_it(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "offering"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import importlib\n_HOMES = {'embed': 'features'}\n"
+        "def __getattr__(name):\n    return importlib.import_module(_HOMES[name])\n"
+    )
+    (package / "features.py").write_text("")
+    (package / "other.py").write_text("")
+    assert reach(["import offering as o\no.embed(1)"], package) == {"offering", "offering.features"}
+    assert reach(["import offering as o\no.other"], package) == {"offering"}

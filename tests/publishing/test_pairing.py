@@ -1,4 +1,4 @@
-"""Pairs: one way from Markdown to notebook, nothing written twice, every kind of stale pair found."""
+"""Notebooks made from chapters: nothing is written twice, every kind of stale notebook is found."""
 
 import json
 import os
@@ -9,15 +9,28 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_chapter import CHAPTER, HEADER
 
+from fashionnb.errors import RunError
 from fashionnb.publishing import chapters
+from fashionnb.publishing.chapters import Book
 
 
 @pytest.fixture
-def book(tmp_path):
-    (tmp_path / "01-one.md").write_text(CHAPTER)
-    (tmp_path / "index.md").write_text("# No chapter\n")
-    chapters.sync(tmp_path)
-    return tmp_path
+def folder(tmp_path):
+    """The folder `book` of a checkout with one chapter and its notebook."""
+    folder = tmp_path / "book"
+    folder.mkdir()
+    (folder / "01-one.md").write_text(CHAPTER)
+    (folder / "index.md").write_text("# No chapter\n")
+    sync(folder)
+    return folder
+
+
+def sync(folder):
+    return chapters.sync(Book(folder.parent, folder.parent / "package"))
+
+
+def stale(folder):
+    return chapters.stale(Book(folder.parent, folder.parent / "package"))
 
 
 def edit(path, old, new):
@@ -26,73 +39,70 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-def test_sync_makes_the_notebook_once(book):
-    notebook = nbformat.read(book / "01-one.ipynb", as_version=4)
+def test_sync_makes_the_notebook_once(folder):
+    notebook = nbformat.read(folder / "01-one.ipynb", as_version=4)
     nbformat.validate(notebook)
     assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code", "code", "code"]
     assert notebook.cells[1].metadata.tags == ["parameters"]
     assert len({cell.id for cell in notebook.cells}) == 4, (
         "two cells that say the same still have ids of their own"
     )
-    assert not (book / "index.ipynb").exists()
-    assert chapters.stale(book) == []
-    assert chapters.sync(book) == []
+    assert not (folder / "index.ipynb").exists()
+    assert stale(folder) == []
+    assert sync(folder) == []
 
 
-def test_the_markdown_wins_whatever_the_clock_says(book):
-    edit(book / "01-one.md", "seed = 0", "seed = 1")
+def test_the_markdown_wins_whatever_the_clock_says(folder):
+    edit(folder / "01-one.md", "seed = 0", "seed = 1")
     os.utime(
-        book / "01-one.md", (1, 1)
+        folder / "01-one.md", (1, 1)
     )  # as after a checkout: the source is older than what was made from it
-    [finding] = chapters.stale(book)
+    [finding] = stale(folder)
     assert "01-one.ipynb does not say what 01-one.md says" in finding
     assert "make sync" in finding
-    assert chapters.sync(book) == [book / "01-one.ipynb"]
-    assert "seed = 1" in (book / "01-one.md").read_text()
-    assert "seed = 1" in (book / "01-one.ipynb").read_text()
-    assert chapters.stale(book) == []
+    assert sync(folder) == [folder / "01-one.ipynb"]
+    assert "seed = 1" in (folder / "01-one.md").read_text()
+    assert "seed = 1" in (folder / "01-one.ipynb").read_text()
+    assert stale(folder) == []
 
 
-def test_an_edited_cell_changes_no_other(book):
-    before = json.loads((book / "01-one.ipynb").read_text())["cells"]
-    edit(book / "01-one.md", "seed = 0", "seed = 1")
-    chapters.sync(book)
-    after = json.loads((book / "01-one.ipynb").read_text())["cells"]
+def test_an_edited_cell_changes_no_other(folder):
+    before = json.loads((folder / "01-one.ipynb").read_text())["cells"]
+    edit(folder / "01-one.md", "seed = 0", "seed = 1")
+    sync(folder)
+    after = json.loads((folder / "01-one.ipynb").read_text())["cells"]
     assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True, True]
 
 
 @pytest.mark.parametrize("old", ["# A title", "seed = 0", "parameters"])
-def test_an_edited_notebook_is_stale(book, old):
-    edit(book / "01-one.ipynb", old, "other")
-    assert "does not say" in chapters.stale(book)[0]
+def test_an_edited_notebook_is_stale(folder, old):
+    edit(folder / "01-one.ipynb", old, "other")
+    assert "does not say" in stale(folder)[0]
 
 
-def test_outputs_are_stale(book):
-    notebook = nbformat.read(book / "01-one.ipynb", as_version=4)
+def test_outputs_are_stale(folder):
+    notebook = nbformat.read(folder / "01-one.ipynb", as_version=4)
     notebook.cells[2].outputs = [nbformat.v4.new_output("stream", text="0\n")]
-    nbformat.write(notebook, book / "01-one.ipynb")
-    assert "holds outputs" in chapters.stale(book)[0]
-    chapters.sync(book)
-    assert chapters.stale(book) == []
+    nbformat.write(notebook, folder / "01-one.ipynb")
+    assert "holds outputs" in stale(folder)[0]
+    sync(folder)
+    assert stale(folder) == []
 
 
-def test_missing_and_orphaned_notebooks_are_named(book):
-    (book / "01-one.ipynb").rename(book / "02-two.ipynb")
-    missing, orphan = chapters.stale(book)
+def test_missing_and_orphaned_notebooks_are_named(folder):
+    (folder / "01-one.ipynb").rename(folder / "02-two.ipynb")
+    missing, orphan = stale(folder)
     assert "01-one.ipynb is missing" in missing
     assert "there is no 02-two.md" in orphan
 
 
-def test_bad_input(tmp_path):
-    with pytest.raises(chapters.PairError, match="there is no such folder"):
-        chapters.stale(tmp_path / "nowhere")
-    (tmp_path / "01-one.md").write_text("# Only text\n")
-    with pytest.raises(chapters.PairError, match="names no kernel"):
-        chapters.sync(tmp_path)
-    (tmp_path / "01-one.md").write_text(CHAPTER)
-    (tmp_path / "01-one.ipynb").write_text("{")
-    with pytest.raises(chapters.PairError, match="cannot be read as a notebook"):
-        chapters.stale(tmp_path)
+def test_bad_input(folder):
+    (folder / "01-one.md").write_text("# Only text\n")
+    with pytest.raises(RunError, match="its header needs a kernelspec"):
+        sync(folder)
+    (folder / "01-one.ipynb").write_text("{")
+    with pytest.raises(RunError, match="cannot be read as a notebook"):
+        stale(folder)
 
 
 lines = st.text(
@@ -109,7 +119,9 @@ def test_any_chapter_is_in_step_after_one_sync(tmp_path, cells):
         f"\n```{{code-cell}} ipython3\na {text}\n```\n" if kind == "code" else f"\nA {text}\n"
         for kind, text in cells
     )
-    (tmp_path / "01-one.md").write_text(f"{HEADER}\n# Title\n{body}", encoding="utf-8")
-    chapters.sync(tmp_path)
-    assert chapters.stale(tmp_path) == []
-    assert chapters.sync(tmp_path) == []
+    folder = tmp_path / "book"
+    folder.mkdir(exist_ok=True)
+    (folder / "01-one.md").write_text(f"{HEADER}\n# Title\n{body}", encoding="utf-8")
+    sync(folder)
+    assert stale(folder) == []
+    assert sync(folder) == []

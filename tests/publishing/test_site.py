@@ -13,11 +13,12 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from small_chapter import CHAPTER
 
+from fashionnb.errors import PublishError
 from fashionnb.files import sha256
 from fashionnb.notebook.claims import Claim
-from fashionnb.publishing import chapters, site
-from fashionnb.publishing.pages import PublishError
-from fashionnb.publishing.site import RECORDED
+from fashionnb.publishing import links, site
+from fashionnb.publishing.chapter_page import RECORDED
+from fashionnb.publishing.chapters import Book, Chapter
 
 ROOT = Path(__file__).resolve().parents[2]
 PIXEL = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
@@ -32,17 +33,17 @@ def root(tmp_path):
         shutil.copytree(ROOT / "book" / name, tmp_path / "book" / name)
     (tmp_path / "fashionnb").mkdir()
     (tmp_path / "README.md").write_text("# Readme\n")
-    book = tmp_path / "book"
-    (book / "_static").mkdir()
-    (book / "_static" / "cover.svg").write_text(PIXEL)
-    (book / "01-one.md").write_text(
+    folder = tmp_path / "book"
+    (folder / "_static").mkdir()
+    (folder / "_static" / "cover.svg").write_text(PIXEL)
+    (folder / "01-one.md").write_text(
         CHAPTER.replace("Text with", "Read [two](02-two.md#a-title). Text with")
     )
-    (book / "02-two.md").write_text(CHAPTER)
-    (book / "index.md").write_text(
+    (folder / "02-two.md").write_text(CHAPTER)
+    (folder / "index.md").write_text(
         "# The book\n\n[one](01-one.md) [readme](../README.md) ![cover](_static/cover.svg)\n"
     )
-    (book / "words.md").write_text("# Words\n\nNone.\n")
+    (folder / "words.md").write_text("# Words\n\nNone.\n")
     chapters = [{"file": "book/01-one"}, {"file": "book/02-two"}, {"file": "book/words"}]
     toc = {
         "format": "jb-book",
@@ -56,7 +57,7 @@ def root(tmp_path):
 
 
 def pretend_to_run(root, name, **more):
-    notebook = chapters.as_notebook(root / "book" / f"{name}.md")
+    notebook = Chapter(root / "book" / f"{name}.md").notebook
     notebook.cells.insert(2, new_code_cell("seed = 1", metadata={"tags": ["injected-parameters"]}))
     for count, cell in enumerate(
         [cell for cell in notebook.cells if cell.cell_type == "code"], start=1
@@ -92,8 +93,12 @@ def record(root, name="02-two", folder="book/results"):
 
 
 def staged(root):
-    site.stage(root, "quick", root / "_build" / "src")
+    site.stage(book(root), "quick", root / "_build" / "src")
     return root / "_build" / "src"
+
+
+def book(root):
+    return Book(root, root / "fashionnb")
 
 
 def test_chapters_are_staged_as_they_were_run(root):
@@ -111,7 +116,7 @@ def test_chapters_are_staged_as_they_were_run(root):
 
 def test_plain_pages_link_to_pages_pictures_and_the_repository(root):
     text = (staged(root) / "book" / "index.md").read_text()
-    url = site.repository(root)
+    url = links.repository(root)
     assert text.split()[3:] == [
         "[one](01-one.ipynb)",
         f"[readme]({url}/blob/main/README.md)",
@@ -125,7 +130,7 @@ def test_the_site_brings_its_own_scripts_and_the_repository_comes_from_pyproject
     for name in ("tex-svg-full.js", "plotly.min.js"):
         assert (there / "_extra" / "assets" / name).stat().st_size > 1_000_000
     config = yaml.safe_load((there / "_config.yml").read_text())
-    assert config["repository"] == {"url": site.repository(ROOT), "branch": "main"}
+    assert config["repository"] == {"url": links.repository(ROOT), "branch": "main"}
 
 
 def test_results_of_this_very_run_stand_on_the_page_that_asks_for_them(root):
@@ -151,11 +156,13 @@ def test_results_of_this_very_run_stand_on_the_page_that_asks_for_them(root):
 
 
 def test_api_pages_are_added_to_the_table_of_contents(root):
+    (root / "fashionnb" / "__init__.py").write_text('"""The package."""')
     (root / "fashionnb" / "losses.py").touch()
     there = staged(root)
     parts = yaml.safe_load((there / "_toc.yml").read_text())["parts"]
-    assert parts[-1] == {"caption": "API reference", "chapters": [{"file": "api/losses"}]}
-    assert "automodule:: fashionnb.losses" in (there / "api" / "losses.md").read_text()
+    page = {"file": "api/fashionnb", "title": "fashionnb"}
+    assert parts[-1] == {"caption": "API reference", "chapters": [page]}
+    assert "automodule:: fashionnb.losses" in (there / "api" / "fashionnb.md").read_text()
 
 
 def test_what_lay_there_before_is_gone(root):
@@ -272,7 +279,7 @@ def test_the_report_lists_what_failed_and_which_claims_did_not_hold(root):
     notebook.cells[-1].outputs.append(new_output("display_data", data=data, metadata=metadata))
     nbformat.write(notebook, path)
     pretend_to_run(root, "02-two", error={**FAILED, "value": "odd"})
-    chapters = site.stage(root, "quick", root / "_build" / "src")
+    chapters = site.stage(book(root), "quick", root / "_build" / "src")
     lines = site.Site(root / "index.html", "quick", chapters).report().splitlines()
     assert lines[0] == "Published 2 chapters, as run in profile quick:"
     assert lines[2].endswith("stopped: `ValueError: odd`")
@@ -283,7 +290,10 @@ def test_the_report_lists_what_failed_and_which_claims_did_not_hold(root):
     ]
 
 
-CLAIM = "from fashionnb.notebook.claims import claim\nclaim('It is **more** than half.', 0.4, at_least=0.5)"
+CLAIM = """
+from fashionnb.notebook.claims import claim
+claim("It is **more** than half.", 0.4, at_least=0.5)
+"""
 RAISES = "print('computed before')", "raise ValueError('too small')", "print('never reached')"
 KILLED = "print('computed before')", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
 
@@ -291,7 +301,7 @@ KILLED = "print('computed before')", "import os, signal\nos.kill(os.getpid(), si
 @pytest.mark.book
 @pytest.mark.parametrize("strict", [False, True])
 def test_the_site_is_always_built(root, monkeypatch, strict):
-    """A chapter that raises, one whose kernel is killed, one whose claim does not hold: run and published for real."""
+    """Chapters that raise, whose kernel is killed, or whose claim does not hold, really run."""
     words = ["--profile", "quick", *(["--strict"] if strict else [])]
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
@@ -352,7 +362,7 @@ def test_the_site_is_always_built(root, monkeypatch, strict):
 def test_any_warning_fails_the_build_and_is_shown(root):
     (root / "book" / "words.md").write_text("# Words\n\n### A level too deep\n")
     with pytest.raises(PublishError, match=r"words.md:3: WARNING: .*H1 to H3"):
-        site.publish("quick", root=root)
+        site.publish("quick", book=book(root))
     assert (root / "_build" / "site.log").exists()
     assert (root / "_build" / "site" / "_build" / "html" / "index.html").exists(), (
         "the pages are there all the same"

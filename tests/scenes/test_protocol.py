@@ -1,18 +1,22 @@
-"""Places of true products, against sorting by hand and shuffling ties in every way."""
+"""fashionnb.scenes.protocol: ranks of hits, against sorting by hand and every order of ties."""
 
 from itertools import pairwise, permutations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fashionnb.data.catalogue import Catalogue, Scenes
+from fashionnb.data.images import ArrayImages
+from fashionnb.data.splits import by_hash
 from fashionnb.errors import DataError
-from fashionnb.scenes.protocol import binary, places
+from fashionnb.scenes.protocol import binary_choice, rank_hits, split_by_pair, split_strictly
 
 
 def by_hand(scores, true, k):
-    """Over all orders that the scores allow: how often a true one is among the first k, and its mean place."""
+    """Over all orders that the scores allow: recall@k, and the mean rank of the first hit."""
     orders = [
         order
         for order in permutations(range(len(scores)))
@@ -28,75 +32,129 @@ def test_as_by_hand(data):
     n = data.draw(st.integers(1, 6))
     scores = data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n))
     true = data.draw(st.sets(st.integers(0, n - 1), min_size=1))
-    found = places(np.array([scores], float), [0] * len(true), sorted(true))
+    found = rank_hits(np.array([scores], float), [0] * len(true), sorted(true))
     for k in range(1, n + 2):
         share, place = by_hand(scores, true, k)
         assert found.recall(k)[0] == pytest.approx(share, abs=1e-9)
         # The first true one of the best score: lower true ones come later in every order.
         assert found.rank[0] == pytest.approx(place)
-    assert found.mrr[0] == pytest.approx(1 / found.rank[0])
+    assert found.reciprocal_rank[0] == pytest.approx(1 / found.rank[0])
 
 
 def test_a_constant_scorer_gets_chance():
-    found = places(np.zeros((3, 200)), [0, 1, 2], [0, 100, 199])
+    found = rank_hits(np.zeros((3, 200)), [0, 1, 2], [0, 100, 199])
     assert found.recall(10) == pytest.approx([0.05] * 3)
     assert found.rank == pytest.approx([100.5] * 3)
     assert (found.candidates == 200).all()
 
 
-def test_the_first_of_many_true_ones_counts():
+def test_the_first_of_many_hits_counts():
     scores = np.array([[5.0, 4, 3, 2], [1, 2, 3, 4]])
-    found = places(scores, [0, 0, 1], [1, 3, 0])
+    found = rank_hits(scores, [0, 0, 1], [1, 3, 0])
     assert found.rank.tolist() == [2, 4]
 
 
-def test_only_the_asked_kind():
+def test_only_the_wanted_kind_is_ranked():
     scores = np.array([[9.0, 8, 7, 6]])
-    found = places(scores, [0, 0], [2, 3], kinds=(np.array(["b"]), np.array(["a", "b", "a", "b"])))
+    found = rank_hits(
+        scores, [0, 0], [2, 3], kinds=(np.array(["b"]), np.array(["a", "b", "a", "b"]))
+    )
     assert (found.rank.tolist(), found.candidates.tolist()) == ([2], [2])
 
 
-def test_what_is_left_out_is_neither_right_nor_wrong():
+def test_an_ignored_candidate_does_not_count():
     scores = np.array([[9.0, 8, 7, 6]])
-    found = places(scores, [0], [2], left_out=([0, 0], [0, 2]))  # what is true stays
+    found = rank_hits(scores, [0], [2], ignored=([0, 0], [0, 2]))  # a hit stays
     assert (found.rank.tolist(), found.candidates.tolist()) == ([2], [3])
 
 
-def test_strips_do_not_show(monkeypatch):
+def test_chunks_do_not_change_the_ranks(monkeypatch):
     rng = np.random.default_rng(0)
-    scores, query, right = (
+    scores, query, hit = (
         rng.integers(0, 9, (7, 30)).astype(float),
         np.arange(7),
         rng.integers(0, 30, 7),
     )
     out = (np.array([0, 3, 6]), np.array([4, 4, 4]))
-    whole = places(scores, query, right, left_out=out)
-    monkeypatch.setattr("fashionnb.scenes.protocol._ROWS", 2)
-    parts = places(scores, query, right, left_out=out)
+    whole = rank_hits(scores, query, hit, ignored=out)
+    monkeypatch.setattr("fashionnb.scenes.protocol._CHUNK", 2)
+    parts = rank_hits(scores, query, hit, ignored=out)
     np.testing.assert_array_equal(whole.rank, parts.rank)
     np.testing.assert_array_equal(whole.candidates, parts.candidates)
 
 
 def test_binary():
-    assert binary([1, 2, 3], [0, 2, 4]).tolist() == [1, 0.5, 0]
+    assert binary_choice([1, 2, 3], [0, 2, 4]).tolist() == [1, 0.5, 0]
 
 
 @pytest.mark.parametrize(
     ("call", "phrase"),
     [
-        (lambda: places(np.zeros(3), [0], [0]), r"\(queries, gallery\)"),
-        (lambda: places(np.full((1, 2), np.nan), [0], [0]), "without NaN"),
-        (lambda: places(np.zeros((1, 2)), [0], [2]), "a row and a column within"),
-        (lambda: places(np.zeros((1, 2)), [0, 0], [1]), "one column for each row"),
-        (lambda: places(np.zeros((1, 2)), [0], [0], left_out=([1], [0])), "left out"),
-        (lambda: places(np.zeros((2, 2)), [0], [0]), "Query 1 has no true product"),
-        (lambda: places(np.zeros((1, 2)), [0], [0], kinds=(["a"], ["b", "a"])), "no true product"),
-        (lambda: places(np.zeros((1, 2)), [0], [0], kinds=(["a"], ["a"])), "Kinds are"),
-        (lambda: places(np.zeros((1, 2)), [0], [0]).recall(0), "k must be 1"),
-        (lambda: binary([1.0], [1.0, 2.0]), "two scores for each query"),
-        (lambda: binary([np.nan], [1.0]), "without NaN"),
+        (lambda: rank_hits(np.zeros(3), [0], [0]), r"\(queries, gallery\)"),
+        (lambda: rank_hits(np.full((1, 2), np.nan), [0], [0]), "without NaN"),
+        (lambda: rank_hits(np.zeros((1, 2)), [0], [2]), "A hit is a row and a column within"),
+        (lambda: rank_hits(np.zeros((1, 2)), [0, 0], [1]), "one column for each row"),
+        (lambda: rank_hits(np.zeros((1, 2)), [0], [0], ignored=([1], [0])), "An ignored candidate"),
+        (lambda: rank_hits(np.zeros((2, 2)), [0], [0]), "Query 1 has no hit"),
+        (lambda: rank_hits(np.zeros((1, 2)), [0], [0], kinds=(["a"], ["b", "a"])), "no hit"),
+        (lambda: rank_hits(np.zeros((1, 2)), [0], [0], kinds=(["a"], ["a"])), "Kinds are"),
+        (lambda: rank_hits(np.zeros((1, 2)), [0], [0]).recall(0), "k must be 1"),
+        (lambda: binary_choice([1.0], [1.0, 2.0]), "two scores for each query"),
+        (lambda: binary_choice([np.nan], [1.0]), "without NaN"),
     ],
 )
 def test_bad_input(call, phrase):
     with pytest.raises(DataError, match=phrase):
         call()
+
+
+def made(pairs, split=None) -> Scenes:
+    """Scenes of numbers, with one box."""
+    products = sorted({product for _, product in pairs})
+    table = pd.DataFrame({"id": products, "category": "a", "image": 0})
+    catalogue = Catalogue("made", table, ArrayImages(np.zeros((1, 8, 8), np.uint8)), ("a",))
+    rows = pd.DataFrame(pairs, columns=["scene", "product"]).assign(
+        left=0.2, top=0.1, right=0.5, bottom=0.6
+    )
+    return Scenes(catalogue, catalogue.images, rows if split is None else rows.assign(split=split))
+
+
+some_pairs = st.lists(
+    st.tuples(st.integers(0, 30), st.sampled_from("abcdefghij")), min_size=1, max_size=60
+)
+
+
+@settings(deadline=None)
+@given(some_pairs)
+def test_strict_splits_share_no_scene_and_no_product(pairs):
+    scenes = made(pairs)
+    strict = split_strictly(scenes)
+    assert len(strict) + strict.table.attrs["straddling"] == len(pairs)
+    for column in ("scene", "product"):
+        assert strict.table.groupby(column)["split"].nunique().max() == 1
+    # A product keeps at least as many pairs as it would in any other split.
+    own = dict(
+        zip(
+            scenes.table["scene"],
+            by_hash(scenes.table["scene"].astype(str), "shop-the-look"),
+            strict=True,
+        )
+    )
+    for product in {product for _, product in pairs}:
+        homes = [own[scene] for scene, other in pairs if other == product]
+        assert (strict.table["product"] == product).sum() == max(
+            homes.count(split) for split in homes
+        )
+    weak = split_by_pair(scenes)
+    assert weak.table.groupby(["scene", "product"])["split"].nunique().max() == 1
+    assert len(weak) == len(pairs)
+
+
+def test_a_split_of_scenes_is_kept_and_ties_go_to_the_test():
+    pairs = [(0, "a"), (1, "a"), (1, "b"), (2, "b"), (0, "b"), (2, "c"), (1, "d")]
+    split = ["train", "test", "test", "validation", "train", "validation", "test"]
+    strict = split_strictly(made(pairs, split))
+    assert strict.table[["scene", "product", "split"]].to_numpy().tolist() == [
+        [1, "a", "test"], [1, "b", "test"], [2, "c", "validation"], [1, "d", "test"],
+    ]  # fmt: skip
+    assert strict.table.attrs["straddling"] == 3

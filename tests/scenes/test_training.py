@@ -1,4 +1,4 @@
-"""Teaching and asking: every way learns a rule that can be learnt, and says what it was asked."""
+"""fashionnb.scenes.training: every configuration learns a rule, and scores what it was given."""
 
 from itertools import pairwise
 
@@ -13,9 +13,9 @@ from fashionnb.scenes.training import (
     CONFIGURATIONS,
     Configuration,
     _batches,
-    _Known,
+    _membership,
     published_recipe,
-    scores,
+    score_gallery,
     train,
 )
 from fashionnb.training import Recipe
@@ -42,7 +42,7 @@ def pairs(n=192, seed=0) -> Pairs:
 
 
 @pytest.mark.parametrize("name", ["v1", "v2", "v2 as published", "ours without labels", "ours"])
-def test_every_way_learns_what_suits(name, tmp_path):
+def test_every_configuration_learns_what_fits(name, tmp_path):
     data, gallery = pairs(), torch.arange(PRODUCTS)
     torch.manual_seed(0)
     model = CONFIGURATIONS[name].build(WIDTH, KINDS, [LABELS, LABELS])
@@ -50,7 +50,9 @@ def test_every_way_learns_what_suits(name, tmp_path):
 
     def first(model):
         return float(
-            (scores(model, data, held, gallery).argmax(1) == data.product[held].numpy()).mean()
+            (
+                score_gallery(model, data, held, gallery).argmax(1) == data.product[held].numpy()
+            ).mean()
         )
 
     before = first(model)
@@ -63,10 +65,10 @@ def test_every_way_learns_what_suits(name, tmp_path):
         tmp_path,
     )
     assert before < 0.25
-    assert first(model) > 0.6  # seeds 0 to 4: .80 to 1 for all ways
+    assert first(model) > 0.6  # seeds 0 to 4: .80 to 1 for all configurations
 
 
-def test_ways_differ_by_one_step_each():
+def test_configurations_differ_by_one_step_each():
     steps = [
         CONFIGURATIONS[name]
         for name in (
@@ -86,45 +88,53 @@ def test_ways_differ_by_one_step_each():
         ]
         for one, other in pairwise(steps)
     ]
-    assert changed == [["kind_width"], ["hidden"], ["contrast"], ["negatives"], ["masked"]]
+    assert changed == [
+        ["kind_width"],
+        ["hidden"],
+        ["info_nce"],
+        ["triplet_negatives"],
+        ["mask_same_scene"],
+    ]
 
 
 def test_published_recipe():
     recipe = published_recipe(seed=3)
-    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.weight_decay, recipe.clip, recipe.seed) == (
-        50, 256, 3e-4, 0.01, 1.0, 3
-    )  # fmt: skip
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (50, 256, 3e-4)
+    assert (recipe.weight_decay, recipe.clip, recipe.seed) == (0.01, 1.0, 3)
 
 
 def test_known_products_of_a_scene():
     scene, product = torch.tensor([0, 0, 2, 5]), torch.tensor([1, 3, 1, 0])
-    known = _Known(scene, product, 4, "cpu")
+    known = _membership(scene, product, 4)
     truth = set(zip(scene.tolist(), product.tolist(), strict=True))
-    asked = known(torch.arange(7), torch.arange(4))
-    assert asked.tolist() == [[(s, p) in truth for p in range(4)] for s in range(7)]
+    found = known(torch.arange(7), torch.arange(4))
+    assert found.tolist() == [[(s, p) in truth for p in range(4)] for s in range(7)]
 
 
 @pytest.mark.parametrize(
-    "way",
+    "configuration",
     [
         Configuration(extra_negatives=2),
-        Configuration(negatives="kind"),
-        Configuration(negatives="any", extra_negatives=1),
+        Configuration(triplet_negatives="kind"),
+        Configuration(triplet_negatives="any", extra_negatives=1),
         Configuration(),
     ],
 )
-def test_drawn_products_are_of_the_training_pairs_and_of_their_kind(way):
+def test_drawn_products_are_of_the_training_pairs_and_of_their_kind(configuration):
     data, rows = pairs(), torch.arange(40)
-    batches = list(_batches(way, data, rows, 16)(1, torch.Generator().manual_seed(0)))
+    batches = list(_batches(configuration, data, rows, 16)(1, torch.Generator().manual_seed(0)))
     assert torch.cat([some for some, _ in batches]).sort().values.tolist() == rows.tolist()
     for some, drawn in batches:
-        assert drawn.shape == (len(some), way.extra_negatives + (way.negatives == "kind"))
+        assert drawn.shape == (
+            len(some),
+            configuration.extra_negatives + (configuration.triplet_negatives == "kind"),
+        )
         assert np.isin(drawn, data.product[rows]).all()
-        if way.negatives == "kind":
+        if configuration.triplet_negatives == "kind":
             assert (data.kinds[drawn] == data.kinds[data.product[some]][:, None]).all()
 
 
-def test_rivals_are_drawn_as_often_as_they_are_used():
+def test_extra_negatives_are_sampled_as_often_as_they_are_used():
     data, rows = pairs(4_000), torch.arange(4_000)
     data.product[:3_000] = 5
     batches = list(
@@ -149,7 +159,7 @@ def test_uncut_scenes_are_seen_whole():
     assert there.sum(1).tolist() == [1, 1]
 
 
-def exam_of(scene, product, kinds):
+def queries_of(scene, product, kinds):
     n, p = len(scene), len(kinds)
     nothing = torch.zeros(n, 1)
     views = Views(
@@ -159,12 +169,12 @@ def exam_of(scene, product, kinds):
     return held_out(data, torch.arange(n))
 
 
-def test_an_exam_by_hand():
-    asked = exam_of([0, 0, 1, 2], [3, 5, 5, 0], [0, 0, 0, 0, 1, 1])
-    assert asked.gallery.tolist() == [0, 3, 5]
-    assert asked.own.tolist() == [1, 2, 2, 0]
+def test_ranks_by_hand():
+    queries = queries_of([0, 0, 1, 2], [3, 5, 5, 0], [0, 0, 0, 0, 1, 1])
+    assert queries.gallery.tolist() == [0, 3, 5]
+    assert queries.hidden.tolist() == [1, 2, 2, 0]
     scores = np.array([[0.5, 0.1, 0.9], [0.5, 0.1, 0.4], [0.3, 0.2, 0.1], [0.9, 0.3, 0.3]])
-    found = asked.places(scores)
+    found = queries.ranks(scores)
     assert found["all kinds"].rank.tolist() == [
         2,
         2,
@@ -173,27 +183,27 @@ def test_an_exam_by_hand():
     ]  # the first scene's other product is not in the way
     assert found["its kind"].rank.tolist() == [2, 1, 1, 1]
     assert found["any of the scene"].rank.tolist() == [1, 2, 3, 1]
-    # The gallery of pairs is 3, 5, 5, 0: the fifth product stands there twice, and only the own row is right.
-    assert asked.published(scores).rank.tolist() == [4, 2.5, 3.5, 1]
+    # The gallery of pairs is 3, 5, 5, 0: product 5 stands there twice; one row is the hit.
+    assert queries.published_ranks(scores).rank.tolist() == [4, 2.5, 3.5, 1]
 
 
-def test_binary_asks_about_another_product_of_the_kind():
-    asked = exam_of([0, 0, 1, 2, 2], [0, 1, 2, 3, 1], [0, 0, 0, 1])
+def test_binary_choice_compares_with_a_product_of_the_kind():
+    queries = queries_of([0, 0, 1, 2, 2], [0, 1, 2, 3, 1], [0, 0, 0, 1])
     scores = np.zeros((5, 4))
     scores[:, 2] = 1
     # 3 has no other of its kind; in the scenes of 0 and 1 only 2 may be drawn; 2 wins against each.
-    right = asked.binary(scores)
+    right = queries.binary_choice(scores)
     assert len(right) == 4
     assert right[:3].tolist() == [0, 0, 1]
-    assert asked.binary(np.zeros((5, 4))).tolist() == [0.5] * 4
+    assert queries.binary_choice(np.zeros((5, 4))).tolist() == [0.5] * 4
 
 
-def test_strips_do_not_show(monkeypatch):
+def test_chunks_do_not_change_the_scores(monkeypatch):
     data, model = pairs(), CONFIGURATIONS["ours"].build(WIDTH, KINDS, [LABELS, LABELS])
-    whole = scores(model, data, torch.arange(50), torch.arange(PRODUCTS))
-    monkeypatch.setattr("fashionnb.scenes.training._STRIP", 7)
+    whole = score_gallery(model, data, torch.arange(50), torch.arange(PRODUCTS))
+    monkeypatch.setattr("fashionnb.scenes.training._CHUNK", 7)
     np.testing.assert_allclose(
-        whole, scores(model, data, torch.arange(50), torch.arange(PRODUCTS)), atol=1e-5
+        whole, score_gallery(model, data, torch.arange(50), torch.arange(PRODUCTS)), atol=1e-5
     )
 
 
@@ -202,10 +212,12 @@ def test_bad_input(tmp_path):
     model = CONFIGURATIONS["v1"].build(WIDTH, KINDS)
     with pytest.raises(DataError, match="do not fill a batch"):
         train(model, CONFIGURATIONS["v1"], data, torch.arange(9), recipe, tmp_path)
-    with pytest.raises(DataError, match="no wrong product"):
+    with pytest.raises(DataError, match="contains no negative"):
         train(model, CONFIGURATIONS["v1"], data, torch.arange(9), Recipe(1, 1, 1e-3), tmp_path)
-    with pytest.raises(DataError, match="no negatives 'easy'"):
-        train(model, Configuration(negatives="easy"), data, torch.arange(90), recipe, tmp_path)
+    with pytest.raises(DataError, match="no triplet_negatives 'easy'"):
+        train(
+            model, Configuration(triplet_negatives="easy"), data, torch.arange(90), recipe, tmp_path
+        )
     for kinds, labels in (
         (data.kinds[:3], None),
         (data.kinds, data.labels[:3]),
@@ -213,3 +225,11 @@ def test_bad_input(tmp_path):
     ):
         with pytest.raises(DataError, match="a kind and a row of labels"):
             Pairs(data.views, data.product, data.features, kinds, labels)
+
+
+def test_a_frozen_part_stays_in_evaluation_mode():
+    data, model = pairs(), CONFIGURATIONS["v2"].build(WIDTH, KINDS).train()
+    frozen = next(part for part in model.modules() if isinstance(part, torch.nn.Dropout)).eval()
+    score_gallery(model, data, torch.arange(5), torch.arange(PRODUCTS))
+    assert model.training
+    assert not frozen.training

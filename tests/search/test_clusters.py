@@ -1,4 +1,4 @@
-"""fashionnb.search.clusters: planted groups are found, and called by what stands out in them."""
+"""fashionnb.search.clusters: planted clusters are found, and named by their traits."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from fashionnb.errors import DataError
-from fashionnb.search.clusters import Trait, described, group, names, traits
+from fashionnb.search.clusters import Trait, cluster_items, cluster_names, cluster_table, traits
 
 
 def planted(sizes: tuple[int, ...], d: int = 16, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -20,15 +20,15 @@ def planted(sizes: tuple[int, ...], d: int = 16, seed: int = 0) -> tuple[np.ndar
 @pytest.mark.parametrize("k", ["auto", 4])
 def test_planted_groups_are_found_largest_first(k):
     vectors, truth = planted((40, 90, 60, 20))
-    labels = group(vectors, k)
+    labels = cluster_items(vectors, k)
     assert adjusted_rand_score(truth, labels) == 1
     assert np.bincount(labels).tolist() == [90, 60, 40, 20]
-    assert group(vectors, k).tolist() == labels.tolist()
+    assert cluster_items(vectors, k).tolist() == labels.tolist()
 
 
 def test_of_groups_of_one_size_that_with_the_first_item_comes_first():
     vectors, _ = planted((30, 30, 30))
-    labels = group(vectors, 3)
+    labels = cluster_items(vectors, 3)
     first = [int(np.flatnonzero(labels == number)[0]) for number in range(3)]
     assert first == sorted(first)
     assert labels[0] == 0
@@ -37,21 +37,21 @@ def test_of_groups_of_one_size_that_with_the_first_item_comes_first():
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_few_items_are_one_group_or_two(n):
     vectors, _ = planted((1,) * n)
-    labels = group(vectors)
+    labels = cluster_items(vectors)
     assert len(labels) == n
     assert set(labels) <= {0, 1}
 
 
 def test_copies_cannot_be_parted():
     vectors = np.repeat(np.eye(3, dtype=np.float32)[:2], 5, axis=0)
-    assert set(group(vectors, 6)) == {0, 1}
-    assert set(group(vectors[:5])) == {0}
+    assert set(cluster_items(vectors, 6)) == {0, 1}
+    assert set(cluster_items(vectors[:5])) == {0}
 
 
 @pytest.mark.parametrize("k", [0, 11, 2.0, "many"])
 def test_no_number_of_groups(k):
     with pytest.raises(DataError, match="'auto', or a whole number from 1 to 10"):
-        group(planted((10,))[0], k)
+        cluster_items(planted((10,))[0], k)
 
 
 def test_a_value_stands_out_by_its_share_against_the_whole():
@@ -86,7 +86,7 @@ def test_what_is_not_known_never_stands_out():
 
 def test_names_are_of_the_traits_and_differ():
     shirts, men = Trait("category", "Shirts", 0.9, 3.0), Trait("gender", "Men", 0.8, 2.0)
-    assert names([(shirts, men), (shirts,), (), (shirts,), ()]) == [
+    assert cluster_names([(shirts, men), (shirts,), (), (shirts,), ()]) == [
         "Shirts · Men", "Shirts", "mixed", "Shirts (2)", "mixed (2)",
     ]  # fmt: skip
 
@@ -96,7 +96,7 @@ def test_the_table_of_groups_lists_every_item_once_the_most_typical_first():
     table = pd.DataFrame(
         {"id": [f"i{i}" for i in range(42)], "category": np.array(["Bag", "Shoe"])[truth]}
     )
-    found = described(group(vectors, 2), vectors, table, ["category"])
+    found = cluster_table(cluster_items(vectors, 2), vectors, table, ["category"])
     assert found["name"].tolist() == ["Shoe", "Bag"]
     assert found["size"].tolist() == [30, 12]
     assert sorted(item for items in found["items"] for item in items) == sorted(table["id"])

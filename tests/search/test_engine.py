@@ -215,13 +215,13 @@ def test_the_published_model_finds_grey_garments():
 class Blind(nn.Module):
     """Takes no pictures."""
 
-    arguments = {}  # noqa: RUF012
+    arguments, task = {}, "outfit"
 
 
 class Zero(nn.Module):
     """Gives every picture the vector 0."""
 
-    arguments, channels = {}, 3
+    arguments, channels, task = {}, 3, "embedding"
 
     def forward(self, images):
         return torch.zeros(len(images), 4)
@@ -233,7 +233,7 @@ class Zero(nn.Module):
         (lambda _: "style3vec", DataNotFound, "style3vec"),
         (lambda folder: folder, DataNotFound, "card.json is not there"),
         (
-            lambda folder: checkpoints.save(Blind(), folder, {"training": {"size": 8}}),
+            lambda folder: checkpoints.save(Blind(), folder, {"task": "embedding", "size": 8}),
             ModelMismatch,
             "no model of pictures",
         ),
@@ -242,7 +242,7 @@ class Zero(nn.Module):
             DataError,
             "at least 16 x 16 pixels",
         ),
-        (lambda folder: save_model(folder, training={"size": "large"}), DataError, "A size is"),
+        (lambda folder: save_model(folder, training={"size": "large"}), ModelMismatch, "size.int"),
     ],
 )
 def test_what_is_no_model_for_it(tmp_path, monkeypatch, make, error, phrase):
@@ -258,7 +258,9 @@ def test_a_device_that_is_not_there(checkpoint):
 
 def test_vectors_without_direction_are_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(models.ARCHITECTURES, "zero", Zero)
-    engine = VisualSearchEngine(checkpoints.save(Zero(), tmp_path, {"training": {"size": 8}}))
+    engine = VisualSearchEngine(
+        checkpoints.save(Zero(), tmp_path, {"task": "embedding", "size": 8})
+    )
     with pytest.raises(ModelMismatch, match="a vector of length 0, which has no direction"):
         engine.embed_image(np.zeros((8, 8), np.uint8))
 

@@ -1,4 +1,4 @@
-"""fashionnb.search.recommend: what is recommended is what the definition says, with true reasons, in a stable order."""
+"""Recommender: the answers are those of the definition, with true reasons, in a stable order."""
 
 import logging
 import math
@@ -17,7 +17,7 @@ from fashionnb.errors import DataError, DataNotFound, ModelMismatch
 from fashionnb.features.vector_files import Vectors, load, save
 from fashionnb.notebook import plots
 from fashionnb.search.item_attributes import ATTRIBUTES
-from fashionnb.search.recommend import GOES, Recommender
+from fashionnb.search.recommend import COMPATIBLE, Recommender
 from fashionnb.synthetic import drawn_garments
 
 COLUMNS = ["rank", "id", *ATTRIBUTES, "score", "similarity", "agree", "known", "harmony", "reasons"]
@@ -53,7 +53,7 @@ def catalogue_of(rows: list[dict[str, str]]) -> Catalogue:
 
 @pytest.fixture(scope="module")
 def shop() -> Recommender:
-    """Drawn garments with two attributes more than the atelier draws, some of them not known."""
+    """Drawn garments with two further attributes, some values unknown."""
     catalogue = drawn_garments.catalogue(200, size=16, seed=1)
     rng = np.random.default_rng(0)
     for column in ("gender", "usage"):
@@ -69,8 +69,8 @@ def one(shop: Recommender, **wanted: str) -> str:
 
 def test_similar_items_are_the_nearest_pictures_without_the_item_and_its_copies(shop):
     table, vectors = shop.catalogue.table, shop.vectors
-    catalogue = Catalogue("twice", pd.concat([table, table.iloc[:1].assign(id="copy")], ignore_index=True), None,
-                          shop.catalogue.classes)  # fmt: skip
+    twice = pd.concat([table, table.iloc[:1].assign(id="copy")], ignore_index=True)
+    catalogue = Catalogue("twice", twice, None, shop.catalogue.classes)
     found = Recommender(catalogue, np.concatenate([vectors, vectors[:1]])).find_similar_items(
         "drawn-00000", 8
     )
@@ -175,7 +175,7 @@ def test_goes_with_is_another_kind_for_the_same_people_in_a_colour_that_goes(sho
     expected = {}
     for row in shop.catalogue.table.itertuples():
         kind = colour.harmony(own["colour"], row.colour)
-        if kind.kind not in GOES or row.category == "Shirt" or row.gender == "Men":
+        if kind.kind not in COMPATIBLE or row.category == "Shirt" or row.gender == "Men":
             continue
         same = [
             getattr(row, name) == own[name] for name in ("season", "usage", "gender") if own[name]
@@ -187,18 +187,14 @@ def test_goes_with_is_another_kind_for_the_same_people_in_a_colour_that_goes(sho
     assert "Men" in set(shop.get_color_coordinated_items(item, 200, gender="Men")["gender"])
 
 
-def test_red_and_green_go_together_only_as_opposites(shop):
-    item = one(shop, category="Shirt", colour="Red")
-    assert set(shop.get_color_coordinated_items(item, 200, kinds="complementary")["colour"]) >= {
-        "Green"
-    }
-    for kinds in ("same", "analogous", "neutral", ("same", "neutral")):
-        assert "Green" not in set(
-            shop.get_color_coordinated_items(item, 200, kinds=kinds)["colour"]
-        )
-    weak = shop.get_color_coordinated_items(one(shop, colour="Navy Blue"), 200, kinds="weak")
-    assert set(weak["colour"]) == {"Black"}
-    assert weak["reasons"].iloc[0].startswith("Black with Navy Blue is weak: too near")
+def test_red_and_green_go_together_as_opposites_and_what_is_too_near_does_not(shop):
+    red = shop.get_color_coordinated_items(one(shop, category="Shirt", colour="Red"), 200)
+    assert set(red["harmony"][red["colour"] == "Green"]) == {"complementary"}
+    navy = shop.get_color_coordinated_items(one(shop, colour="Navy Blue"), 200)
+    assert set(navy["colour"]) >= {"White", "Navy Blue"}
+    assert "Black" not in set(navy["colour"])
+    reason = navy["reasons"][navy["colour"] == "White"].iloc[0]
+    assert reason.startswith("White with Navy Blue is neutral: ")
 
 
 def test_where_there_is_a_sub_category_goes_with_means_another_one():
@@ -207,9 +203,7 @@ def test_where_there_is_a_sub_category_goes_with_means_another_one():
         {"id": str(i), "category": a, "sub_category": b, "colour": "White"}
         for i, (a, b) in enumerate(kinds)
     ]
-    found = Recommender(catalogue_of(rows), np.eye(4)).get_color_coordinated_items(
-        "0", kinds="same"
-    )
+    found = Recommender(catalogue_of(rows), np.eye(4)).get_color_coordinated_items("0")
     assert found["id"].tolist() == ["2", "3"]
 
 
@@ -247,12 +241,11 @@ def test_signals_lie_between_0_and_1_and_say_what_they_are(shop):
     assert all(values.min() >= 0 and values.max() <= 1 for values in signals.values())
 
 
-@pytest.mark.parametrize("fusion", ["scores", "ranks"])
-def test_an_ensemble_of_one_is_that_one(shop, fusion):
+def test_an_ensemble_of_one_is_that_one(shop):
     item = "drawn-00003"
-    alone = shop.ensemble_recommend(item, {"image": 2}, fusion=fusion)
+    alone = shop.ensemble_recommend(item, {"image": 2})
     assert alone["id"].tolist() == shop.find_similar_items(item)["id"].tolist()
-    by_colour = shop.ensemble_recommend(item, {"colour": 1, "image": 0}, 200, fusion=fusion)
+    by_colour = shop.ensemble_recommend(item, {"colour": 1, "image": 0}, 200)
     assert by_colour["score"].is_monotonic_decreasing
     best = by_colour["score"] == by_colour["score"].max()
     assert set(by_colour["colour"][best]) == {shop.catalogue.table["colour"][3]}
@@ -264,22 +257,6 @@ def test_without_weights_the_picture_counts_as_much_as_all_attributes(shop):
     found = shop.ensemble_recommend(item, top_k=200)
     rows = [int(name[-5:]) for name in found["id"]]
     assert found["score"].to_numpy() == pytest.approx(by_hand[rows], abs=1e-6)
-
-
-def test_weights_learnt_from_judgements_find_what_was_judged_relevant(shop):
-    """Somebody who only cares for the category and a little for the season."""
-    table, rng = shop.catalogue.table, np.random.default_rng(0)
-    rows = []
-    for item in rng.choice(200, 25, replace=False):
-        for other in rng.choice(200, 30, replace=False):
-            likes = (table["category"][item] == table["category"][other]) and other != item
-            likes |= rng.random() < 0.1 * (table["season"][item] == table["season"][other])
-            rows.append((table["id"][item], table["id"][other], likes))
-    learnt = shop.learn_weights(pd.DataFrame(rows, columns=["item", "other", "relevant"]))
-    assert max(learnt.weights, key=learnt.weights.get) == "category"
-    assert learnt.auc.mean() > learnt.auc_equal.mean()
-    found = shop.ensemble_recommend("drawn-00003", learnt.weights, 5)
-    assert set(found["category"]) == {table["category"][3]}
 
 
 def test_diversity_brings_other_garments(shop):
@@ -298,9 +275,10 @@ def test_diversity_brings_other_garments(shop):
 def test_a_picture_is_asked_by_its_pixels_and_the_colour_that_is_seen(shop, tmp_path):
     drawn = drawn_garments.draw("Trouser", "Green", size=64, seed=5)
     Image.fromarray(drawn).save(tmp_path / "mine.png")
-    tables = [shop.get_color_coordinated_items(picture, 200, kinds="complementary")
+    tables = [shop.get_color_coordinated_items(picture, 200)
               for picture in (drawn, Image.fromarray(drawn), tmp_path / "mine.png")]  # fmt: skip
-    assert set(tables[0]["colour"]) == {"Red", "Pink", "Purple"}
+    opposed = tables[0]["harmony"] == "complementary"
+    assert set(tables[0]["colour"][opposed]) == {"Red", "Pink", "Purple"}
     assert set(tables[0]["known"]) == {1}
     for other in tables[1:]:
         pd.testing.assert_frame_equal(other, tables[0])
@@ -329,8 +307,11 @@ def test_one_item_has_nobody_to_be_recommended_to(caplog):
 
 
 def test_if_nothing_is_as_wanted_the_log_says_what_is_too_much(shop, caplog):
-    rows = [{"id": str(i), "category": "Bag", "colour": c, "season": s}
-            for i, (c, s) in enumerate([("Red", "Winter"), ("Red", "Winter"), ("White", "Fall")])]  # fmt: skip
+    garments = [("Red", "Winter"), ("Red", "Winter"), ("White", "Fall")]
+    rows = [
+        {"id": str(i), "category": "Bag", "colour": c, "season": s}
+        for i, (c, s) in enumerate(garments)
+    ]
     found = Recommender(catalogue_of(rows), np.eye(3)).recommend_by_attributes(
         color="red", season="fall"
     )
@@ -358,7 +339,7 @@ def test_the_same_again_is_the_same(shop):
 
 @st.composite
 def shops(draw, least: int = 2, most: int = 9):
-    """Rows and vectors of a small shop, in which many items are equal, and the place of one of them."""
+    """Rows and vectors of a small shop with many equal items, and the row of one of them."""
     n = draw(st.integers(least, most))
     one = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in VALUES.items()})
     rows = [draw(one) | {"id": f"item {i}"} for i in range(n)]
@@ -479,28 +460,45 @@ def test_another_safetensors_file_holds_no_vectors(tmp_path):
 @pytest.mark.parametrize(
     ("ask", "phrase"),
     [
-        (lambda s: s.find_similar_items("drawn-0000"), "has no item 'drawn-0000'. Did you mean drawn-0"),
+        (
+            lambda s: s.find_similar_items("drawn-0000"),
+            "has no item 'drawn-0000'. Did you mean drawn-0",
+        ),
         (lambda s: s.find_similar_items("xyz"), "Ids look like drawn-00000"),
         (lambda s: s.find_similar_items(7), "Ask by an id, or by a picture"),
         (lambda s: s.find_similar_items("drawn-00000", 0), "top_k is a whole number"),
         (lambda s: s.find_similar_items("drawn-00000", diversity=2), "diversity goes from 0"),
         (lambda s: s.recommend_by_attributes(), "Say what is wanted"),
-        (lambda s: s.recommend_by_attributes(colour="Bleu"), "no item has the colour 'Bleu'; did you mean Blue"),
-        (lambda s: s.recommend_by_attributes(colour="Teal"), "no item has the colour 'Teal'. There is: "),
+        (
+            lambda s: s.recommend_by_attributes(colour="Bleu"),
+            "no item has the colour 'Bleu'; did you mean Blue",
+        ),
+        (
+            lambda s: s.recommend_by_attributes(colour="Teal"),
+            "no item has the colour 'Teal'. There is: ",
+        ),
         (lambda s: s.recommend_by_attributes(season="Monsoon"), "There is: Winter, "),
         (lambda s: s.recommend_by_attributes(season=""), "no item has the season ''"),
-        (lambda s: s.recommend_by_attributes(colours="Blue"), "no attribute 'colours'; did you mean colour"),
+        (
+            lambda s: s.recommend_by_attributes(colours="Blue"),
+            "no attribute 'colours'; did you mean colour",
+        ),
         (lambda s: s.recommend_by_attributes(id="drawn-00000"), "no attribute 'id'"),
-        (lambda s: s.get_color_coordinated_items("drawn-00000", kinds="clash"), "no harmony 'clash'; there is: same"),
-        (lambda s: s.ensemble_recommend("drawn-00000", {"price": 1}), "no signal 'price'; there is: image"),
-        (lambda s: s.ensemble_recommend("drawn-00000", {"image": 0}), "Weights are 0 or more, and not all 0"),
-        (lambda s: s.ensemble_recommend("drawn-00000", {"image": -1, "colour": 2}), "Weights are 0 or more"),
-        (lambda s: s.ensemble_recommend("drawn-00000", fusion="sum"), "fusion is 'scores' or 'ranks'"),
-        (lambda s: s.learn_weights(pd.DataFrame({"item": [], "other": []})), "relevant is missing"),
-        (lambda s: s.learn_weights(pd.DataFrame({"item": [], "other": [], "relevant": []})), "no judgements"),
+        (
+            lambda s: s.ensemble_recommend("drawn-00000", {"price": 1}),
+            "no signal 'price'; there is: image",
+        ),
+        (
+            lambda s: s.ensemble_recommend("drawn-00000", {"image": 0}),
+            "Weights are 0 or more, and not all 0",
+        ),
+        (
+            lambda s: s.ensemble_recommend("drawn-00000", {"image": -1, "colour": 2}),
+            "Weights are 0 or more",
+        ),
         (lambda s: s.clusters(1000), "a whole number from 1 to 200"),
     ],
-)  # fmt: skip
+)
 def test_mistakes(shop, ask, phrase):
     with pytest.raises(DataError) as raised:
         ask(shop)
@@ -515,7 +513,7 @@ def test_a_catalogue_without_colours_has_nothing_to_coordinate():
 
 
 def test_a_picture_needs_a_model_that_fits(shop, tmp_path):
-    with pytest.raises(DataError, match="takes the model that made the vectors"):
+    with pytest.raises(DataError, match="needs the model that made the vectors"):
         Recommender(shop.catalogue, shop.vectors).find_similar_items(tmp_path / "a.png")
     with pytest.raises(DataNotFound, match="no such picture"):
         shop.find_similar_items(tmp_path / "a.png")
@@ -526,9 +524,13 @@ def test_a_picture_needs_a_model_that_fits(shop, tmp_path):
 
 @pytest.mark.parametrize(
     ("vectors", "phrase"),
-    [(np.ones((3, 4)), "one vector for each of 2 items"), (np.ones(2), "(n, d)"),
-     (np.array([[1.0, 0], [0, 0]]), "vector 1 has the length 0"), (np.array([[np.nan, 0], [0, 1]]), "vector 0")],
-)  # fmt: skip
+    [
+        (np.ones((3, 4)), "one vector for each of 2 items"),
+        (np.ones(2), "(n, d)"),
+        (np.array([[1.0, 0], [0, 0]]), "row 1 has length 0"),
+        (np.array([[np.nan, 0], [0, 1]]), "row 0 holds NaN"),
+    ],
+)
 def test_vectors_that_are_none(vectors, phrase):
     with pytest.raises(DataError) as raised:
         Recommender(catalogue_of([{"id": i, "category": "Bag"} for i in "ab"]), vectors)
@@ -545,7 +547,7 @@ def test_the_real_catalogue_has_reasons_too(real_data):
     found = shop.get_color_coordinated_items(item, 20, master_category=["Apparel", "Footwear"])
     assert len(found) == 20
     assert set(found["gender"]) <= {"Men", "Unisex", ""}
-    assert set(found["harmony"]) <= set(GOES)
+    assert set(found["harmony"]) <= set(COMPATIBLE)
     assert set(catalogue.table.set_index("id").loc[found["id"], "sub_category"]).isdisjoint(
         {"Topwear"}
     )

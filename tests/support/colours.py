@@ -14,6 +14,7 @@ class ColourClassifier(nn.Module):
     """Three logits: how blue, green and red a picture is."""
 
     channels = 3
+    task = "classification"
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,6 +27,8 @@ class ColourClassifier(nn.Module):
 
 class ColourEncoder(ColourClassifier):
     """The same three numbers, as a direction."""
+
+    task = "embedding"
 
     def forward(self, images: Tensor) -> Tensor:
         return nn.functional.normalize(super().forward(images))

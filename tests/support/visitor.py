@@ -88,5 +88,5 @@ class Visitor:
         """What the page shows after a photo was sent."""
         status, said = self.ask("POST", "/photo", photo)
         return self.click(
-            "upload", **({"ticket": said.decode()} if status == 200 else {"refused": said.decode()})
+            "upload", **({"token": said.decode()} if status == 200 else {"refused": said.decode()})
         )

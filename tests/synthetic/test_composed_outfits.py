@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from fashionnb.data import colour, polyvore
 from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.images import ArrayImages
-from fashionnb.data.question_files import names, read_blanks
 from fashionnb.errors import DataError, WriteError
 from fashionnb.evaluation.compatibility import auc, fitb, mean_by, outfit_pairs, question_pairs
 from fashionnb.synthetic import composed_outfits, drawn_garments
@@ -229,7 +228,7 @@ def test_what_is_written_is_read_back_by_the_reader_of_polyvore(tmp_path, drawn,
     editions = {
         name: composed_outfits.compose(drawn, 200, name, seed) for name in composed_outfits.EDITIONS
     }
-    composed_outfits.write(tmp_path, editions, "type", seed)
+    composed_outfits.write_polyvore(tmp_path, editions, "type", seed)
     for name, made in editions.items():
         read = polyvore.read_outfits(tmp_path, name)
         assert (read.sets, read.split) == (made.sets, made.split)
@@ -256,20 +255,17 @@ def test_what_is_written_is_read_back_by_the_reader_of_polyvore(tmp_path, drawn,
             polyvore.read_typespaces(tmp_path, name)
         )
         assert polyvore.dangling(tmp_path, name) == []
-    assert read_blanks(
-        tmp_path / "disjoint" / "fill_in_blank_test.json", names(editions["disjoint"])
-    )
 
 
 def test_photos_are_copied_byte_for_byte_where_they_are_jpeg(tmp_path, drawn):
     made = composed_outfits.compose(drawn, 200)
-    composed_outfits.write(tmp_path / "a", {"disjoint": made})
+    composed_outfits.write_polyvore(tmp_path / "a", {"disjoint": made})
     read = polyvore.read_outfits(tmp_path / "a")
     roles = dict(zip(made.catalogue.table["id"], made.catalogue.table["role"], strict=True))
     table = read.catalogue.table.assign(role=read.catalogue.table["id"].map(roles))
     table["category"] = table["fine"]
     again = Catalogue("again", table, read.catalogue.images, tuple(set(table["category"])))
-    composed_outfits.write(
+    composed_outfits.write_polyvore(
         tmp_path / "b", {"disjoint": type(made)(again, read.sets, read.split)}, "any"
     )
     photos = sorted((tmp_path / "a" / "images").iterdir())
@@ -285,9 +281,9 @@ def test_photos_are_copied_byte_for_byte_where_they_are_jpeg(tmp_path, drawn):
     [
         (
             lambda c: composed_outfits.compose(c, edition="easy"),
-            "no edition 'easy' of the lookbook; use one of disjoint",
+            "no edition 'easy'; use one of disjoint",
         ),
-        (lambda c: composed_outfits.compose(c, 9), "A lookbook has 10 outfits or more"),
+        (lambda c: composed_outfits.compose(c, 9), "Compose 10 outfits or more"),
         (
             lambda c: composed_outfits.compose(
                 c.take(c.table["category"] != "Sandal").sample(8), 10
@@ -317,11 +313,13 @@ def test_photos_are_copied_byte_for_byte_where_they_are_jpeg(tmp_path, drawn):
         (lambda c: composed_outfits.broken(c, [("drawn-00001", "zz")]), "atelier has no item 'zz'"),
         (lambda c: composed_outfits.oracle(c, [("drawn-00001", "zz")]), "atelier has no item 'zz'"),
         (
-            lambda c: composed_outfits.write("never", {}),
+            lambda c: composed_outfits.write_polyvore("never", {}),
             "Expected outfits for disjoint, nondisjoint or both, got none",
         ),
         (
-            lambda c: composed_outfits.write("never", {"easy": composed_outfits.compose(c, 40)}),
+            lambda c: composed_outfits.write_polyvore(
+                "never", {"easy": composed_outfits.compose(c, 40)}
+            ),
             "got .'easy'",
         ),
     ],
@@ -335,7 +333,7 @@ def test_what_cannot_be_written(tmp_path, drawn):
     made = composed_outfits.compose(drawn, 200)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WriteError, match="cannot be written"):
-        composed_outfits.write(tmp_path / "file" / "folder", {"disjoint": made})
+        composed_outfits.write_polyvore(tmp_path / "file" / "folder", {"disjoint": made})
     table = made.catalogue.table
     bad = Catalogue(
         "bad", table.assign(id="../" + table["id"]), made.catalogue.images, made.catalogue.classes
@@ -344,8 +342,10 @@ def test_what_cannot_be_written(tmp_path, drawn):
     with pytest.raises(
         DataError, match=r"the id '\.\./drawn-.* cannot be the name of a photo's file"
     ):
-        composed_outfits.write(tmp_path / "out", {"disjoint": type(made)(bad, sets, made.split)})
+        composed_outfits.write_polyvore(
+            tmp_path / "out", {"disjoint": type(made)(bad, sets, made.split)}
+        )
     with pytest.raises(DataError, match="different catalogues"):
-        composed_outfits.write(
+        composed_outfits.write_polyvore(
             tmp_path, {"disjoint": made, "nondisjoint": type(made)(bad, sets, made.split)}
         )

@@ -50,7 +50,7 @@ def test_boxes_are_where_the_pieces_are(plain, monkeypatch):
     monkeypatch.setattr(
         scene_collages, "_background", lambda h, w, rng: np.full((h, w, 3), 128, np.uint8)
     )
-    drawn = list(composed_outfits.draw(plain, 160))
+    drawn = list(composed_outfits.draw_scenes(plain, 160))
     assert [scene.outfit for scene in drawn] == [str(n) for n in range(40)]
     whole = 0
     for scene in drawn:
@@ -86,7 +86,7 @@ def test_what_is_covered_is_no_pair(plain, monkeypatch):
     monkeypatch.setattr(
         scene_collages, "SLOTS", dict.fromkeys(scene_collages.SLOTS, (0.5, 0.5, 0.5, 0.5))
     )
-    drawn = list(composed_outfits.draw(plain, 96))
+    drawn = list(composed_outfits.draw_scenes(plain, 96))
     assert all(len(scene.products) < 4 for scene in drawn)
     assert all(scene.visible.min() >= scene_collages.VISIBLE for scene in drawn if scene.products)
 
@@ -101,13 +101,13 @@ def same(one, other) -> None:
 
 def test_a_scene_depends_on_the_seed_and_its_outfit_alone(outfits):
     few = Outfits(outfits.catalogue, dict(list(outfits.sets.items())[5:9]), outfits.split)
-    whole = {scene.outfit: scene for scene in composed_outfits.draw(outfits, 64, seed=1)}
-    for scene in composed_outfits.draw(outfits, 64, seed=1):
+    whole = {scene.outfit: scene for scene in composed_outfits.draw_scenes(outfits, 64, seed=1)}
+    for scene in composed_outfits.draw_scenes(outfits, 64, seed=1):
         np.testing.assert_array_equal(scene.picture, whole[scene.outfit].picture)
         np.testing.assert_array_equal(scene.boxes, whole[scene.outfit].boxes)
-    for scene in composed_outfits.draw(few, 64, seed=1):
+    for scene in composed_outfits.draw_scenes(few, 64, seed=1):
         same(scene, whole[scene.outfit])
-    other = {scene.outfit: scene for scene in composed_outfits.draw(few, 64, seed=2)}
+    other = {scene.outfit: scene for scene in composed_outfits.draw_scenes(few, 64, seed=2)}
     assert all((scene.picture != whole[name].picture).any() for name, scene in other.items())
     assert len({scene.name for scene in [*whole.values(), *other.values()]}) == len(whole) + len(
         other
@@ -115,7 +115,7 @@ def test_a_scene_depends_on_the_seed_and_its_outfit_alone(outfits):
 
 
 def test_pieces_are_forgotten_so_that_memory_stays_flat(outfits, monkeypatch):
-    expected = list(composed_outfits.draw(outfits, 64))
+    expected = list(composed_outfits.draw_scenes(outfits, 64))
     monkeypatch.setattr(scene_collages, "_KEPT", 3)
     monkeypatch.setattr(scene_collages, "_BLOCK", 2)
     kept = []
@@ -125,14 +125,14 @@ def test_pieces_are_forgotten_so_that_memory_stays_flat(outfits, monkeypatch):
         "cut_out",
         lambda self, items: (kept.append(len(self.kept)), cut(self, items))[1],
     )
-    for before, scene in zip(expected, composed_outfits.draw(outfits, 64), strict=True):
+    for before, scene in zip(expected, composed_outfits.draw_scenes(outfits, 64), strict=True):
         same(scene, before)
     assert max(kept) <= 3
 
 
 def test_backgrounds_vary(outfits):
     corners = np.array(
-        [scene.picture[:4, :4].mean((0, 1)) for scene in composed_outfits.draw(outfits, 64)]
+        [scene.picture[:4, :4].mean((0, 1)) for scene in composed_outfits.draw_scenes(outfits, 64)]
     )
     assert corners.std(0).min() > 30
 
@@ -140,7 +140,7 @@ def test_backgrounds_vary(outfits):
 def test_scenes_are_written_as_shop_the_look_and_read_back(outfits, tmp_path):
     assert composed_outfits.write_scenes(outfits, tmp_path, 96, seed=4) == 40
     read = shop_the_look.read_scenes(tmp_path)
-    drawn = list(composed_outfits.draw(outfits, 96, seed=4))
+    drawn = list(composed_outfits.draw_scenes(outfits, 96, seed=4))
     expected = [
         (f"images/{scene.name}.jpg", product, *box, outfits.split[scene.outfit])
         for scene in drawn
@@ -163,7 +163,7 @@ def test_scenes_are_written_as_shop_the_look_and_read_back(outfits, tmp_path):
 
 def test_bad_input(plain, tmp_path):
     with pytest.raises(DataError, match="Scenes are 64 to 1024 pixels high; got 32"):
-        next(composed_outfits.draw(plain, 32))
+        next(composed_outfits.draw_scenes(plain, 32))
     alone = Outfits(plain.catalogue, {"alone": ("top", "hat")}, plain.split)
     with pytest.raises(DataError, match="plain: no outfit has two pieces that can be drawn"):
         composed_outfits.write_scenes(alone, tmp_path / "a")
@@ -178,4 +178,4 @@ def test_bad_input(plain, tmp_path):
         plain.catalogue.classes,
     )
     with pytest.raises(DataError, match="48 pixels or more a side"):
-        next(composed_outfits.draw(Outfits(small, plain.sets, plain.split)))
+        next(composed_outfits.draw_scenes(Outfits(small, plain.sets, plain.split)))

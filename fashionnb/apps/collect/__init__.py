@@ -1,8 +1,9 @@
-"""Collect the pictures of a list of links: politely, safely, and so that a run that broke off goes on.
+"""Collect the pictures of a list of links: politely, safely, and resuming where a run stopped.
 
-`collect` is all that one needs, or `fashionnb collect` on the command line. Below it: `addresses` (what may be asked),
-`robots` (what a site asks of robots), `fetching` (one request), `visitor` (manners), `manifest` (what is written down).
-Whether a picture may be used is another question: keep its licence in the list, it goes into the manifest.
+`collect` does it, or `fashionnb collect` on the command line. It is built on `safe_urls` (which
+addresses may be contacted), `http_request` (one request), `polite_client` (robots.txt, pauses,
+redirects) and `manifest` (what is written down). Whether a picture may be used is another question:
+keep its licence in the list, and it goes into the manifest.
 """
 
 import time
@@ -21,13 +22,14 @@ from fashionnb.apps.collect.manifest import (
     FINDINGS,
     IMAGES,
     Manifest,
+    Row,
     as_table,
     file_name,
     read,
     read_list,
 )
-from fashionnb.apps.collect.polite_client import Visitor
-from fashionnb.apps.collect.web_addresses import Trouble, parse
+from fashionnb.apps.collect.polite_client import PoliteClient
+from fashionnb.apps.collect.safe_urls import FetchError, parse
 from fashionnb.data import downloads
 from fashionnb.data.images import decode
 from fashionnb.errors import DataError, DataNotFound
@@ -41,7 +43,7 @@ _WORDS = {
     "failed": "failed (run it again for those)",
 }
 _FINAL = ("dead", "refused", "unusable")  # asking again would bring the same
-_KINDS = {
+_ENDINGS = {
     b"\xff\xd8\xff": "jpg",
     b"\x89PNG": "png",
     b"GIF8": "gif",
@@ -62,139 +64,151 @@ def collect(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> pd.DataFrame:
-    """Fetch the pictures of a list into `out/images`, and write down in `out/manifest.csv` what became of each.
+    """Download the pictures of a list of links, and write down what became of each link.
 
-    Introduced in chapter 07. One request at a time, with a pause between two to the same host; robots.txt is respected
-    (RFC 9309); the list goes on with other hosts while one wants to be left alone. A row whose picture lies in `out`
-    is not asked for again, nor is one whose trouble would be the same; a row that failed is. Proxies are not used: one
-    that looks names up by itself would undo the check of addresses.
+    The pictures go into `out/images`, the findings into `out/manifest.csv`. There is one request at
+    a time, with a pause between two to the same host; robots.txt is respected (RFC 9309); while one
+    host wants to be left alone, the list goes on with others. A row is not asked for again if its
+    picture is in `out`, or if it would be refused again; a row that failed is. Proxies are not
+    used: one that resolves names itself would undo the check of addresses.
 
     Parameters
     ----------
-    rows : a CSV file or a table. `url` is needed; `id` gives the picture its name; `source`, `licence` and any other
-        column are copied into the manifest.
-    out : a folder, made if need be. One run at a time may write to it.
-    limits : how fast, how long, how large; None for the usual ones.
-    allow_private : ask machines of the own network, too. For an intranet; never for a list of unknown origin.
-    again : ask again for every row without a picture, dead links included.
-    progress : show a bar on stderr.
-    clock, sleep : seconds that only go forwards, and a wait of so many seconds.
+    rows : Path, str or DataFrame
+        A CSV file or a table. `url` is required; `id` names the picture; `source`, `licence` and
+        any other column are copied into the manifest.
+    out : Path or str
+        A folder, made if need be. One run at a time may write to it.
+    limits : Limits, optional
+        How fast, how long, how large; None for the defaults.
+    allow_private : bool
+        Contact machines of the local network, too. For an intranet; never for a list of unknown
+        origin.
+    again : bool
+        Ask again for every row without a picture, dead links included.
+    progress : bool
+        Show a bar on stderr.
+    clock, sleep : callable
+        As `time.monotonic` and `time.sleep`.
 
     Returns
     -------
-    table : the rows of the list, in its order: `id`, `url`, `source`, `licence`, its other columns; then `final_url`
-        (after redirects), `file` (from `out`, "" without a picture), `sha256`, `bytes`, `width`, `height`, `status`,
-        `error`, `date`. `status` is "ok"; "duplicate" (the same bytes, or the same address, as a row before it, whose
-        file it shares); or why there is no picture: "dead" (404, 410), "refused" (by the site, by its robots.txt, or by
+    DataFrame
+        The rows of the list, in its order: `id`, `url`, `source`, `licence`, its other columns;
+        then `final_url` (after redirects), `file` (relative to `out`, "" without a picture),
+        `sha256`, `bytes`, `width`, `height`, `status`, `error`, `date`. `status` is "ok";
+        "duplicate" (the same bytes or the same URL as an earlier row, whose file it shares); or why
+        there is no picture: "dead" (404, 410), "refused" (by the site, by its robots.txt, or by
         us), "unusable" (no picture, or too large), "failed" (no answer, or not now).
 
     Raises
     ------
-    DataNotFound : there is no such list; or `FASHIONNB_OFFLINE` forbids the network, and something is to be fetched.
-    DataError : the list or the manifest is broken.
-    WriteError : the folder cannot be written, or the disk is full. What was fetched is kept.
+    DataNotFound
+        If there is no such list; or if `FASHIONNB_OFFLINE` forbids the network, and something is to
+        be fetched.
+    DataError
+        If the list or the manifest is broken.
+    WriteError
+        If the folder cannot be written, or the disk is full. What was fetched is kept.
     """
     wanted, out = read_list(rows), Path(out)
-    book = Manifest(out)
+    client = PoliteClient(limits or Limits(), allow_private, clock, sleep)
+    manifest = Manifest(out)
     try:
-        known = {item: row for item, row in book.rows.items() if _settled(row, out, again)}
-        todo = [row for row in wanted if known.get(row["id"], {}).get("url") != row["url"]]
-        open_ids = {row["id"] for row in todo}
-        # What the list says of a picture that is here may have changed, its licence for instance.
-        book.rows.update(
-            {row["id"]: known[row["id"]] | row for row in wanted if row["id"] not in open_ids}
-        )
+        settled = {item: row for item, row in manifest.rows.items() if _is_settled(row, out, again)}
+        todo = []
+        for row in wanted:
+            if settled.get(row["id"], {}).get("url") == row["url"]:
+                # What the list says of the picture may have changed, its licence for instance.
+                manifest.rows[row["id"]] = settled[row["id"]] | row
+            else:
+                todo.append(row)
         if todo and downloads.offline():
             raise DataNotFound(
                 f"FASHIONNB_OFFLINE is set, so {len(todo)} picture(s) were not asked for. Unset it."
             )
-        with tqdm(
-            total=len(todo), unit="picture", disable=not (progress and todo), ncols=79
-        ) as bar:
-            _visit_all(
-                todo, book, known, Visitor(limits or Limits(), allow_private, clock, sleep), bar
-            )
+        hidden = not (progress and todo)
+        with tqdm(total=len(todo), unit="picture", disable=hidden, ncols=79) as bar:
+            _fetch_all(todo, manifest, settled, client, bar)
     finally:
-        book.close(row["id"] for row in wanted)
-    return as_table(book.rows[row["id"]] for row in wanted)
+        manifest.close(row["id"] for row in wanted)
+    return as_table(manifest.rows[row["id"]] for row in wanted)
 
 
 def report(table: pd.DataFrame) -> list[str]:
-    """One line for each row of `collect`'s table without a picture, and a last line that counts them all."""
+    """Describe the result of `collect`: a line for each row without a picture, then the counts.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `collect` returns it.
+
+    Returns
+    -------
+    list of str
+        Lines without characters that could control a terminal.
+    """
     rows = table.to_dict("records")
     lines = ["{status}: {id}: {error}: {url}".format_map(row) for row in rows if not row["file"]]
     count = Counter(row["status"] for row in rows)
     pictures = f"{count['ok'] + count['duplicate']:,} of {len(rows):,} pictures are here"
-    shared = f" ({count['duplicate']:,} the same as another)" if count["duplicate"] else ""
+    if count["duplicate"]:
+        pictures += f" ({count['duplicate']:,} the same as another)"
     without = [f"{count[status]:,} {words}" for status, words in _WORDS.items() if count[status]]
-    # A link is somebody else's text, and must not steer a terminal.
+    # A link is somebody else's text, and must not control a terminal.
     lines = ["".join(letter if letter.isprintable() else "?" for letter in line) for line in lines]
-    return [*lines, f"{', '.join([pictures + shared, *without])}."]
+    return [*lines, f"{', '.join([pictures, *without])}."]
 
 
-def _visit_all(
-    todo: list[dict], book: Manifest, before: dict[str, dict], visitor: Visitor, bar: tqdm
+def _fetch_all(
+    todo: list[Row], manifest: Manifest, settled: dict[str, Row], client: PoliteClient, bar: tqdm
 ) -> None:
-    """Go on with the host that may be asked next, until every row has a finding. Each is written down at once."""
-    by_url = {row["url"]: row for row in before.values()}
-    by_content = {row["sha256"]: row["file"] for row in before.values() if row["file"]}
-    queues: dict[str, deque[dict]] = {}
+    """Fetch from the host that may be asked next, until every row has a finding in the manifest."""
+    by_url = {row["url"]: row for row in settled.values()}
+    by_content = {row["sha256"]: row["file"] for row in settled.values() if row["file"]}
+    queues: dict[str, deque[Row]] = {}
     for row in todo:
         queues.setdefault(_host(row["url"]), deque()).append(row)
     tries = Counter()
     while queues:
-        host = min(queues, key=lambda name: visitor.ready.get(name, 0.0))
-        queue = queues[host]
+        host = min(queues, key=lambda name: client.ready.get(name, 0.0))
+        queue, found, finished = queues[host], None, 1
         row = queue[0]
-        known = row["url"] in by_url
-        found = None if known else _fetch(row, visitor, book.folder, by_content)
-        if found is None and not known:
-            continue
-        if isinstance(found, Trouble) and found.again:
-            tries[row["id"]] += 1
-            if tries[row["id"]] < visitor.limits.tries:
-                visitor.put_off(host, max(found.wait, 2.0 ** tries[row["id"]]))
-                continue
-        # What is wrong with a host as a whole is wrong with all that was to be asked of it.
-        lost = isinstance(found, Trouble) and host != "" and found.host == host
-        for row in [queue.popleft() for _ in range(len(queue) if lost else 1)]:
-            finding = _same(by_url[row["url"]]) if row["url"] in by_url else _finding(found)
+        if row["url"] not in by_url:
+            try:
+                if client.read_robots(parse(row["url"])):
+                    continue  # the picture must wait until the host may be asked again
+                found = _fetch(row, client, manifest.folder, by_content)
+            except FetchError as error:
+                tries[row["id"]] += 1
+                if error.retry and tries[row["id"]] < client.limits.tries:
+                    client.postpone(host, max(error.wait, 2.0 ** tries[row["id"]]))
+                    continue
+                found = {"status": error.status, "error": " ".join(error.reason.split())}
+                if host and error.host == host:  # all that was to be asked of it fails alike
+                    finished = len(queue)
+        for row in [queue.popleft() for _ in range(finished)]:
+            finding = _same(by_url[row["url"]]) if row["url"] in by_url else _dated(found)
             by_url[row["url"]] = row | finding
-            book.add(by_url[row["url"]])
+            manifest.add(by_url[row["url"]])
             bar.update()
         if not queue:
             del queues[host]
 
 
-def _fetch(
-    row: dict, visitor: Visitor, folder: Path, by_content: dict[str, str]
-) -> "dict[str, str] | Trouble | None":
-    """Ask for one picture, look at it, and put it into the folder unless its bytes are there already.
-
-    None if the host's robots.txt had to be read first: the picture is for when the host may be asked again.
-    """
-    try:
-        if visitor.greet(row["url"]):
-            return None
-        data, final_url = visitor.picture(row["url"])
-    except Trouble as trouble:
-        return trouble
+def _fetch(row: Row, client: PoliteClient, folder: Path, by_content: dict[str, str]) -> Row:
+    """Fetch one picture, and write it into the folder unless its bytes are there already."""
+    data, final_url = client.picture(row["url"])
     try:
         picture = decode(data, "")
     except DataError as error:
-        return Trouble("unusable", str(error).removeprefix(": ").partition(". ")[0])
+        reason = str(error).removeprefix(": ").partition(". ")[0]
+        raise FetchError("unusable", reason) from error
     digest = sha256(data).hexdigest()
     file = by_content.get(digest)
     status = "duplicate" if file else "ok"
     if not file:
-        target = folder / IMAGES / file_name(row["id"], _ending(data))
-        if (
-            target.exists() and files.sha256(target) != digest
-        ):  # the link of this id was another; or it is not ours
-            target = target.with_stem(f"{target.stem}-{digest[:8]}")
-        with files.written_whole(target) as aside:
-            aside.write_bytes(data)
-        file = by_content[digest] = f"{IMAGES}/{target.name}"
+        file = by_content[digest] = f"{IMAGES}/{_write(data, digest, row['id'], folder / IMAGES)}"
     return {
         "final_url": final_url,
         "file": file,
@@ -206,40 +220,42 @@ def _fetch(
     }
 
 
-def _finding(found: "dict[str, str] | Trouble") -> dict[str, str]:
-    """What the manifest says of an answer, or of the want of one."""
-    if isinstance(found, Trouble):
-        found = {"status": found.status, "error": " ".join(found.reason.split())}
-    return (
-        dict.fromkeys(FINDINGS, "")
-        | found
-        | {"date": datetime.now(UTC).isoformat(timespec="seconds")}
-    )
+def _write(data: bytes, digest: str, item: str, folder: Path) -> str:
+    """Write a picture under a name made from its id; the name."""
+    # `decode` has accepted the bytes, so what is not in `_ENDINGS` is WebP.
+    ending = next((name for begins, name in _ENDINGS.items() if data.startswith(begins)), "webp")
+    target = folder / file_name(item, ending)
+    if target.exists() and files.sha256(target) != digest:
+        # The link of this id was another before; or the file is not ours.
+        target = target.with_stem(f"{target.stem}-{digest[:8]}")
+    with files.written_whole(target) as aside:
+        aside.write_bytes(data)
+    return target.name
 
 
-def _same(row: dict[str, str]) -> dict[str, str]:
-    """What the manifest says of an address that another row has, too."""
+def _dated(found: Row) -> Row:
+    """All columns of a finding, with the time."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return dict.fromkeys(FINDINGS, "") | found | {"date": now}
+
+
+def _same(row: Row) -> Row:
+    """The finding of a URL that another row has, too."""
     found = {column: row.get(column, "") for column in FINDINGS}
-    return found | ({"status": "duplicate"} if found["file"] else {})
+    return found | {"status": "duplicate"} if found["file"] else found
 
 
-def _settled(row: dict[str, str], folder: Path, again: bool) -> bool:
-    """True if there is no need to ask for this row of the manifest once more."""
+def _is_settled(row: Row, folder: Path, again: bool) -> bool:
+    """True if there is no need to ask for this row of the manifest again."""
     if not row["file"]:
         return row["status"] in _FINAL and not again
-    path = (
-        folder / IMAGES / Path(row["file"]).name
-    )  # nothing outside of the folder, whatever a manifest may say
+    # Only the name counts: nothing outside of the folder, whatever a manifest may say.
+    path = folder / IMAGES / Path(row["file"]).name
     return path.is_file() and str(path.stat().st_size) == row["bytes"]
 
 
 def _host(url: str) -> str:
     try:
         return parse(url).host
-    except Trouble:
+    except FetchError:
         return ""
-
-
-def _ending(data: bytes) -> str:
-    """The ending of a picture's name, by its first bytes. `decode` has let through what is in `_KINDS`, or WebP."""
-    return next((ending for begins, ending in _KINDS.items() if data.startswith(begins)), "webp")

@@ -1,7 +1,8 @@
-"""The list of links that goes in, and the manifest that comes out: one row for each link, whatever became of it.
+"""Read the list of links to collect, and keep the manifest: one row for each link.
 
-While a run goes on, each row is appended to a journal as soon as it is known, so that a killed run loses nothing. At
-the end, or at the beginning of the next run, the journal becomes part of `manifest.csv`, which is written whole.
+During a run, each row is appended to a journal as soon as it is known, so that a killed run loses
+nothing. At its end, or at the start of the next run, the journal becomes part of `manifest.csv`,
+which is written whole.
 """
 
 import csv
@@ -24,22 +25,33 @@ IMAGES = "images"
 FINDINGS = ["final_url", "file", "sha256", "bytes", "width", "height", "status", "error", "date"]
 """The columns that a run fills in."""
 
-_ALWAYS = ["id", "url", "source", "licence"]
-_UNFIT_NAMES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)")  # Windows keeps these for itself
+_COLUMNS = ["id", "url", "source", "licence"]  # of every manifest, before those of the list
+_RESERVED_NAMES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)")  # on Windows
+
+Row = dict[str, str]
 
 
-def read_list(rows: Path | str | pd.DataFrame) -> list[dict[str, str]]:
-    """The links to collect: a CSV file or a table, with the column `url`.
+def read_list(rows: Path | str | pd.DataFrame) -> list[Row]:
+    """Read the links to collect.
+
+    Parameters
+    ----------
+    rows : Path, str or DataFrame
+        A CSV file or a table, with the column `url`.
 
     Returns
     -------
-    rows, each with `id`, `url`, `source`, `licence` and all other columns, as text; what is unknown is "". Where there
-        is no id, it is made from the address.
+    list of dict
+        For each row `id`, `url`, `source`, `licence` and all other columns, as text; "" if
+        unknown. Where there is no id, it is made from the URL.
 
     Raises
     ------
-    DataNotFound : there is no such file.
-    DataError : it is no CSV in UTF-8, has no column `url` or one that the manifest writes, or an id stands twice.
+    DataNotFound
+        If there is no such file.
+    DataError
+        If it is not CSV in UTF-8, has no column `url` or one that the manifest writes, or has an
+        id twice.
     """
     if isinstance(rows, pd.DataFrame):
         where, columns = "The table", [str(column) for column in rows.columns]
@@ -50,43 +62,53 @@ def read_list(rows: Path | str | pd.DataFrame) -> list[dict[str, str]]:
     else:
         where = str(rows)
         columns, cells = _read_csv(Path(rows))
-    if twice := {column for column in columns if columns.count(column) > 1}:
-        raise DataError(f"{where}: the column(s) {', '.join(sorted(twice))} stand twice.")
-    if "url" not in columns:
-        raise DataError(
-            f"{where}: there is no column url; the columns are {', '.join(columns) or 'none'}."
-        )
-    if taken := [column for column in FINDINGS if column in columns]:
-        raise DataError(
-            f"{where}: the column(s) {', '.join(taken)} are what the manifest writes; rename them."
-        )
-    found: dict[str, dict[str, str]] = {}
+    _check_columns(columns, where)
+    found: dict[str, Row] = {}
     for line in cells:
-        row = dict.fromkeys(_ALWAYS, "") | dict(zip(columns, line, strict=True))
+        row = dict.fromkeys(_COLUMNS, "") | dict(zip(columns, line, strict=True))
         row["url"] = row["url"].strip()
-        if not row["id"]:
-            made = row["id"] = f"url-{_digest(row['url'])}"
-            again = 1
-            while row["id"] in found:
-                again += 1
-                row["id"] = f"{made}-{again}"
+        row["id"] = row["id"] or _new_id(row["url"], found)
         if row["id"] in found:
             raise DataError(
-                f"{where}: the id {row['id']!r} stands twice. Ids must be unique; leave them out if need be."
+                f"{where}: the id {row['id']!r} stands twice. "
+                "Ids must be unique; leave them out if need be."
             )
         found[row["id"]] = row
     try:
         json.dumps(list(found.values()), ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise DataError(
-            f"{where}: it holds half a character ({error.object[error.start : error.end]!r})."
-        ) from error
+        broken = error.object[error.start : error.end]
+        raise DataError(f"{where}: it holds half a character ({broken!r}).") from error
     return list(found.values())
 
 
+def _check_columns(columns: list[str], where: str) -> None:
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise DataError(f"{where}: the column(s) {', '.join(twice)} stand twice.")
+    if "url" not in columns:
+        there = ", ".join(columns) or "none"
+        raise DataError(f"{where}: there is no column url; the columns are {there}.")
+    taken = [column for column in FINDINGS if column in columns]
+    if taken:
+        raise DataError(
+            f"{where}: the column(s) {', '.join(taken)} are what the manifest writes; rename them."
+        )
+
+
+def _new_id(url: str, taken: dict[str, Row]) -> str:
+    """An id for a URL; a URL that comes again gets a number."""
+    made = new = f"url-{_digest(url)}"
+    number = 1
+    while new in taken:
+        number += 1
+        new = f"{made}-{number}"
+    return new
+
+
 def file_name(item: str, ending: str) -> str:
-    """A name that every disk takes, made from an id: the id itself, or what is plain of it and a hash."""
-    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,99}", item) and not _UNFIT_NAMES.fullmatch(item):
+    """Make a file name for an id that is safe on every disk: the id, or its letters and a hash."""
+    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,99}", item) and not _RESERVED_NAMES.fullmatch(item):
         return f"{item}.{ending}"
     plain = re.sub(r"[^a-z0-9]+", "-", item.lower())[:60].strip("-")
     return f"{plain}{plain and '-'}{_digest(item)}.{ending}"
@@ -95,29 +117,46 @@ def file_name(item: str, ending: str) -> str:
 class Manifest:
     """The rows of a folder, by id: those of `manifest.csv`, and those that a run adds.
 
-    Made when a run begins: it takes up what a killed run left. Raises `WriteError` where nothing can be written, and
-    `DataError` if what is there is no manifest.
+    Made at the start of a run, it takes in the journal of a run that was killed.
+
+    Parameters
+    ----------
+    folder : Path
+        Where `manifest.csv` is or will be.
+
+    Attributes
+    ----------
+    rows : dict of str to dict
+        The rows by id.
+
+    Raises
+    ------
+    WriteError
+        If nothing can be written there.
+    DataError
+        If the files there are no manifest.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.rows: dict[str, dict[str, str]] = {}
+        self.rows: dict[str, Row] = {}
         if (folder / MANIFEST).exists():
             columns, cells = _read_csv(folder / MANIFEST)
-            if missing := [column for column in [*_ALWAYS, *FINDINGS] if column not in columns]:
+            missing = [column for column in [*_COLUMNS, *FINDINGS] if column not in columns]
+            if missing:
                 raise DataError(
-                    f"{folder / MANIFEST}: no manifest of `fashionnb collect`, it lacks the column(s) "
-                    f"{', '.join(missing)}. Move it away, or choose another folder."
+                    f"{folder / MANIFEST}: no manifest of `fashionnb collect`, it lacks the "
+                    f"column(s) {', '.join(missing)}. Move it away, or choose another folder."
                 )
             for line in cells:
                 row = dict(zip(columns, line, strict=True))
                 self.rows[row["id"]] = row
         self.rows.update((row["id"], row) for row in _read_journal(folder / JOURNAL))
-        self.save(())
+        self._save(())
         self._journal = (folder / JOURNAL).open("a", encoding="utf-8")
 
-    def add(self, row: dict[str, str]) -> None:
-        """Keep a row; from now on it outlives this process."""
+    def add(self, row: Row) -> None:
+        """Keep a row; from now on it is safe if the process is killed."""
         self.rows[row["id"]] = row
         try:
             self._journal.write(json.dumps(row) + "\n")
@@ -128,46 +167,49 @@ class Manifest:
                 "Make room on the disk, and run the same thing again."
             ) from error
 
-    def close(self, first: Iterable[str] = ()) -> None:
-        """Write `manifest.csv` whole, the rows with the ids `first` before the others; the journal is done with."""
+    def close(self, first: Iterable[str]) -> None:
+        """Write `manifest.csv`, the rows with the ids `first` on top, and remove the journal."""
         self._journal.close()
-        self.save(first)
+        self._save(first)
 
-    def save(self, first: Iterable[str]) -> None:
+    def _save(self, first: Iterable[str]) -> None:
         ids = dict.fromkeys([*(item for item in first if item in self.rows), *self.rows])
-        columns = dict.fromkeys(
-            [*_ALWAYS, *(name for row in self.rows.values() for name in row), *FINDINGS]
-        )
-        order = [*(column for column in columns if column not in FINDINGS), *FINDINGS]
+        columns = _column_order(self.rows.values())
         text = io.StringIO(newline="")
-        out = csv.writer(text)  # its "\r\n" at line ends makes it quote both within a field
-        out.writerow(order)
-        out.writerows([self.rows[item].get(column, "") for column in order] for item in ids)
+        writer = csv.writer(text)  # its "\r\n" at line ends makes it quote both within a field
+        writer.writerow(columns)
+        writer.writerows([self.rows[item].get(column, "") for column in columns] for item in ids)
         write_text(self.folder / MANIFEST, text.getvalue())
         (self.folder / JOURNAL).unlink(missing_ok=True)
 
 
-def as_table(rows: Iterable[dict[str, str]]) -> pd.DataFrame:
-    """Rows of a manifest as a table: `bytes`, `width` and `height` are int64, 0 without a picture; all else is text."""
+def as_table(rows: Iterable[Row]) -> pd.DataFrame:
+    """Make a table of rows: `bytes`, `width`, `height` as int64, 0 if unknown; the rest as text."""
     rows = list(rows)
-    columns = dict.fromkeys([*_ALWAYS, *(name for row in rows for name in row), *FINDINGS])
-    order = [*(column for column in columns if column not in FINDINGS), *FINDINGS]
-    table = pd.DataFrame(rows, columns=order).fillna("")
+    table = pd.DataFrame(rows, columns=_column_order(rows)).fillna("")
     for column in ("bytes", "width", "height"):
         table[column] = [int(value) if value.isdigit() else 0 for value in table[column]]
     return table
 
 
 def read(folder: Path | str) -> pd.DataFrame:
-    """Every row that was collected into a folder, in the form that `collect` returns. Introduced in chapter 07.
+    """Read every row that was collected into a folder, in the form that `collect` returns.
 
     Raises
     ------
-    DataNotFound : there is none.
-    DataError : it is damaged.
+    DataNotFound
+        If there is no manifest.
+    DataError
+        If it is damaged.
     """
     columns, cells = _read_csv(Path(folder) / MANIFEST)
     return as_table(dict(zip(columns, line, strict=True)) for line in cells)
+
+
+def _column_order(rows: Iterable[Row]) -> list[str]:
+    """The columns of all rows, those of the list first, then the findings."""
+    columns = dict.fromkeys([*_COLUMNS, *(name for row in rows for name in row)])
+    return [*(column for column in columns if column not in FINDINGS), *FINDINGS]
 
 
 def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -186,21 +228,20 @@ def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     cells = []
     try:
         columns = [column.strip() for column in next(rows, [])]
-        for row in rows:
-            if row and len(row) != len(columns):
+        for row in filter(None, rows):
+            if len(row) != len(columns):
                 raise DataError(
                     f"{path}, line {rows.line_num}: {len(row)} fields, expected {len(columns)}. "
                     'A field with a comma in it must stand in quotation marks: "a,b".'
                 )
-            if row:
-                cells.append(row)
+            cells.append(row)
     except csv.Error as error:
         raise DataError(f"{path}, line {rows.line_num}: not CSV ({error}).") from error
     return columns, cells
 
 
-def _read_journal(path: Path) -> list[dict[str, str]]:
-    """The rows of a run that was killed. The last line may be torn, if it was killed while it wrote."""
+def _read_journal(path: Path) -> list[Row]:
+    """The rows of a run that was killed; the last line may be torn."""
     if not path.exists():
         return []
     *lines, _torn = path.read_text("utf-8", errors="replace").split("\n")
@@ -208,7 +249,8 @@ def _read_journal(path: Path) -> list[dict[str, str]]:
         return [json.loads(line) for line in lines]
     except json.JSONDecodeError as error:
         raise DataError(
-            f"{path}: a line is damaged ({error.msg}). Delete this file; its pictures are fetched again."
+            f"{path}: a line is damaged ({error.msg}). "
+            "Delete this file; its pictures are fetched again."
         ) from error
 
 

@@ -1,8 +1,8 @@
-"""The web demo: similar garments for a photo, what completes the look, and whether an outfit goes together.
+"""The web demo: similar garments for a photo, garments that complete a look, scores for outfits.
 
-`fashionnb demo` serves it; in a notebook ``fashionnb.apps.demo.show()`` does, below the cell.
-`fashionnb.apps.demo.stylist` has the answers, `page` and `cards` what is seen, `server`, `guard` and `photos` what
-keeps it safe, and `screenshots` the pictures of it in the book.
+`fashionnb demo` serves it; in a notebook ``fashionnb.apps.demo.show()`` displays it below the cell.
+`backend` computes the answers, `gradio_page` and `html_rendering` make the page, `server`,
+`request_filter` and `photo_store` serve it safely, `screenshots` takes the book's pictures of it.
 """
 
 from typing import TYPE_CHECKING
@@ -11,27 +11,35 @@ if TYPE_CHECKING:
     from fashionnb.apps.demo.server import Server
 
 
-def show(data: str = "atelier", port: int = 0, height: int = 900) -> "Server":
-    """Start the demo in the background, and show it below a notebook's cell. Introduced in chapter 11.
+def show(data: str = "drawn", port: int = 0, height: int = 900) -> "Server":
+    """Start the demo in the background and show it below a notebook's cell.
 
     Parameters
     ----------
-    data : as `fashionnb.apps.demo.stylist.open_stylist` takes it. port : 0 for any that is free. height : in pixels.
+    data : str
+        A catalogue, as `fashionnb.apps.demo.backend.open_backend` takes it.
+    port : int
+        0 for any free port.
+    height : int
+        Height of the frame in pixels.
 
     Returns
     -------
-    The server; it works until the notebook's kernel ends, or until ``server.stop()``.
+    Server
+        It runs until the notebook's kernel ends, or until ``server.stop()``.
 
     Raises
     ------
-    DataNotFound, DataError, WriteError : as `fashionnb.apps.demo.stylist.open_stylist`.
-    DemoError : Gradio is not installed, or the port is taken.
+    DataNotFound, DataError, WriteError
+        As `fashionnb.apps.demo.backend.open_backend`.
+    DemoError
+        If Gradio is not installed, or the port is taken.
     """
     from IPython.display import IFrame, display
 
+    from fashionnb.apps.demo.backend import open_backend
     from fashionnb.apps.demo.server import Server
-    from fashionnb.apps.demo.stylist import open_stylist
 
-    server = Server(open_stylist(data), port=port).start()
+    server = Server(open_backend(data), port=port).start()
     display(IFrame(server.address, "100%", height))
     return server

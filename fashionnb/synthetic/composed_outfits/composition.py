@@ -1,7 +1,7 @@
-"""Compose outfits of a catalogue that break no rule of the lookbook.
+"""Compose outfits that break no rule, from the items of a catalogue.
 
-An outfit is filled role by role: of some items drawn at random, the first that goes with all that is there already is
-taken. All outfits are filled at once, so ten thousand take about a second.
+An outfit is filled role by role: of some random items, the first that is compatible with all items
+so far is taken. All outfits are filled at once, so ten thousand take about a second.
 """
 
 from collections.abc import Mapping
@@ -14,59 +14,56 @@ from fashionnb.errors import DataError
 from fashionnb.synthetic.composed_outfits.rules import ROLES, Rulebook, roles
 
 EDITIONS = ("disjoint", "nondisjoint")
-"""In "disjoint" no item is in two splits; in "nondisjoint" only near-identical outfits are kept together."""
+"""In "disjoint" no item is in two splits; in "nondisjoint" near-identical outfits share a split."""
 
 DRESSED = 0.25
-"""The chance of a dress in place of top and bottom."""
+"""The probability of a dress in place of top and bottom."""
 
 EXTRAS = {"layer": 0.4, "bag": 0.5, "accessory": 0.5}
-"""The chance of each piece that need not be there."""
+"""The probability of each optional item."""
 
-_ORDER = (
-    "bottom",
-    "dress",
-    "top",
-    "shoes",
-    "layer",
-    "bag",
-    "accessory",
-)  # those with few items to choose from first
-_TRIES = 64  # items that are drawn for one place
-_ROUNDS = 20  # after these it is given up
+# Roles with few items to choose from come first.
+_ORDER = ("bottom", "dress", "top", "shoes", "layer", "bag", "accessory")
+_TRIES = 64  # items that are sampled for one role
+_ROUNDS = 20  # of filling outfits, before an error
 _BLOCK = 20_000  # outfits that are filled at once
 
 
 def compose(
     catalogue: Catalogue, n: int = 10_000, edition: str = "disjoint", seed: int = 0
 ) -> Outfits:
-    """Compose `n` different outfits of three to six pieces that break no rule. Introduced in chapter 08.
+    """Compose different outfits of three to six items that break no rule.
 
-    Each has a top and a bottom, or a dress, and shoes; a layer, a bag and an accessory may come with them.
+    Each has shoes, and a top and a bottom or a dress; a layer, bag and accessory are optional.
 
     Parameters
     ----------
-    catalogue : of pieces whose kind the lookbook knows (`fashionnb.synthetic.composed_outfits.rules.ROLE_OF`), and some
-    others.
-    n : how many, 70 % train, 10 % validation, 20 % test.
-    edition : one of `EDITIONS`. In "disjoint" an item keeps the split that the catalogue gives it, if it has all three;
-        else items are dealt by a hash of their ids.
-    seed : the same seed gives the same outfits.
+    catalogue : Catalogue
+        Items without a role (`fashionnb.synthetic.composed_outfits.rules.ROLE_OF`) are left out.
+    n : int
+        Number of outfits: 70 % train, 10 % validation, 20 % test.
+    edition : str
+        One of `EDITIONS`. In "disjoint" an item keeps the split of the catalogue, if that has all
+        three; else its split is a hash of its id.
+    seed : int
+        The same seed gives the same outfits.
 
     Returns
     -------
-    Outfits called "look00000" and so on. Their catalogue has only pieces with a role, which is in the column `role`.
+    Outfits
+        With ids "look00000" and so on. Their catalogue has only items with a role, which is in the
+        column `role`.
 
     Raises
     ------
-    DataError : an unknown edition, fewer than ten outfits, a split without shoes or the like, or a catalogue too small
-        for so many different outfits.
+    DataError
+        If the edition is unknown, `n` is below 10, a split has no shoes or the like, or the
+        catalogue is too small for so many different outfits.
     """
     if edition not in EDITIONS:
-        raise DataError(
-            f"There is no edition {edition!r} of the lookbook; use one of {', '.join(EDITIONS)}."
-        )
+        raise DataError(f"There is no edition {edition!r}; use one of {', '.join(EDITIONS)}.")
     if n < 10:
-        raise DataError(f"A lookbook has 10 outfits or more, so that each split has some; got {n}.")
+        raise DataError(f"Compose 10 outfits or more, so that each split has some; got {n}.")
     role = roles(catalogue)
     worn = catalogue.take(role != "")
     table = worn.table.assign(role=role[role != ""])
@@ -111,7 +108,8 @@ def _filled(
             found.setdefault(frozenset(items), items)
     if len(found) < n:
         raise DataError(
-            f"{where}: only {len(found):,} different outfits were found, not {n:,}. Ask for fewer, or give more items."
+            f"{where}: only {len(found):,} different outfits were found, not {n:,}. "
+            "Ask for fewer, or give more items."
         )
     return list(found.values())[:n]
 
@@ -119,7 +117,7 @@ def _filled(
 def _filled_once(
     n: int, pools: Mapping[str, np.ndarray], rules: Rulebook, rng: np.random.Generator
 ) -> np.ndarray:
-    """Fill up to `n` outfits, without those that fail: (m, 7) rows of the catalogue, -1 where a role stays empty."""
+    """Fill `n` outfits, without those that fail: (m, 7) rows of the catalogue, -1 for no item."""
     wanted = _templates(n, pools, rng)
     chosen = np.full((n, len(ROLES)), -1, np.int64)
     alive = np.ones(n, bool)
@@ -145,7 +143,7 @@ def _templates(n: int, pools: Mapping[str, np.ndarray], rng: np.random.Generator
     there = [role for role in EXTRAS if has[role]]
     split = has["top"] and has["bottom"]
     dress = (rng.random(n) < (DRESSED if split else 1)) & (has["dress"] and bool(there))
-    if there:  # a dress and shoes alone are two pieces
+    if there:  # a dress and shoes alone are two items
         bare = dress & ~np.logical_or.reduce(list(extras.values()))
         one = rng.integers(len(there), size=n)
         for number, role in enumerate(there):
@@ -157,10 +155,10 @@ def _templates(n: int, pools: Mapping[str, np.ndarray], rng: np.random.Generator
 
 
 def _check(pools: Mapping[str, np.ndarray], where: str) -> None:
-    has = {role for role, pool in pools.items() if len(pool)}
-    extra = has & set(EXTRAS)
-    if "shoes" not in has or not ({"top", "bottom"} <= has or ("dress" in has and extra)):
+    has = [role for role in ROLES if len(pools[role])]
+    extra = set(has) & set(EXTRAS)
+    if "shoes" not in has or not ({"top", "bottom"} <= set(has) or ("dress" in has and extra)):
         raise DataError(
-            f"{where}: outfits need shoes, and tops and bottoms, or dresses and something with them; there is only "
-            f"{', '.join(role for role in ROLES if role in has) or 'nothing to wear'}."
+            f"{where}: outfits need shoes, and tops and bottoms, or dresses and something with "
+            f"them; there is only {', '.join(has) or 'nothing to wear'}."
         )

@@ -1,7 +1,8 @@
-"""Questions about composed outfits, with wrong answers at three hardnesses.
+"""Questions about composed outfits, with wrong answers of three levels of hardness.
 
-A wrong answer always breaks a rule, since one that breaks none would be right, too. It is drawn from the pieces that
-the outfits of the same split wear, as often as they are worn there, so popularity does not give it away.
+A wrong answer always breaks a rule, since one that breaks none would be right, too. It is sampled
+from the items of the outfits of the same split, as often as they are used there, so that popularity
+does not give it away.
 """
 
 from collections import defaultdict
@@ -14,10 +15,13 @@ from fashionnb.errors import DataError
 from fashionnb.synthetic.composed_outfits.rules import Rulebook, kinds
 
 HARDNESS = ("any", "type", "rule")
-"""How wrong answers are drawn. "any": any piece. "type": of the same kind, so that a second pair of shoes is not the
-answer to everything. "rule": of the same kind, and it breaks one rule only, so that every rule must be known."""
+"""How wrong answers are sampled.
 
-_TRIES = 128  # pieces that are drawn for one place
+"any": any item. "type": of the same kind, so that the kind does not give the answer away.
+"rule": of the same kind, and it breaks exactly one rule, so that a model has to learn every rule.
+"""
+
+_TRIES = 128  # items that are sampled for one question
 
 
 def make_blanks(
@@ -28,20 +32,33 @@ def make_blanks(
     answers: int = 4,
     seed: int = 0,
 ) -> list[Blank]:
-    """Ask for a random piece of each outfit. Introduced in chapter 08.
+    """Make fill-in-the-blank questions that ask for a random item of each outfit.
 
-    The right answer stands at each place equally often, give or take one. A piece is not asked for if too few wrong
-    answers for it were found; an outfit with no piece to ask for gets no question.
+    The right answer stands at each position equally often, give or take one. An item is not asked
+    for if too few wrong answers were found; an outfit without an item to ask for gets no question.
 
     Parameters
     ----------
-    outfits : as `fashionnb.synthetic.composed_outfits.composition.compose` gives them. hardness : one of `HARDNESS`.
-    split : whose outfits are asked about. answers : to choose from, the right one included; 2 or more.
-    seed : the same seed gives the same questions.
+    outfits : Outfits
+        As `fashionnb.synthetic.composed_outfits.composition.compose` returns them.
+    hardness : str
+        One of `HARDNESS`.
+    split : str
+        The outfits of this split are used.
+    answers : int
+        Number of answers, the right one included; 2 or more.
+    seed : int
+        The same seed gives the same questions.
+
+    Returns
+    -------
+    list of Blank
 
     Raises
     ------
-    DataError : an unknown hardness, a split without outfits, fewer than 2 answers, or no question at all.
+    DataError
+        If the hardness is unknown, the split has no outfit, there are fewer than 2 answers, or no
+        question can be made.
     """
     if answers < 2:
         raise DataError(f"A question has 2 answers or more; got {answers}.")
@@ -64,7 +81,7 @@ def make_blanks(
                 break
     if not found:
         raise DataError(
-            f"No piece of the {split} outfits has {answers - 1} wrong answers ({hardness})."
+            f"No item of the {split} outfits has {answers - 1} wrong answers ({hardness})."
         )
     return shuffled(found, seed)
 
@@ -72,14 +89,25 @@ def make_blanks(
 def make_judged(
     outfits: Outfits, hardness: str = "type", split: str = "test", *, seed: int = 0
 ) -> list[Judged]:
-    """Each outfit, and beside it a set that breaks a rule. Introduced in chapter 08.
+    """Make compatibility questions: outfits, and sets that break a rule.
 
-    "any" and "type" exchange every piece; "rule" exchanges one piece, so that the set breaks exactly one rule. Outfits
-    for which none was found are left out. Parameters and errors as `make_blanks`.
+    "any" and "type" exchange every item; "rule" exchanges one item, so that the set breaks exactly
+    one rule. Outfits for which no such set was found are left out.
+
+    Parameters
+    ----------
+    outfits, hardness, split, seed
+        As in `make_blanks`.
 
     Returns
     -------
-    Outfits (label 1) and their counterparts (label 0) in turn, as many of each.
+    list of Judged
+        Outfits (label 1) and sets that break a rule (label 0) in turn, as many of each.
+
+    Raises
+    ------
+    DataError
+        As `make_blanks`.
     """
     rng, pool, found = np.random.default_rng(seed), _Pool(outfits, hardness, split), []
     for _, rows in pool.sets.items():
@@ -92,7 +120,7 @@ def make_judged(
 
 
 class _Pool:
-    """The pieces that the outfits of one split wear, each as often as it is worn."""
+    """The items of the outfits of one split, each as often as it is used."""
 
     def __init__(self, outfits: Outfits, hardness: str, split: str) -> None:
         if hardness not in HARDNESS:
@@ -106,7 +134,8 @@ class _Pool:
         }
         if not self.sets:
             raise DataError(
-                f"There is no outfit in the split {split!r}; there is {sorted(set(outfits.split.values()))}."
+                f"There is no outfit in the split {split!r}; "
+                f"there is {sorted(set(outfits.split.values()))}."
             )
         self.kind = (
             np.zeros(len(self.ids), int)
@@ -120,7 +149,7 @@ class _Pool:
         self.members = {kind: np.array(rows) for kind, rows in members.items()}
 
     def wrong(self, right: int, asked: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        """At most `n` different wrong pieces in the place of `right` beside `asked`."""
+        """At most `n` different wrong answers in the place of `right`, given the `asked` items."""
         drawn = rng.choice(self.members[self.kind[right]], _TRIES)
         bits = np.bitwise_or.reduce(self.rules.broken(asked[:, None], drawn), axis=0)
         bad = np.bitwise_count(bits) == 1 if self.hardness == "rule" else bits > 0

@@ -1,6 +1,7 @@
-"""Write composed outfits as Polyvore Outfits' own files, so that `fashionnb.data.polyvore` reads them back.
+"""Write composed outfits in the file format of Polyvore Outfits.
 
-Whatever works on Polyvore Outfits then works on a lookbook, and the other way round.
+`fashionnb.data.polyvore` reads them back, so whatever works on Polyvore Outfits works on composed
+outfits, too.
 """
 
 import csv
@@ -21,24 +22,31 @@ from fashionnb.synthetic.composed_outfits.hard_questions import make_blanks, mak
 from fashionnb.synthetic.composed_outfits.rules import kinds
 
 
-def write(
+def write_polyvore(
     folder: Path | str, editions: Mapping[str, Outfits], hardness: str = "type", seed: int = 0
 ) -> None:
-    """Write outfits, items, categories, photos, type pairs and questions. Introduced in chapter 08.
+    """Write outfits, items, categories, photos, type pairs and questions.
 
-    An item's semantic category is its role, its fine category is its kind. The metadata come last, and without them
-    nothing can be read: a run that was killed leaves no half a dataset that looks like a whole one.
+    The semantic category of an item is its role, its fine category is its kind. The metadata are
+    written last, and nothing can be read without them, so a run that was stopped does not leave a
+    dataset that looks complete.
 
     Parameters
     ----------
-    folder : made if need be. editions : "disjoint" or "nondisjoint", or both -> outfits of one catalogue.
-    hardness, seed : of the questions; see `fashionnb.synthetic.composed_outfits.hard_questions`.
+    folder : path
+        Created if it does not exist.
+    editions : mapping of str to Outfits
+        "disjoint" or "nondisjoint", or both, of one catalogue.
+    hardness, seed
+        Of the questions; see `fashionnb.synthetic.composed_outfits.hard_questions`.
 
     Raises
     ------
-    DataError : an edition of another name, none at all, or with catalogues that differ; an id that cannot be the name
-        of a file; or no question can be made.
-    WriteError : the folder cannot be written.
+    DataError
+        If an edition is unknown, there is none, their catalogues differ, an id cannot be a file
+        name, or no question can be made.
+    WriteError
+        If the folder cannot be written.
     """
     folder = Path(folder)
     catalogue = _one_catalogue(editions)
@@ -99,12 +107,21 @@ def write(
 
 
 def write_photos(catalogue: Catalogue, folder: Path) -> None:
-    """Write each picture as `<id>.jpg`, one at a time; JPEG files of a folder or a zip are copied byte for byte.
+    """Write each image as `<id>.jpg`; JPEG files of a folder or a zip are copied byte for byte.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        The items.
+    folder : path
+        Created if it does not exist.
 
     Raises
     ------
-    DataError : an id that cannot be the name of a file.
-    WriteError : the folder cannot be written.
+    DataError
+        If an id cannot be a file name.
+    WriteError
+        If the folder cannot be written.
     """
     ids, keys = catalogue.table["id"], catalogue.table["image"]
     if strange := [item for item in ids if not re.fullmatch(r"[A-Za-z0-9_-][\w.-]{0,99}", item)]:

@@ -1,7 +1,8 @@
-"""The rules of the lookbook: which two pieces may be in one outfit, by their attributes alone.
+"""Rules of composed outfits: which two items are compatible, by their attributes alone.
 
-Each rule is about two pieces, and an outfit is good if no two of its pieces break a rule. What is not known breaks no
-rule. The rules are those of any style guide; they are no claim about taste, only a truth that can be known and learnt.
+Each rule is about two items, and an outfit is good if no two of its items break a rule. An unknown
+attribute breaks no rule. The rules are those of style guides. They are no claim about what people
+wear, but a ground truth that a model can be tested against.
 """
 
 from collections.abc import Sequence
@@ -16,17 +17,17 @@ from fashionnb.data.catalogue import Catalogue
 from fashionnb.errors import DataError
 
 ROLES = ("top", "bottom", "dress", "layer", "shoes", "bag", "accessory")
-"""What a piece is in an outfit. A layer is worn over a top or a dress."""
+"""The role of an item in an outfit. A layer is worn over a top or a dress."""
 
 RULES = ("role", "gender", "usage", "season", "colour", "focal")
-"""What two pieces may break:
+"""The rules that two items can break.
 
-role : one piece for each role, and no top or bottom beside a dress.
-gender : all for one gender; "Unisex" goes with every one.
+role : one item for each role, and no top or bottom with a dress.
+gender : all for one gender; "Unisex" goes with each.
 usage : all for one occasion, or for two of one group of `OCCASIONS`.
 season : of one season, or of two that follow each other.
 colour : the two colours are not "weak" together (`fashionnb.data.colour.harmony`).
-focal : one focal piece: not both draw the eye, by a pattern, by many colours, or by a colour as strong as `VIVID`.
+focal : at most one focal item, by a pattern, by many colours, or by a chroma of `VIVID` or more.
 """
 
 OCCASIONS = (
@@ -38,62 +39,67 @@ OCCASIONS = (
 """Occasions that go together."""
 
 VIVID = 0.15
-"""From this chroma on (OKLCh) a colour draws the eye: red, orange, yellow and the like."""
+"""From this chroma on (OKLCh) a colour makes an item focal: red, orange, yellow and the like."""
 
-_SEASONS = (
-    "Spring",
-    "Summer",
-    "Autumn",
-    "Winter",
-)  # each goes with itself and its neighbours, in a circle
-_PIECES = {  # comma-separated names of the book's catalogues: drawn garments, product photos, MANGO's families
-    "top": "T-shirt/top, Pullover, Shirt, Tshirts, Shirts, Tops, Kurtas, Kurtis, Tunics, Sweatshirts, Sweaters, "
-    "Lounge Tshirts, T-shirt, Poloshirts, Bodysuits, Sweater",
-    "bottom": "Trouser, Jeans, Shorts, Trousers, Track Pants, Leggings, Capris, Skirts, Jeggings, Patiala, Churidar, "
-    "Salwar, Leggings and joggers",
+# Each season goes with itself and its neighbours, in a circle.
+_SEASONS = ("Spring", "Summer", "Autumn", "Winter")
+# Comma-separated names of the book's catalogues: drawn garments, product photos, MANGO's families.
+_PIECES = {
+    "top": "T-shirt/top, Pullover, Shirt, Tshirts, Shirts, Tops, Kurtas, Kurtis, Tunics, "
+    "Sweatshirts, Sweaters, Lounge Tshirts, T-shirt, Poloshirts, Bodysuits, Sweater",
+    "bottom": "Trouser, Jeans, Shorts, Trousers, Track Pants, Leggings, Capris, Skirts, Jeggings, "
+    "Patiala, Churidar, Salwar, Leggings and joggers",
     "dress": "Dress, Dresses, Jumpsuit",
-    "layer": "Coat, Jackets, Blazers, Waistcoat, Shrug, Rain Jacket, Nehru Jackets, Cardigans, Coats, Puffer coats, "
-    "Trenchcoats, Parkas, Leather jackets, Vest, Outer Vest",
-    "shoes": "Sandal, Sneaker, Ankle boot, Casual Shoes, Sports Shoes, Heels, Sandals, Formal Shoes, Flats, "
-    "Flip Flops, Sports Sandals, Footwear",
-    "bag": "Bag, Handbags, Backpacks, Clutches, Messenger Bag, Duffel Bag, Laptop Bag, Rucksacks, Bags",
-    "accessory": "Watches; Belts; Sunglasses; Caps; Hat; Scarves; Stoles; Mufflers; Ties; Earrings; Pendant; Ring; "
-    "Necklace and Chains; Bangle; Bracelet; Jewellery Set; Jewellery; Glasses; Hats, scarves and gloves; "
-    "Belts and Ties",
+    "layer": "Coat, Jackets, Blazers, Waistcoat, Shrug, Rain Jacket, Nehru Jackets, Cardigans, "
+    "Coats, Puffer coats, Trenchcoats, Parkas, Leather jackets, Vest, Outer Vest",
+    "shoes": "Sandal, Sneaker, Ankle boot, Casual Shoes, Sports Shoes, Heels, Sandals, "
+    "Formal Shoes, Flats, Flip Flops, Sports Sandals, Footwear",
+    "bag": "Bag, Handbags, Backpacks, Clutches, Messenger Bag, Duffel Bag, Laptop Bag, Rucksacks, "
+    "Bags",
+    "accessory": "Watches; Belts; Sunglasses; Caps; Hat; Scarves; Stoles; Mufflers; Ties; Earrings; "
+    "Pendant; Ring; Necklace and Chains; Bangle; Bracelet; Jewellery Set; Jewellery; Glasses; "
+    "Hats, scarves and gloves; Belts and Ties",
 }
 ROLE_OF = {
     name.strip(): role
     for role, names in _PIECES.items()
     for name in names.split(";" if ";" in names else ",")
 }
-"""Category (of drawn garments and product photos) or family (of MANGO outfits) -> role. What is not here is not worn,
-or has no role: underwear, socks, sarees, perfume."""
+"""Category (of drawn garments and product photos) or family (of MANGO outfits) -> role.
+
+Anything else has no role: underwear, socks, sarees, perfume.
+"""
 
 
 def kinds(catalogue: Catalogue) -> np.ndarray:
-    """What kind of piece each item is, (n,) str: the column `family` if there is one, else `category`."""
+    """Return the kind of each item, (n,) str: the column `family`, or else `category`."""
     return catalogue.table["family" if "family" in catalogue.table else "category"].to_numpy(object)
 
 
 def roles(catalogue: Catalogue) -> np.ndarray:
-    """The role of each item, (n,) str: one of `ROLES`, or "" for what has none. Introduced in chapter 08."""
+    """Return the role of each item, (n,) str: one of `ROLES`, or "" for none."""
     return np.array([ROLE_OF.get(kind, "") for kind in kinds(catalogue)], dtype=object)
 
 
 def broken(catalogue: Catalogue, sets: Sequence[Sequence[str]]) -> np.ndarray:
-    """Count the pairs of pieces that break each rule. Introduced in chapter 08.
+    """Count the pairs of items that break each rule.
 
     Parameters
     ----------
-    catalogue : with the columns that the rules read; one that is missing is unknown. sets : m sets of item ids.
+    catalogue : Catalogue
+        A column that is missing is unknown.
+    sets : sequence of sequences of str
+        m sets of item ids.
 
     Returns
     -------
-    (m, 6) int64, in the order of `RULES`; a row of zeros is a good outfit.
+    ndarray of shape (m, 6), int64
+        In the order of `RULES`; a row of zeros is a good outfit.
 
     Raises
     ------
-    DataError : an id that the catalogue does not have.
+    DataError
+        If the catalogue has no such item.
     """
     rules = Rulebook(catalogue)
     pairs = [
@@ -111,18 +117,24 @@ def broken(catalogue: Catalogue, sets: Sequence[Sequence[str]]) -> np.ndarray:
 
 
 def oracle(catalogue: Catalogue, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-    """Score pairs by the rules themselves: what a model could reach that knows every attribute and every rule.
+    """Score pairs by the rules themselves: an oracle for models that have to learn them.
 
-    Introduced in chapter 08. An upper bound for models that see only photos. The pairs are those that
-    `fashionnb.evaluation.compatibility` makes of outfits and of questions, and it takes the scores.
+    Parameters
+    ----------
+    catalogue : Catalogue
+        As in `broken`.
+    pairs : sequence of (str, str)
+        m pairs of item ids, such as `fashionnb.evaluation.compatibility` makes of outfits.
 
     Returns
     -------
-    (m,) float64: minus the number of rules that the two pieces break, so 0 is best.
+    ndarray of shape (m,), float64
+        Minus the number of rules that the two items break; 0 is best.
 
     Raises
     ------
-    DataError : an id that the catalogue does not have.
+    DataError
+        If the catalogue has no such item.
     """
     rules = Rulebook(catalogue)
     one, other = (rules.rows([pair[side] for pair in pairs]) for side in (0, 1))
@@ -130,10 +142,15 @@ def oracle(catalogue: Catalogue, pairs: Sequence[tuple[str, str]]) -> np.ndarray
 
 
 class Rulebook:
-    """The rules, worked out for all items of one catalogue, so that millions of pairs are looked up in a second.
+    """The rules, evaluated for a whole catalogue, so that millions of pairs take a second.
 
-    Items with the same attributes have the same profile; for each two profiles there is one byte, with a bit for each
-    rule that they break.
+    Items with the same attributes have the same profile. For each two profiles there is one byte,
+    with a bit for each rule that they break.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        As in `broken`.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -155,7 +172,7 @@ class Rulebook:
             self._bits |= clash[code[:, None], code].astype(np.uint8) << bit
 
     def rows(self, items: Sequence[str]) -> np.ndarray:
-        """Ids as rows of the catalogue, (n,) int64."""
+        """Look up ids as rows of the catalogue, (n,) int64; `DataError` for an unknown id."""
         if strange := [item for item in items if item not in self._row]:
             raise DataError(
                 f"{self.name} has no item {strange[0]!r}, so no rule can be applied to it."
@@ -163,19 +180,19 @@ class Rulebook:
         return np.array([self._row[item] for item in items], np.int64)
 
     def broken(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """The rules that two rows break, uint8, bit i for rule i of `RULES`; the shapes broadcast."""
+        """Look up the rules that two rows break: uint8, bit i for `RULES[i]`; shapes broadcast."""
         return self._bits[self.profile[one], self.profile[other]]
 
 
 def _attributes(catalogue: Catalogue) -> pd.DataFrame:
-    """One column for each rule: what it looks at."""
+    """One column for each rule: the attribute that it compares."""
     table = catalogue.table
     known = {
         name: table[name] if name in table else pd.Series("", index=table.index)
         for name in ("gender", "usage", "season", "colour", "pattern")
     }
     tone = known["colour"].map({name: _tone(name) for name in known["colour"].unique()})
-    strong = tone.map({name: _draws_the_eye(name) for name in tone.unique()})
+    strong = tone.map({name: _is_focal(name) for name in tone.unique()})
     return pd.DataFrame(
         {
             "role": roles(catalogue),
@@ -189,7 +206,7 @@ def _attributes(catalogue: Catalogue) -> pd.DataFrame:
 
 
 def _tone(name: str) -> str:
-    """The colour as `fashionnb.data.colour` calls it; "" if it does not know it."""
+    """The name of a colour in `fashionnb.data.colour`; "" if it has none."""
     try:
         return colour.canonical(name) if name else ""
     except DataError:
@@ -197,7 +214,7 @@ def _tone(name: str) -> str:
 
 
 @cache
-def _draws_the_eye(name: str) -> bool:
+def _is_focal(name: str) -> bool:
     if not name or name in colour.METALS:
         return False
     rgb = colour.COLOURS[name]

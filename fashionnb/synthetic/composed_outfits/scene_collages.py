@@ -1,8 +1,9 @@
-"""Draw scenes: collages of one outfit's product photos, with the box of each piece known, as Shop-the-Look's files.
+"""Scene collages: the product photos of an outfit in one image, with the box of each item.
 
-The outfits may be real (MANGO's) or composed. Each piece is cut out of its photo, so no wall tells which photo it came
-from, and is laid where it is worn, with jitter, on a background that has nothing to do with it; pieces and now and then
-a stray object cover each other. It is no street photo: what is measured on it is measured on collages.
+The outfits are real (MANGO's) or composed. Each item is cut out of its photo, so that the
+background does not give the photo away, and is placed where it is worn, with jitter, on a random
+background; items and random objects can cover each other. A collage is not a street photo: always
+say that a number was measured on collages. `write_scenes` writes the format of Shop the Look.
 """
 
 import hashlib
@@ -22,7 +23,8 @@ from fashionnb.files import written_whole
 from fashionnb.synthetic.composed_outfits.polyvore_files import write_photos
 from fashionnb.synthetic.composed_outfits.rules import kinds, roles
 
-SLOTS = {  # from back to front: centre (x, y), and the largest width and height, in units of the scene
+# From back to front: centre (x, y), and the largest width and height, in units of the scene.
+SLOTS = {
     "bottom": (0.5, 0.63, 0.5, 0.42),
     "dress": (0.5, 0.43, 0.6, 0.6),
     "top": (0.5, 0.29, 0.55, 0.32),
@@ -31,25 +33,36 @@ SLOTS = {  # from back to front: centre (x, y), and the largest width and height
     "bag": (0.8, 0.56, 0.32, 0.24),
     "accessory": (0.78, 0.17, 0.26, 0.15),
 }
-"""Where a piece lies in a scene, by its role."""
+"""Where an item lies in a scene, by its role."""
 
 VISIBLE = 0.5
-"""A piece of which less is to be seen is drawn, but is no pair of scene and product."""
+"""An item whose visible share is smaller is drawn, but makes no pair of scene and product."""
 
 _ASPECT = 0.75  # width over height of a scene
-_CUT = 112  # pixels: the height of a piece that was cut out, at most
-_KEPT = 4_096  # pieces that are kept for the next scenes, about 100 MB
-_BLOCK = 32  # outfits whose pieces are cut out together
-_CLUTTER = 0.3  # the chance of a stray object
+_CUT = 112  # pixels: the largest height of an item that was cut out
+_KEPT = 4_096  # items that are kept for the next scenes, about 100 MB
+_BLOCK = 32  # outfits whose items are cut out together
+_CLUTTER = 0.3  # the probability of an unrelated object
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
-    """One scene. Introduced in chapter 11.
+class DrawnScene:
+    """One scene of n visible items.
 
-    name : 32 hexadecimal digits, as a signature. outfit : whose pieces it shows. picture : uint8 (height, width, 3).
-    products : the ids of its pairs. boxes : (n, 4) left, top, right, bottom, 0 to 1, of all that lies within the scene,
-    covered or not. visible : (n,) the share of each piece that is to be seen, `VISIBLE` to 1.
+    Parameters
+    ----------
+    name : str
+        32 hexadecimal digits, a hash of seed and outfit.
+    outfit : str
+        The id of the outfit.
+    picture : ndarray of shape (height, width, 3), uint8
+        The image.
+    products : tuple of str
+        The ids of the items.
+    boxes : ndarray of shape (n, 4)
+        Left, top, right, bottom, from 0 to 1, of each item within the scene, covered or not.
+    visible : ndarray of shape (n,)
+        The visible share of each item, `VISIBLE` to 1.
     """
 
     name: str
@@ -60,21 +73,30 @@ class Drawn:
     visible: np.ndarray
 
 
-def draw(outfits: Outfits, size: int = 160, seed: int = 0) -> Iterator[Drawn]:
-    """Draw a scene of each outfit, one after the other. Introduced in chapter 11.
+def draw_scenes(outfits: Outfits, size: int = 160, seed: int = 0) -> Iterator[DrawnScene]:
+    """Draw a scene of each outfit, one after the other.
 
-    A scene depends on the seed and on its outfit, and on nothing else. What has no role
-    (`fashionnb.synthetic.composed_outfits.rules`) is not drawn; an outfit with fewer than two pieces to draw is left
-    out. Memory stays flat.
+    A scene depends on the seed and on its outfit alone. Items without a role
+    (`fashionnb.synthetic.composed_outfits.rules`) are not drawn, and outfits with fewer than two
+    items to draw are left out.
 
     Parameters
     ----------
-    outfits : of a catalogue of photos, on white or before a smooth wall, 48 pixels a side or more.
-    size : height in pixels, 64 to 1024; the width is three quarters of it. seed : of everything that is drawn.
+    outfits : Outfits
+        Of a catalogue of photos on a white or plain background, 48 pixels a side or more.
+    size : int
+        Height in pixels, 64 to 1024; the width is three quarters of it.
+    seed : int
+        The same seed gives the same scenes.
+
+    Yields
+    ------
+    DrawnScene
 
     Raises
     ------
-    DataError : another size, or a photo that cannot be read or is too small.
+    DataError
+        If the size is out of range, or a photo cannot be read or is too small.
     """
     if not 64 <= size <= 1024:
         raise DataError(f"Scenes are 64 to 1024 pixels high; got {size}.")
@@ -91,22 +113,33 @@ def draw(outfits: Outfits, size: int = 160, seed: int = 0) -> Iterator[Drawn]:
 
 
 def write_scenes(outfits: Outfits, folder: Path | str, size: int = 160, seed: int = 0) -> int:
-    """Draw a scene of each outfit and write all as Shop-the-Look's files; returns how many. Introduced in chapter 11.
+    """Draw a scene of each outfit, and write them in the file format of Shop the Look.
 
-    A field `split` in each line has the split of the outfit. A product's category is its role and its kind. The photos
-    of products are as they are in the catalogue. The lists come last: without them nothing can be read.
+    A field `split` in each line has the split of the outfit. The category of a product is its role
+    and its kind. The photos of products are those of the catalogue. The lists are written last, and
+    nothing can be read without them.
 
     Parameters
     ----------
-    folder : made if need be. outfits, size, seed : as `draw`.
+    outfits, size, seed
+        As in `draw_scenes`.
+    folder : path
+        Created if it does not exist.
+
+    Returns
+    -------
+    int
+        The number of scenes.
 
     Raises
     ------
-    DataError : as `draw`; or an id cannot be the name of a file, or there is nothing to draw.
-    WriteError : the folder cannot be written.
+    DataError
+        As `draw_scenes`; also if an id cannot be a file name, or there is nothing to draw.
+    WriteError
+        If the folder cannot be written.
     """
     folder, rows, scenes = Path(folder), [], 0
-    for scene in draw(outfits, size, seed):
+    for scene in draw_scenes(outfits, size, seed):
         with written_whole(folder / "images" / f"{scene.name}.jpg") as aside:
             Image.fromarray(scene.picture).save(aside, "JPEG", quality=90)
         split = outfits.split[scene.outfit]
@@ -131,7 +164,7 @@ def write_scenes(outfits: Outfits, folder: Path | str, size: int = 160, seed: in
 
 
 class _Pieces:
-    """The pieces of a catalogue, cut out of their photos; those used last are kept."""
+    """The items of a catalogue, cut out of their photos; those used last are kept."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.images = catalogue.images
@@ -147,7 +180,7 @@ class _Pieces:
         )
 
     def cut_out(self, items: set[str]) -> dict[str, Image.Image]:
-        """Each piece as RGBA, no larger than it is itself. Photos of one size are cut out together."""
+        """Each item as RGBA, cropped to itself. Photos of one size are cut out together."""
         found = {item: self.kept.pop(item) for item in sorted(items) if item in self.kept}
         photos: dict[tuple, list[tuple[str, np.ndarray]]] = {}
         for item in sorted(items - set(found)):
@@ -164,7 +197,7 @@ class _Pieces:
 
 
 def _cut(photo: np.ndarray, mask: np.ndarray) -> Image.Image:
-    """The piece as RGBA; the whole photo if nothing stands out from its wall."""
+    """The item as RGBA; the whole photo if it has no foreground."""
     mask = mask if mask.any() else np.ones_like(mask)
     y, x = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     within = slice(y[0], y[-1] + 1), slice(x[0], x[-1] + 1)
@@ -177,7 +210,7 @@ def _cut(photo: np.ndarray, mask: np.ndarray) -> Image.Image:
 
 def _scene(
     name: str, items: list[str], pieces: list[Image.Image], role: dict, size: int, seed: int
-) -> Drawn:
+) -> DrawnScene:
     digest = hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
     rng = np.random.default_rng(int(digest[:16], 16))
     width = round(_ASPECT * size)
@@ -187,7 +220,7 @@ def _scene(
     boxes, areas = [], []
     for number, (item, piece) in enumerate(zip(items, pieces, strict=True)):
         x, y, most_wide, most_tall = SLOTS[role[item]]
-        if role[item] in seen:  # a second piece of one role lies beside the first
+        if role[item] in seen:  # a second item of one role lies next to the first
             x, y = x + rng.choice([-0.2, 0.2]), y + rng.uniform(-0.1, 0.1)
         seen.add(role[item])
         x, y = (1 - x if mirrored else x) + rng.normal(0, 0.04), y + rng.normal(0, 0.03)
@@ -218,7 +251,7 @@ def _scene(
         width,
         size,
     ]
-    return Drawn(
+    return DrawnScene(
         digest[:32], name, np.asarray(canvas), tuple(items[n] for n in good), scaled, visible[good]
     )
 
@@ -226,7 +259,7 @@ def _scene(
 def _claim(
     owner: np.ndarray, mask: np.ndarray, place: tuple[int, int], number: int
 ) -> tuple[tuple | None, int]:
-    """Mark the pixels of a piece as its own: its box within the scene, None if it lies outside, and all its pixels."""
+    """Mark the pixels of an item: its box within the scene (None if outside) and its area."""
     x, y = place
     area = int(mask.sum())
     mask = mask[max(0, -y) : max(0, owner.shape[0] - y), max(0, -x) : max(0, owner.shape[1] - x)]
@@ -239,7 +272,7 @@ def _claim(
 
 
 def _background(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """A wall, a wall and a floor, stripes, or clouds of colour: uint8 (height, width, 3)."""
+    """A gradient, a wall and a floor, stripes, or clouds of colour: uint8 (height, width, 3)."""
     kind, (one, other) = rng.integers(4), rng.uniform(40, 250, (2, 3))
     down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     if kind == 0:

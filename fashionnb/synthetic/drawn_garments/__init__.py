@@ -1,9 +1,10 @@
-"""The atelier: garments that are drawn, not photographed, so that every attribute is known exactly.
+"""Drawn garments: a catalogue of synthetic images whose attributes are known exactly.
 
-It needs no download. Where a real dataset is missing it stands in for it (and the page says so), and all tests draw
-from it. A picture is made like a real garment: `cuts` has the outlines, `fabrics` the cloth, `drawing` the pencil;
-`painting` lays the parts on the page and lets light fall on them. Numbers measured on drawn garments say how a
-method works, never how well it does on photographs.
+It needs no download. It takes the place of a dataset that is missing (and the page says so), and
+the tests use it. `clothes` and `shoes_and_bags` have the outlines of each category, made of
+`garment_parts`; `fabrics` has colours and patterns, `curves_and_fills` the geometry, and
+`rendering` makes the image. Numbers measured on drawn garments show that a method works, not how
+well it does on photographs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from fashionnb.synthetic.drawn_garments.fabrics import COLOURS, PATTERNS, SEASON
 from fashionnb.synthetic.drawn_garments.rendering import CHANCES, CUTS, paint
 
 CATEGORIES = tuple(CUTS)
-"""What can be drawn: the ten classes of Fashion-MNIST, in their published order."""
+"""The categories that can be drawn: the ten classes of Fashion-MNIST in their published order."""
 
 SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 SMALLEST, LARGEST = 16, 512  # pixels
@@ -34,26 +35,38 @@ def catalogue(
     background: str = "white",
     splits: Mapping[str, float] = SPLITS,
 ) -> Catalogue:
-    """Draw `n` garments. Introduced in chapter 01.
+    """Draw a catalogue of garments.
 
-    Item `i` depends on `seed` and `i` alone: asking for more items never changes earlier ones.
+    Item `i` depends on `seed` and `i` alone: a larger catalogue begins with the same items.
 
     Parameters
     ----------
-    n : how many; 1 or more. size : pixels, 16 to 512, one number or (height, width). seed : of everything.
-    channels : 3 for colour, 1 for grey. On black, grey pictures are negatives, as Fashion-MNIST was published.
-    categories : some of `CATEGORIES`; each comes equally often.
-    stands_in_for : the name of the dataset that is missing, if this is drawn in its place.
-    background : "white" or "black".
-    splits : name of each split and its share; shares may be counts, such as `{"train": 12000, "test": 2000}`.
+    n : int
+        Number of items, 1 or more.
+    size : int or (int, int)
+        Pixels, 16 to 512, one number or (height, width).
+    seed : int
+        The same seed gives the same catalogue.
+    channels : int
+        3 for colour, 1 for grey. On black, grey images are inverted, as Fashion-MNIST is.
+    categories : sequence of str
+        Some of `CATEGORIES`; each is drawn equally often.
+    stands_in_for : str, optional
+        The name of the missing dataset in whose place this is drawn.
+    background : str
+        "white" or "black".
+    splits : mapping of str to float
+        Name of each split -> its share. Shares can be counts: `{"train": 12000, "test": 2000}`.
 
     Returns
     -------
-    A catalogue with the columns `id`, `category`, `colour`, `pattern`, `season`, `split`, `image`.
+    Catalogue
+        With the columns `id`, `category`, `colour`, `pattern`, `season`, `split`, `image`.
 
     Raises
     ------
-    DataError : a size, a category, a share or another argument that cannot be drawn.
+    DataError
+        If an argument is out of range or unknown.
     """
     _check(n, channels, categories, background, splits)
     shape = _check_size(size)
@@ -90,13 +103,27 @@ def draw(
     size: int = 64,
     seed: int = 0,
 ) -> np.ndarray:
-    """Draw one garment on white: uint8 (size, size, 3). Introduced in chapter 01.
+    """Draw one garment on white.
 
-    The same seed gives the same cut and pose in every colour, pattern and size.
+    The same seed gives the same shape and pose in every colour, pattern and size.
+
+    Parameters
+    ----------
+    category, colour, pattern, season : str
+        One of `CATEGORIES`, `COLOURS`, `PATTERNS` and `SEASONS`.
+    size : int
+        Pixels, 16 to 512.
+    seed : int
+        0 or more.
+
+    Returns
+    -------
+    ndarray of shape (size, size, 3), uint8
 
     Raises
     ------
-    DataError : an attribute that the atelier does not know, or a size outside 16 to 512.
+    DataError
+        If an attribute is unknown, or the size is out of range.
     """
     chosen = {}
     asked = {"category": category, "colour": colour, "pattern": pattern, "season": season}
@@ -109,7 +136,7 @@ def draw(
     for kind, name in asked.items():
         if name not in known[kind]:
             raise DataError(
-                f"The atelier knows no {kind} {name!r}; choose one of: {', '.join(known[kind])}."
+                f"There is no {kind} {name!r} to draw; choose one of: {', '.join(known[kind])}."
             )
         chosen[kind] = np.array([known[kind].index(name)])
     shape = _check_size(size)
@@ -129,9 +156,9 @@ def _paint(chosen, chances, shape, channels, background) -> np.ndarray:
 
 
 def _deal(n: int, splits: Mapping[str, float]) -> np.ndarray:
-    """Deal items to the splits one by one, so that after any number of items the shares are right to within one.
+    """The split of each item; after any number of items the shares are right to within one.
 
-    Each goes to the split that lags most behind its share.
+    Each item goes to the split that is furthest below its share.
     """
     shares = np.array(list(splits.values()), float)
     shares /= shares.sum()
@@ -144,20 +171,19 @@ def _deal(n: int, splits: Mapping[str, float]) -> np.ndarray:
 
 def _check(n, channels, categories, background, splits) -> None:
     if not isinstance(n, int | np.integer) or n < 1:
-        raise DataError(
-            f"The atelier was asked for n={n!r} items; ask for a whole number, 1 or more."
-        )
+        raise DataError(f"n={n!r} garments cannot be drawn; give a whole number, 1 or more.")
     if channels not in (1, 3):
-        raise DataError(f"The atelier draws 1 (grey) or 3 (colour) channels, not {channels!r}.")
+        raise DataError(f"Garments have 1 (grey) or 3 (colour) channels, not {channels!r}.")
     if background not in ("white", "black"):
-        raise DataError(f"The atelier draws on 'white' or 'black', not on {background!r}.")
+        raise DataError(f"The background is 'white' or 'black', not {background!r}.")
     if isinstance(categories, str) or not len(categories) or len(set(categories)) < len(categories):
         raise DataError(
-            f"Expected a list of different categories, got {categories!r}; choose from {CATEGORIES}."
+            f"Expected a list of different categories, got {categories!r}; "
+            f"choose from {CATEGORIES}."
         )
     if strange := [name for name in categories if name not in CATEGORIES]:
         raise DataError(
-            f"The atelier knows no category {strange[0]!r}; choose some of: {', '.join(CATEGORIES)}."
+            f"There is no category {strange[0]!r} to draw; choose some of: {', '.join(CATEGORIES)}."
         )
     shares = list(splits.values())
     if (
@@ -165,14 +191,15 @@ def _check(n, channels, categories, background, splits) -> None:
         or not 0 < sum(shares) < np.inf
     ):
         raise DataError(
-            f"The splits {dict(splits)} are not shares: give each a number, 0 or more, not all of them 0."
+            f"The splits {dict(splits)} are not shares: give each a number, 0 or more, "
+            "not all of them 0."
         )
 
 
 def _generator(seed) -> np.random.Generator:
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise DataError(
-            f"The atelier cannot draw from seed {seed!r}; give a whole number, 0 or more."
+            f"Garments cannot be drawn from seed {seed!r}; give a whole number, 0 or more."
         )
     return np.random.default_rng(seed)
 
@@ -183,7 +210,7 @@ def _check_size(size) -> tuple[int, int]:
         isinstance(s, int | np.integer) and SMALLEST <= s <= LARGEST for s in shape
     ):
         raise DataError(
-            f"The atelier cannot draw at size {size!r}; "
+            f"Garments cannot be drawn at size {size!r}; "
             f"give one number of pixels from {SMALLEST} to {LARGEST}, or (height, width)."
         )
     return int(shape[0]), int(shape[1])

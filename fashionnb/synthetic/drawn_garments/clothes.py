@@ -1,9 +1,9 @@
-"""How the clothes of the `atelier` are cut: outlines, seams, collars, pockets, buttons.
+"""Shapes of drawn clothes: outlines, seams, collars, pockets, buttons.
 
-One function for each category. It takes a `Cut` (a block of garments in the making) and adds parts to it, from the back
-to the front. Every number that varies between two garments of a category is drawn by `cut.between`; what follows the
-season follows `cut.warm`. All that has shoulders shares `_sleeves`, `_body` and `_opening`, so that a shirt may look
-like a coat or a pullover, as in real wardrobes. Shoes and bags are in
+One function for each category adds parts to a `Cut`, from back to front. Each number that varies
+between two garments of a category is sampled by `cut.between`, and what depends on the season uses
+`cut.warm`. Upper garments share `_sleeves`, `_body` and `_opening`, so that a shirt can look like a
+coat or a pullover, as real ones do. Shoes and bags are in
 `fashionnb.synthetic.drawn_garments.shoes_and_bags`.
 """
 
@@ -48,7 +48,7 @@ class _Frame:
 
 
 def _sleeves(cut: Cut, frame: _Frame, length: Number, angle: Number, arm: Number, cuff: Number, band: Number = 0.0):
-    """Two sleeves; `length` 0 means none. `angle` from hanging straight down, `arm` and `cuff` half widths."""
+    """Two sleeves; `length` 0 means none. `angle` 0 hangs straight; `arm`, `cuff` half widths."""
     f, worn = frame, length > 0.02
     root_x, root_y = (f.shoulder + f.chest) / 2 - 0.012, (f.drop + f.armpit) / 2
     for side in (1, -1):
@@ -247,7 +247,7 @@ def dress(cut: Cut) -> None:
 
 
 def coat(cut: Cut) -> None:
-    """Coats and jackets: lapels or a collar, an opening down the front, buttons, pockets; longer when it is cold."""
+    """Coats and jackets: lapels or a collar, buttons, pockets; longer when it is cold."""
     top, chest = cut.between(0.07, 0.095), cut.between(0.19, 0.225)
     f = _Frame(
         neck=cut.between(0.07, 0.09), chest=chest, hip=chest + cut.between(-0.01, 0.045),

@@ -1,9 +1,9 @@
-"""Curves, filled outlines and blur, for many pictures at once: the pencil of the `atelier`.
+"""Geometry of drawn garments: smooth curves, filled outlines and blur, for many images at once.
 
-An outline is a few control points; `smooth` turns them into a fine closed curve, `ribbon` into a band along an open
-one, and `fill` into coverage: for each pixel, how much of it lies inside (so edges are soft, never jagged). Everything
-works on a block of `b` drawings together, and what comes out for one drawing does not depend on its neighbours in the
-block. It knows nothing of clothes; those are in `fashionnb.synthetic.drawn_garments.clothes`.
+An outline is a few control points. `smooth` turns them into a fine closed curve, `ribbon` into a
+band along an open one, and `fill` into coverage: the share of each pixel that lies inside, so that
+edges are anti-aliased. Everything works on a block of `b` drawings, and the result for one drawing
+does not depend on the others in the block.
 """
 
 from functools import cache
@@ -12,19 +12,23 @@ import numpy as np
 
 
 def smooth(points: np.ndarray, sharp: np.ndarray, steps: int, closed: bool = True) -> np.ndarray:
-    """A curve through control points: a cubic Hermite spline with the tangents of Catmull and Rom.
-
-    Introduced in chapter 01.
+    """Interpolate control points by a cubic Hermite spline with Catmull–Rom tangents.
 
     Parameters
     ----------
-    points : (2, b, k) float, x and y, any unit. sharp : (k,) bool, True where the curve has a corner instead of a bend.
-    steps : points of the result for each span between two control points.
-    closed : whether the last point leads back to the first.
+    points : ndarray of shape (2, b, k), float
+        x and y, in any unit.
+    sharp : ndarray of shape (k,), bool
+        True where the curve has a corner.
+    steps : int
+        Points of the result for each span between two control points.
+    closed : bool
+        Whether the last point is joined to the first.
 
     Returns
     -------
-    (2, b, k * steps) float32 for a closed curve, (2, b, (k - 1) * steps + 1) for an open one.
+    ndarray of shape (2, b, k * steps), float32
+        For an open curve of shape (2, b, (k - 1) * steps + 1).
     """
     points = np.asarray(points, np.float32)
     if not closed:
@@ -48,7 +52,19 @@ def smooth(points: np.ndarray, sharp: np.ndarray, steps: int, closed: bool = Tru
 
 
 def ribbon(line: np.ndarray, width: np.ndarray | float) -> np.ndarray:
-    """The closed outline (2, b, 2 * m) of a band of this width, a number or (b,), along an open line (2, b, m)."""
+    """Make the closed outline of a band along an open line.
+
+    Parameters
+    ----------
+    line : ndarray of shape (2, b, m)
+        x and y.
+    width : float or ndarray of shape (b,)
+        Of the band.
+
+    Returns
+    -------
+    ndarray of shape (2, b, 2 * m)
+    """
     x, y = np.gradient(line, axis=2)
     half = np.reshape(width, (-1, 1)) / (2 * np.sqrt(x * x + y * y) + np.float32(1e-6))
     aside = np.stack([-y * half, x * half])
@@ -56,20 +72,24 @@ def ribbon(line: np.ndarray, width: np.ndarray | float) -> np.ndarray:
 
 
 def fill(outlines: np.ndarray, height: int, width: int) -> np.ndarray:
-    """How much of each pixel lies inside the outlines.
+    """Compute how much of each pixel lies inside some outlines.
 
-    Each short edge of an outline adds its width to the pixel it passes through, split by how high in the pixel it
-    passes; a running sum down the column then counts every pixel below an upper edge as inside, until the lower edge
-    takes it back. Font renderers work in this way.
+    As in font renderers, each short edge adds its width to the pixel that it passes through, split
+    by its height in the pixel. A cumulative sum down the column then counts each pixel below an
+    upper edge as inside, until the lower edge subtracts it.
 
     Parameters
     ----------
-    outlines : (2, r, b, m) in pixels, x and y: r closed curves for each of b drawings, their edges not much longer than
-        a pixel. Curves that turn the same way unite.
+    outlines : ndarray of shape (2, r, b, m)
+        x and y in pixels: r closed curves for each of b drawings, with edges not much longer than a
+        pixel. Curves of the same orientation are united.
+    height, width : int
+        Of the image, in pixels.
 
     Returns
     -------
-    (b, height, width) float32, 0 outside to 1 inside.
+    ndarray of shape (b, height, width), float32
+        From 0 (outside) to 1 (inside).
     """
     x0, y0 = start = outlines.astype(np.float64)
     x1, y1 = start[..., np.arange(1, start.shape[-1] + 1) % start.shape[-1]]
@@ -98,10 +118,21 @@ def fill(outlines: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def blur(field: np.ndarray, sigma: float) -> np.ndarray:
-    """A Gaussian blur of (b, height, width), values 0 to 1, by `sigma` pixels, cut off at `reach(sigma)`; zeros around.
+    """Apply a Gaussian blur that gives the same bits on every machine.
 
-    It counts in whole numbers (1023 to the unit), which float32 adds without rounding. So the result is the same to
-    the last bit whatever the order of the sum: on every machine, and for every window that holds the drawing.
+    It computes with integers (1023 to the unit), which float32 adds without rounding, so the order
+    of a sum does not matter, nor does the window that is blurred.
+
+    Parameters
+    ----------
+    field : ndarray of shape (b, height, width)
+        Values 0 to 1; outside they are 0.
+    sigma : float
+        In pixels; the kernel is cut off at `reach(sigma)`.
+
+    Returns
+    -------
+    ndarray of shape (b, height, width), float32
     """
     _, height, width = field.shape
     down, across = _gauss(height, sigma), _gauss(width, sigma)
@@ -113,7 +144,7 @@ def blur(field: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def reach(sigma: float) -> int:
-    """How many pixels away `blur` still puts something."""
+    """Return the radius of the kernel of `blur`, in pixels."""
     return int(np.ceil(2.7 * sigma))
 
 

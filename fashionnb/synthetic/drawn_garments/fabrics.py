@@ -1,6 +1,7 @@
-"""Colours, seasons and woven or printed patterns: the cloth that the `atelier` cuts its garments from.
+"""Fabrics of drawn garments: colours, seasons, and woven or printed patterns.
 
-The cloth has its own coordinates (u across, v down, in units of the picture), so that stripes can follow a sleeve.
+The fabric has its own coordinates (u across, v down, in units of the image), so that stripes can
+follow a sleeve.
 """
 
 from functools import cache
@@ -24,7 +25,7 @@ COLOURS = {
 PATTERNS = ("Solid", "Striped", "Checked", "Dotted", "Printed")
 SEASONS = ("Spring", "Summer", "Autumn", "Winter")
 
-# What goes well beside each colour: as stripe, dot, flower, trim or belt.
+# Second colours for each colour: of a stripe, dot, flower, trim or belt.
 _BESIDE = {
     "Black": ("White", "Grey", "Red", "Beige"),
     "White": ("Navy Blue", "Black", "Red", "Blue"),
@@ -39,7 +40,7 @@ _BESIDE = {
     "Navy Blue": ("White", "Beige", "Red", "Blue"),
     "Purple": ("White", "Pink", "Grey", "Black"),
 }
-# The light of a season: a tint, and how much of it. Spring is fresh, summer clear, autumn warm, winter deep.
+# The tint of a season, and how much of it is mixed in.
 _TINT = {
     "Spring": ((255, 252, 244), 0.09),
     "Summer": ((255, 236, 190), 0.0),
@@ -51,22 +52,24 @@ MATERIALS = ("fabric", "accent", "strap", "light", "sole", "metal", "button")
 
 
 def warmth(season: np.ndarray) -> np.ndarray:
-    """Seasons (numbers into `SEASONS`) as warmth: 0 for winter to 1 for summer."""
+    """Map seasons (positions in `SEASONS`) to warmth: 0 for winter to 1 for summer."""
     return np.array([_WARM[name] for name in SEASONS])[season]
 
 
 def palette(colour: np.ndarray, season: np.ndarray, chances: np.ndarray) -> dict[str, np.ndarray]:
-    """The colours of each item, by material.
-
-    Introduced in chapter 01.
+    """Choose the colours of each item, by material.
 
     Parameters
     ----------
-    colour, season : (b,) int, numbers into `COLOURS` and `SEASONS`. chances : (b, 5) in [0, 1).
+    colour, season : ndarray of shape (b,), int
+        Positions in `COLOURS` and `SEASONS`.
+    chances : ndarray of shape (b, 5)
+        Random numbers in [0, 1).
 
     Returns
     -------
-    One (b, 3) float32, 0 to 255, for each of `MATERIALS`.
+    dict of str to ndarray of shape (b, 3), float32
+        For each of `MATERIALS`, 0 to 255.
     """
     names, values = list(COLOURS), np.array(list(COLOURS.values()), np.float32)
     beside = np.array([[names.index(other) for other in _BESIDE[name]] for name in names])
@@ -77,7 +80,7 @@ def palette(colour: np.ndarray, season: np.ndarray, chances: np.ndarray) -> dict
     own = values[colour] + share * (tint - values[colour])
     own = own * (0.955 + 0.09 * c[:, :1]) + np.float32([6, 0, -6]) * (
         c[:, 1:2] - 0.5
-    )  # no two dye baths are alike
+    )  # dyes differ a little
     other = values[beside[colour, (c[:, 2] * 4).astype(int)]]
     pale, dark = np.float32([244, 241, 234]), np.float32([52, 46, 44])
     leather = np.float32([[60, 48, 42], [148, 98, 62], [196, 152, 104], [40, 40, 44]])[
@@ -102,16 +105,24 @@ def palette(colour: np.ndarray, season: np.ndarray, chances: np.ndarray) -> dict
 def weave(
     pattern: str, u: np.ndarray, v: np.ndarray, chances: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How much of the second and of the third colour a patterned cloth shows at each point.
+    """Compute how much of the second and third colour a patterned fabric shows at each point.
 
     Parameters
     ----------
-    pattern : one of `PATTERNS` but "Solid". u, v : (b, h, w) cloth coordinates. chances : (b, 4) in [0, 1).
-    size : pixels to one unit of the cloth, so that edges are one pixel soft and motifs never finer than the picture.
+    pattern : str
+        One of `PATTERNS` except "Solid".
+    u, v : ndarray of shape (b, h, w)
+        Coordinates of the fabric.
+    chances : ndarray of shape (b, 4)
+        Random numbers in [0, 1).
+    size : int
+        Pixels to one unit of the fabric: edges are one pixel soft, and no motif is finer than a
+        pixel.
 
     Returns
     -------
-    Two (b, h, w) float32, 0 to 1; or 0.0 for the third colour where there is none.
+    second, third : ndarray of shape (b, h, w), float32
+        0 to 1; `third` is 0.0 where the pattern has two colours.
     """
     a, b, c, d = (chances[:, k].astype(np.float32)[:, None, None] for k in range(4))
     if pattern == "Striped":
@@ -168,5 +179,5 @@ def _flowers(u, v, chances, size):
 
 @cache
 def _scatter() -> np.ndarray:
-    """Fixed random numbers for 1024 cells: the printing block, the same for every cloth."""
+    """Fixed random numbers for 1024 cells, the same for every fabric."""
     return np.random.default_rng(7).random((4, 1024), dtype=np.float32)

@@ -1,7 +1,7 @@
-"""The tailor's table of the `atelier`: a block of garments in the making, to which parts are added from back to front.
+"""Parts of drawn garments: outlines, lines and dots that are added from back to front.
 
-Coordinates: x from -0.5 (left) to 0.5, y from 0 (top) to 1. The garments themselves are in `cuts` and
-`accessories` beside this file.
+Coordinates: x from -0.5 (left) to 0.5, y from 0 (top) to 1. The garments themselves are in
+`clothes` and `shoes_and_bags`.
 """
 
 from collections.abc import Sequence
@@ -11,20 +11,33 @@ import numpy as np
 
 Number = float | np.ndarray
 Point = tuple[Number, Number] | tuple[Number, Number, bool]
-SHARP = True  # as third entry of a control point: a corner here, not a bend
+SHARP = True  # as third entry of a control point: a corner
 
 
 @dataclass(frozen=True)
 class Part:
-    """One painted layer of a block of b garments.
+    """One painted layer of a block of garments.
 
-    who : which items of the block have it: their numbers, or a slice that means all. What follows is of these b items.
-    points : control points (2, r, b, k) of r outlines. sharp : (k,) bool.
-    material : "fabric", or a name of the palette, or "nothing": a hole.
-    relief : how softly the part bulges, in units of the picture; 0 is flat.
-    span : about the longest way between two control points, in units of the picture.
-    width : of a line, (b,); None for a filled outline. tone : (b,) brightness, 1 as the cloth is.
-    turn : (b,) radians by which the cloth is turned, mirrored left and right (sleeves); None for straight.
+    Parameters
+    ----------
+    who : ndarray of int, or slice
+        The b items of the block that have this part.
+    points : ndarray of shape (2, r, b, k)
+        Control points of r outlines.
+    sharp : ndarray of shape (k,), bool
+        Where the outline has a corner.
+    material : str
+        "fabric", or a name of the palette, or "nothing" for a hole.
+    relief : float
+        How softly the part bulges, in units of the image; 0 is flat.
+    span : float
+        About the longest distance of two control points, in units of the image.
+    width : ndarray of shape (b,), optional
+        Of a line; None for a filled outline.
+    tone : ndarray of shape (b,)
+        Brightness; 1 leaves it as it is.
+    turn : ndarray of shape (b,), optional
+        Radians by which the fabric is turned, mirrored left and right, for sleeves.
     """
 
     who: np.ndarray | slice
@@ -38,7 +51,7 @@ class Part:
     turn: np.ndarray | None
 
     def some(self, block: slice) -> "Part":
-        """The same part for the items in `block` only, which then count from 0."""
+        """Take the part for the items in `block`, which are then numbered from 0."""
         who, some = slice(None), block
         if not isinstance(self.who, slice):
             some = slice(*np.searchsorted(self.who, [block.start, block.stop]))
@@ -53,11 +66,22 @@ class Part:
 
 @dataclass
 class Cut:
-    """A block of garments of one category in the making.
+    """A block of b garments of one category, to which parts are added.
 
-    chances : (b, m) in [0, 1), used up column by column. warm : (b,), 0 for winter to 1 for summer.
-    parts : what was added so far. folds : how deep the cloth falls into folds, and how much they fan out downwards.
-    rib : how deep its knitted ribs are.
+    Parameters
+    ----------
+    chances : ndarray of shape (b, m)
+        Random numbers in [0, 1), which are used column by column.
+    warm : ndarray of shape (b,)
+        From 0 for winter to 1 for summer.
+    parts : list of Part
+        The parts so far.
+    folds : pair of float or ndarray
+        Depth of the folds of the fabric, and how much they fan out downwards.
+    rib : float or ndarray
+        Depth of its knitted ribs.
+    used : int
+        How many columns of `chances` were used.
     """
 
     chances: np.ndarray
@@ -68,12 +92,12 @@ class Cut:
     used: int = 0
 
     def between(self, low: Number, high: Number) -> np.ndarray:
-        """A number for each garment, uniform between `low` and `high`."""
+        """Sample a number for each garment, uniform between `low` and `high`."""
         self.used += 1
         return low + (high - low) * self.chances[:, self.used - 1]
 
     def perhaps(self, chance: Number) -> np.ndarray:
-        """True with this chance, for each garment."""
+        """Sample a bool for each garment, True with this probability."""
         return self.between(0.0, 1.0) < chance
 
     def shape(self, points: Sequence[Point], **how) -> None:
@@ -81,10 +105,17 @@ class Cut:
         self._add([points], None, **how)
 
     def line(self, points: Sequence[Point], width: Number, **how) -> None:
-        """Add a band of this width along an open curve.
+        """Add a band along an open curve.
 
-        `how` may say `material`, `tone`, `relief`, `turn`, `span` (see `Part`), `both=True` (the same again, mirrored)
-        and `show` (b,) bool (which garments have it).
+        Parameters
+        ----------
+        points : sequence of points
+            Control points.
+        width : float or ndarray
+            Of the band.
+        **how
+            `material`, `tone`, `relief`, `turn`, `span` as in `Part`; `both=True` adds a mirror
+            image, too; `show` (b,) bool says which garments have it.
         """
         self._add([points], width, **how)
 
@@ -131,10 +162,10 @@ class Cut:
 
 
 def symmetric(points: Sequence[Point]) -> list[Point]:
-    """The whole outline from its right half, listed downwards; its first and last point lie on the middle line."""
+    """Mirror the right half of an outline, listed downwards; its ends lie on the middle line."""
     return [*points, *[(-point[0], *point[1:]) for point in points[-2:0:-1]]]
 
 
 def mix(a: Number, b: Number, share: Number) -> Number:
-    """`a` where `share` is 0, `b` where it is 1, and between them."""
+    """Interpolate linearly: `a` where `share` is 0, `b` where it is 1."""
     return a + (b - a) * share

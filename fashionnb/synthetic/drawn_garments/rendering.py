@@ -1,8 +1,8 @@
-"""Painting garments: parts laid on the page from back to front, light on them, then the colours.
+"""Render drawn garments: parts from back to front, light on them, then the colours.
 
-As in a computer game's renderer, what is painted first is not colour but what colour will be made of: how much of each
-pixel the garment covers, how bright it is there, which material it is, and where on the cloth the point lies. The
-colours come last, in one go.
+As in deferred shading, the first pass computes what the colour depends on: how much of each pixel
+the garment covers, how bright it is there, its material, and its coordinates on the fabric. The
+colours follow in a second pass.
 """
 
 from collections.abc import Iterator
@@ -26,16 +26,14 @@ CUTS = {
     "Bag": shoes_and_bags.bag,
     "Ankle boot": shoes_and_bags.ankle_boot,
 }
-"""Who makes what, in the order of Fashion-MNIST's classes."""
+"""Category -> the function that adds its parts, in the order of Fashion-MNIST's classes."""
 
 CHANCES = 72
-"""Random numbers that an item is made of: attributes, pose, cloth, cut."""
-_POSE, _CLOTH, _CUT = 4, 10, 24  # where those of each kind begin
+"""How many random numbers make an item: attributes, pose, fabric, shape."""
+_POSE, _CLOTH, _CUT = 4, 10, 24  # where those of pose, fabric and shape begin
 
 _PAINTED = 2**18  # pixels painted at a time, so that a block stays in the processor's cache
-_CUT_OUT = (
-    2**21
-)  # pixels whose garments are cut at a time, so that many share the work of Python itself
+_CUT_OUT = 2**21  # pixels whose outlines are made at a time, so that Python's own work is shared
 _LIGHT = (0.5, 0.8)  # from the upper left
 
 
@@ -51,18 +49,25 @@ def paint(
 ) -> np.ndarray:
     """Paint garments of one category.
 
-    Introduced in chapter 01.
-
     Parameters
     ----------
-    category : a key of `CUTS`.
-    colour, pattern, season : (n,) int, numbers into `COLOURS`, `PATTERNS` and `SEASONS`.
-    chances : (n, CHANCES) in [0, 1), all the randomness there is.
-    shape : height and width in pixels. channels : 1 or 3. background : "white" or "black".
+    category : str
+        A key of `CUTS`.
+    colour, pattern, season : ndarray of shape (n,), int
+        Positions in `COLOURS`, `PATTERNS` and `SEASONS`.
+    chances : ndarray of shape (n, CHANCES)
+        Random numbers in [0, 1); there is no other randomness.
+    shape : (int, int)
+        Height and width in pixels.
+    channels : int
+        1 or 3.
+    background : str
+        "white" or "black".
 
     Returns
     -------
-    (n, height, width, channels) uint8. One picture does not depend on the others.
+    ndarray of shape (n, height, width, channels), uint8
+        One image does not depend on the others.
     """
     pictures = np.empty((len(chances), *shape, channels), np.uint8)
     pixels = shape[0] * shape[1]
@@ -93,7 +98,7 @@ def _slices(n: int, step: int) -> Iterator[slice]:
 
 
 def _lay_out(part: Part, pose, shape) -> Part:
-    """The same part with fine closed outlines (2, r, b, m), in pixels, in place of its control points."""
+    """The part with fine closed outlines (2, r, b, m) in pixels instead of control points."""
     size = min(shape)
     _, r, b, k = part.points.shape
     steps = int(np.ceil(part.span * size)) + 1
@@ -115,11 +120,11 @@ def _lay_out(part: Part, pose, shape) -> Part:
 
 
 def _paint_parts(parts, block, u, v, colours) -> dict[str, np.ndarray]:
-    """All parts of a block of garments, from back to front.
+    """Paint all parts of a block of garments, from back to front.
 
-    What is painted, each (b, height, width): `cover`, how much of a pixel is garment; `bright`, how much light comes
-    back; `u` and `v`, where on the cloth it lies; `cloth`, how much of it is cloth; and `red`, `green`, `blue`, the
-    colour of what is not cloth, times its share.
+    The result has fields of shape (b, height, width): `cover`, the share of a pixel that is
+    garment; `bright`, its brightness; `u` and `v`, its coordinates on the fabric; `cloth`, the
+    share that is fabric; and `red`, `green`, `blue`, the colour of the rest, times its share.
     """
     size = min(u.shape[1:])
     page = {name: np.zeros_like(u) for name in ("cover", "red", "green", "blue")}
@@ -144,7 +149,7 @@ def _paint_parts(parts, block, u, v, colours) -> dict[str, np.ndarray]:
 
 
 def _add(page, part, inside, u, v, colours, size) -> None:
-    """Paint one part, which covers `inside` of each pixel, over what is on this piece of the page."""
+    """Paint one part, which covers `inside` of each pixel, over this piece of the page."""
     behind = 1 - inside
     if part.material == "nothing":
         page["cover"] *= behind
@@ -168,14 +173,14 @@ def _add(page, part, inside, u, v, colours, size) -> None:
         u, v = np.abs(u) * cos - v * sin, np.abs(u) * sin + v * cos
     if (
         part.turn is not None or part.relief >= 0.03
-    ):  # ... that of bodies straight; small parts take what is there
+    ):  # ... that of bodies straight; small parts keep it
         mostly = inside > 0.5
         np.copyto(page["u"], u, where=mostly)
         np.copyto(page["v"], v, where=mostly)
 
 
 def _window(outlines, margin, shape):
-    """The rows and columns of the picture that these outlines can touch, and the corner (x, y) where they begin."""
+    """The rows and columns that these outlines can touch, and their first corner (x, y)."""
     low = np.floor(outlines.min(axis=(1, 2, 3))).astype(int) - margin
     high = np.ceil(outlines.max(axis=(1, 2, 3))).astype(int) + margin + 1
     left, top = np.clip(low, 0, [shape[1] - 1, shape[0] - 1])
@@ -197,7 +202,7 @@ def _pose(chances: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _unplace(pose, shape):
-    """The garment coordinates of every pixel's centre: two arrays (b, height, width). `_lay_out` backwards."""
+    """The garment coordinates of each pixel's centre, two (b, height, width); undoes `_lay_out`."""
     across, down, tilt, right, low = (number[:, :, None] for number in pose)
     height, width = shape
     x = ((np.arange(width, dtype=np.float32) + 0.5 - width / 2) / min(shape))[None, None, :] - right
@@ -208,7 +213,7 @@ def _unplace(pose, shape):
 
 
 def _relief(inside, bright, soft):
-    """The light on a part that bulges like a cushion; it also casts a soft shadow on what lies behind (`bright`)."""
+    """The light on a part that bulges; it also casts a soft shadow on what is behind (`bright`)."""
     height = curves_and_fills.blur(inside, soft)
     bright *= 1 - 0.34 * height
     light = 0.82 + 0.18 * height
@@ -227,15 +232,13 @@ def _folds(folds, u, v, chances):
     fold += 0.7 * np.sin((17 + 9 * b) * across - (7 * (a - 0.3)) * v + 6.3 * a)
     fold *= deep * np.clip(2.2 * v - 0.5, 0.1, 1)
     if rib.any():
-        often = min(
-            150.0, 2.2 * min(u.shape[1:])
-        )  # radians; finer than the pixels can hold would only glitter
+        often = min(150.0, 2.2 * min(u.shape[1:]))  # radians; no finer than the pixels
         fold += rib * np.sin(often * u)
     return fold
 
 
 def _cloth(pattern, u, v, colours, chances, size):
-    """The colour of the cloth at every point: three planes (b, height, width), or (b, 1, 1) where all are plain."""
+    """The colour of the fabric: three planes (b, height, width), or (b, 1, 1) if all are solid."""
     fabric, accent = colours["fabric"], colours["accent"]
     planes = [fabric[:, k, None, None] for k in range(3)]
     if not pattern.any():
@@ -252,8 +255,8 @@ def _cloth(pattern, u, v, colours, chances, size):
 
 
 def _finish(page, planes, channels, background):
-    """From what was painted to pixels."""
-    gleam = 42 * (page["bright"] - 0.93)  # so that black cloth shows its folds as well
+    """Compute the pixels from the painted fields."""
+    gleam = 42 * (page["bright"] - 0.93)  # so that folds of black fabric can be seen
     planes = [plane * page["cloth"] for plane in planes]
     for plane, other in zip(planes, ("red", "green", "blue"), strict=True):
         plane += page[other]

@@ -1,6 +1,7 @@
-"""How the shoes and bags of the `atelier` are made. Shoes are seen from the side, toe to the left.
+"""Shapes of drawn shoes and bags. Shoes are seen from the side, toe to the left.
 
-As in `fashionnb.synthetic.drawn_garments.clothes`: one function for each category, parts from the back to the front.
+As in `fashionnb.synthetic.drawn_garments.clothes`, one function for each category adds its parts
+from back to front.
 """
 
 import numpy as np

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 import web as support
 
-from fashionnb.apps.collect import Limits, collect, web_addresses
+from fashionnb.apps.collect import Limits, collect, safe_urls
 
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[support.Web]:
     monkeypatch.delenv("FASHIONNB_OFFLINE", raising=False)
-    monkeypatch.setattr(web_addresses, "resolve", lambda *_: ["127.0.0.1"])
-    monkeypatch.setattr(web_addresses, "public", lambda place: place == "127.0.0.1")
+    monkeypatch.setattr(safe_urls, "resolve", lambda *_: ["127.0.0.1"])
+    monkeypatch.setattr(safe_urls, "is_public", lambda place: place == "127.0.0.1")
     web = support.Web()
     yield web
     web.close()
@@ -33,7 +33,7 @@ def run(tmp_path: Path, clock: support.Clock):
         rows = options.pop("rows", None)
         if rows is None:
             rows = pd.DataFrame({"id": [chr(97 + n) for n in range(len(urls))], "url": urls})
-        limits = Limits(**{"silence": 10.0, **options.pop("limits", {})})
+        limits = Limits(**{"read_timeout": 10.0, **options.pop("limits", {})})
         options = {"clock": clock, "sleep": clock.sleep, "progress": False, **options}
         return collect(rows, tmp_path / "out", limits=limits, **options)
 

@@ -17,7 +17,7 @@ import pytest
 from web import Clock, moved, page, picture, raw, reset, stream
 
 from fashionnb.apps import collect as package
-from fashionnb.apps.collect import Limits, collect, http_request, read, report, web_addresses
+from fashionnb.apps.collect import Limits, collect, http_request, read, report, safe_urls
 from fashionnb.apps.collect import manifest as manifests
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.files import WriteError
@@ -179,7 +179,7 @@ NO_PICTURE = {
 @pytest.mark.parametrize("case", NO_PICTURE)
 def test_what_is_no_picture_is_asked_for_once_and_told_in_one_line(web, run, tmp_path, case):
     answer, status, reason = NO_PICTURE[case]
-    table = run(web.url("x", answer), limits={"bytes": 1_000_000})
+    table = run(web.url("x", answer), limits={"max_bytes": 1_000_000})
     assert found(table, "status") == [status]
     assert table["error"][0].startswith(reason)
     assert len(set(web.paths())) == 1
@@ -231,9 +231,9 @@ def test_a_server_that_falls_silent_is_given_up(web, run, clock):
     def silent(handler):
         web.over.wait(10)
 
-    table = run(web.url("x", silent, OK), limits={"silence": 0.4})
+    table = run(web.url("x", silent, OK), limits={"read_timeout": 0.4})
     assert found(table, "status") == ["ok"]
-    table = run(web.url("y", silent), limits={"silence": 0.4, "tries": 1})
+    table = run(web.url("y", silent), limits={"read_timeout": 0.4, "tries": 1})
     assert found(table, "status", "error") == [("failed", "no answer for 0.4 s")]
 
 
@@ -250,7 +250,9 @@ def test_a_server_that_drips_is_cut_off_after_a_time_in_all(web, run, beginning)
 
 
 def test_a_time_in_all_that_is_shorter_than_the_silence_allowed(web, run):
-    table = run(web.url("x", lambda _: web.over.wait(10)), limits={"seconds": 0.5, "tries": 1})
+    table = run(
+        web.url("x", lambda _: web.over.wait(10)), limits={"total_timeout": 0.5, "tries": 1}
+    )
     assert found(table, "status", "error") == [("failed", "not done after 0.5 s")]
 
 
@@ -384,7 +386,7 @@ def test_a_site_that_cannot_give_its_robots_txt_is_left_alone(
     web, run, monkeypatch, answer, reason, times
 ):
     monkeypatch.setattr(
-        web_addresses, "resolve", lambda host, _: [host if host[0].isdigit() else "127.0.0.1"]
+        safe_urls, "resolve", lambda host, _: [host if host[0].isdigit() else "127.0.0.1"]
     )
     web.url("robots.txt", answer)
     table = run(web.url("a", OK), web.url("b", OK))
@@ -437,7 +439,7 @@ def test_this_machine_and_its_network_are_not_asked(web, run, monkeypatch):
 
 def test_a_redirect_into_the_own_network_is_refused(web, run, monkeypatch):
     monkeypatch.setattr(
-        web_addresses,
+        safe_urls,
         "resolve",
         lambda host, _: ["10.0.0.1" if host == "inside.example" else "127.0.0.1"],
     )
@@ -453,7 +455,7 @@ def test_a_name_that_changes_its_mind_gains_nothing(web, run, monkeypatch):
     asked, connected = [], []
     real = socket.create_connection
     monkeypatch.setattr(
-        web_addresses, "resolve", lambda host, port: asked.append((host, port)) or next(answers)
+        safe_urls, "resolve", lambda host, port: asked.append((host, port)) or next(answers)
     )
     monkeypatch.setattr(
         socket, "create_connection", lambda to, **rest: connected.append(to[0]) or real(to, **rest)
@@ -465,7 +467,7 @@ def test_a_name_that_changes_its_mind_gains_nothing(web, run, monkeypatch):
 
 
 def test_a_host_with_several_addresses_is_asked_at_the_first_that_answers(web, run, monkeypatch):
-    monkeypatch.setattr(web_addresses, "resolve", lambda *_: ["127.0.0.2", "127.0.0.1"])
+    monkeypatch.setattr(safe_urls, "resolve", lambda *_: ["127.0.0.2", "127.0.0.1"])
     assert found(run(web.url("a", OK), allow_private=True), "status") == ["ok"]
 
 
@@ -730,7 +732,12 @@ def test_other_mistakes(tmp_path, run, web, monkeypatch):
         run(rows=pd.DataFrame({"url": pd.Series(["http://a.example/\ud800"], dtype=object)}))
     with pytest.raises(DataNotFound, match="there is no such file"):
         read(tmp_path)
-    for wrong in ({"pause": -1}, {"tries": 0}, {"seconds": float("nan")}, {"bytes": float("inf")}):
+    for wrong in (
+        {"pause": -1},
+        {"tries": 0},
+        {"total_timeout": float("nan")},
+        {"max_bytes": float("inf")},
+    ):
         with pytest.raises(DataError, match=f"Limits: {next(iter(wrong))} is a number from"):
             Limits(**wrong)
     monkeypatch.setenv("FASHIONNB_OFFLINE", "1")
@@ -799,5 +806,5 @@ def test_the_usual_limits_are_polite():
     usual = Limits()
     assert usual.pause >= 1
     assert usual.tries <= 5
-    assert usual.bytes <= 50_000_000
+    assert usual.max_bytes <= 50_000_000
     assert package.Limits is Limits

@@ -20,7 +20,7 @@ from visitor import Visitor, bomb, jpeg
 
 from fashionnb.apps.demo import screenshots
 from fashionnb.apps.demo import server as module
-from fashionnb.apps.demo.server import DemoError, Server
+from fashionnb.apps.demo.server import DemoError, Server, is_loopback
 
 VISITORS, SECONDS = 50, 5
 SLACK_MB = 150  # that a server may grow by while it is busy; one photo of 200 MB that is kept would be more
@@ -86,7 +86,7 @@ def demo(tmp_path_factory):
 def test_it_answers_and_leaves_nothing_on_disk(demo):
     visitor = Visitor(demo.address)
     shown = visitor.send(jpeg())
-    assert "garment most like it stands in: Navy Blue" in shown[1]
+    assert "most similar garment represents it: Navy Blue" in shown[1]
     assert shown[2].count("data-item") == 12
     assert shown[3].count('class="role"') == 5  # all but a second layer
     files = [
@@ -113,7 +113,7 @@ def test_no_file_of_the_host_can_be_reached(demo, path):
 
 
 def test_names_from_elsewhere_get_no_answer(demo):
-    assert Visitor(demo.address).ask("GET", "/", Host="evil.example")[0] == 421
+    assert Visitor(demo.address).ask("GET", "/", Host="evil.example")[0] == 400
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["length told", "in chunks"])
@@ -150,7 +150,7 @@ def test_the_refusal_of_200_megabytes_says_why(demo):
 def test_anything_may_be_sent_as_a_click(demo):
     visitor = Visitor(demo.address)
     assert (
-        "Your photo is not there any more" in visitor.click("upload", ticket="../../etc/passwd")[1]
+        "Your photo is not there any more" in visitor.click("upload", token="../../etc/passwd")[1]
     )
     assert "200 MB" in visitor.click("upload", bytes=200_000_000)[1]
     assert "&lt;script&gt;" in visitor.click("upload", refused="<script>")[1]
@@ -245,17 +245,17 @@ def test_the_page_in_a_browser(demo, open_browser, tmp_path_factory):
     page.locator("#complete .garment").first.focus()
     page.keyboard.press("Enter")
     page.get_by_role("tab", name="Your outfit").click()
-    page.wait_for_selector(".verdict")
+    page.wait_for_selector(".score")
     assert page.locator("#outfit .garment").count() == 2
-    assert "Nothing breaks it" in page.locator("#verdict").inner_text()
+    assert "Nothing breaks it" in page.locator("#score").inner_text()
 
     # A second piece of the same role breaks it; the swap mends it. (The first to pick is in the outfit already.)
     page.locator("#add .garment").nth(1).click()
-    page.wait_for_selector("#outfit .breaks")
-    assert "What breaks it" in page.locator("#verdict").inner_text()
-    assert "two of one role (top)" in page.locator("#verdict").inner_text()
+    page.wait_for_selector("#outfit .weakest")
+    assert "What breaks it" in page.locator("#score").inner_text()
+    assert "two of one role (top)" in page.locator("#score").inner_text()
     before = page.locator("#outfit .garment").count()
-    page.locator("#outfit .breaks").click()
+    page.locator("#outfit .weakest").click()
     page.wait_for_function(f"document.querySelectorAll('#outfit .garment').length == {before - 1}")
     assert not told, told
 
@@ -302,7 +302,7 @@ def test_screenshots_need_a_browser(monkeypatch, tmp_path):
 
 
 def test_a_port_that_is_taken_is_told(demo):
-    with pytest.raises(DemoError, match=r"cannot be had .* --port 8001"):
+    with pytest.raises(DemoError, match=r"cannot be used .* --port 8001"):
         Server(None, port=urlsplit(demo.address).port)
 
 
@@ -310,22 +310,22 @@ def test_a_port_that_is_taken_is_told(demo):
     ("host", "port"), [("no.such.host.invalid", 0), ("127.0.0.1", 70_000), ("203.0.113.7", 0)]
 )
 def test_an_address_that_is_none_is_told(host, port):
-    with pytest.raises(DemoError, match="cannot be had"):
+    with pytest.raises(DemoError, match="cannot be used"):
         Server(None, host, port)
 
 
 def test_without_gradio_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(DemoError, match=r'pip install "fashionnb\[demo\]"'):
-        module._gradio()
+        module._import_gradio()
 
 
 def test_gradio_alone_writes_no_stubs():
     import gradio
 
     with pytest.raises(OSError, match="no stubs"):  # gradio.component_meta then writes none
-        module._no_file_of_gradio(gradio.Button)
-    assert module._no_file_of_gradio(Server).endswith("server.py")
+        module._getfile_but_of_gradio(gradio.Button)
+    assert module._getfile_but_of_gradio(Server).endswith("server.py")
 
 
 def test_pictures_of_garments_are_small_webp(demo):
@@ -333,3 +333,12 @@ def test_pictures_of_garments_are_small_webp(demo):
     picture = Image.open(io.BytesIO(body))
     assert (status, picture.format, max(picture.size) <= 200) == (200, "WEBP", True)
     assert len(body) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("host", "only_here"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False),
+     ("192.168.1.2", False), ("::", False), ("my-machine", False)],
+)  # fmt: skip
+def test_is_loopback(host, only_here):
+    assert is_loopback(host) is only_here

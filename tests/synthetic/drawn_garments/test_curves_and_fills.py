@@ -1,4 +1,4 @@
-"""The pencil: curves through their points, coverage that agrees with counting, blur that keeps what it blurs."""
+"""fashionnb.synthetic.drawn_garments.curves_and_fills: curves, coverage and blur by definition."""
 
 import numpy as np
 import pytest

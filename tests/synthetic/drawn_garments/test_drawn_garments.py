@@ -1,4 +1,4 @@
-"""The atelier: exact attributes, pictures that show them, and the same picture whatever was drawn beside it."""
+"""fashionnb.synthetic.drawn_garments: exact attributes, images that show them, always the same."""
 
 import numpy as np
 import pytest

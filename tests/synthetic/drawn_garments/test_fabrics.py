@@ -1,4 +1,4 @@
-"""The cloth: colours that can be told apart, and patterns that are there and leave their colour in the lead."""
+"""fashionnb.synthetic.drawn_garments.fabrics: distinct colours, and patterns that can be seen."""
 
 from itertools import combinations
 

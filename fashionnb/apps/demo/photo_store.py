@@ -1,0 +1,89 @@
+"""Photos that visitors upload to the demo: checked, made small, kept in memory, never on disk.
+
+File names and the types that browsers report are ignored: the first bytes decide whether an upload
+is a picture. So no name can lead to a file, and no visitor can ask for the file of another.
+"""
+
+import secrets
+import threading
+from collections import OrderedDict
+
+from PIL import Image
+
+from fashionnb.data.images import decode
+from fashionnb.errors import DataError
+
+MAX_BYTES = 10_000_000
+"""A larger upload is refused before it is read."""
+
+MAX_SIDE = 512
+"""Larger photos are scaled down to this many pixels, which is all that the models use."""
+
+MAX_WAITING = 100
+"""Photos that wait for their visitor's next request, at most 80 MB; the oldest are dropped."""
+
+
+class PhotoStore:
+    """Uploaded photos, each under a random token; safe for several threads.
+
+    Parameters
+    ----------
+    capacity : int
+        How many photos are kept at most.
+    """
+
+    def __init__(self, capacity: int = MAX_WAITING) -> None:
+        self.capacity = capacity
+        self._photos: OrderedDict[str, Image.Image] = OrderedDict()
+        self._lock = threading.Lock()
+        # A photo of 50 megapixels takes 150 MB while it is decoded: one at a time.
+        self._decoding = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    def add(self, data: bytes) -> str:
+        """Keep the picture in these bytes, and return the token to ask for it by.
+
+        Raises
+        ------
+        DataError
+            If there are too many bytes, or no picture, or a damaged one, or one of more than
+            50 megapixels.
+        """
+        if len(data) > MAX_BYTES:
+            raise DataError(too_large_message(len(data)))
+        with self._decoding:
+            photo = decode(data, "Your file").convert("RGB")
+            photo.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BICUBIC)
+        token = secrets.token_urlsafe(16)
+        with self._lock:
+            self._photos[token] = photo
+            while len(self._photos) > self.capacity:
+                self._photos.popitem(last=False)
+        return token
+
+    def take(self, token: str) -> Image.Image:
+        """Return a photo and forget it.
+
+        Raises
+        ------
+        DataError
+            If there is no photo of this token, or no longer.
+        """
+        with self._lock:
+            photo = self._photos.pop(token, None)
+        if photo is None:
+            raise DataError(
+                "Your photo is not there any more: photos are not kept. Choose it again."
+            )
+        return photo
+
+
+def too_large_message(size: int | None) -> str:
+    """Say that an upload is too large; `size` is in bytes, None if it is not known."""
+    got = "more" if size is None else f"{size / 1e6:,.0f} MB"
+    return (
+        f"Your file has {got}; at most {MAX_BYTES / 1e6:.0f} MB are accepted. "
+        "Send the photo smaller: a side of 1,000 pixels is plenty."
+    )

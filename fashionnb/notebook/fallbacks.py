@@ -1,0 +1,65 @@
+"""Notes in place of results that a page cannot show, and random samples of those that it can.
+
+Other data than a page was written for (drawn garments, a small sample, a catalogue without some
+column) can leave it without an outfit of five items, or without groups to compare. Then the page
+says so in one sentence and goes on. Of many things it shows a random sample, since the first
+entries of a sorted list are not representative.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from IPython.display import Markdown
+
+T = TypeVar("T")
+
+
+def sample(things: Iterable[T], n: int, seed: int = 0) -> list[T]:
+    """Sample at most `n` things at random, in their order; all if there are fewer."""
+    things = list(things)
+    chosen = np.random.default_rng(seed).permutation(len(things))[:n]
+    return [things[i] for i in np.sort(chosen)]
+
+
+def nonempty(things: Sized, otherwise: str) -> bool:
+    """Say whether there is anything to show; if not, display a note in its place.
+
+    For the condition of the cell that shows it: `if nonempty(large, "No outfit has five items."):`
+
+    Parameters
+    ----------
+    things : sized
+        What the cell shows.
+    otherwise : str
+        The note, in Markdown.
+    """
+    if len(things):
+        return True
+    from IPython.display import Markdown, display
+
+    display(Markdown(otherwise))
+    return False
+
+
+def table_or_note(
+    lines: Sequence[Mapping[str, Any]], index: str, otherwise: str
+) -> "pd.DataFrame | Markdown":
+    """Make a table with one line for each group, or a note if there is no group.
+
+    Parameters
+    ----------
+    lines : sequence of mappings
+        Column -> value, the same columns in each.
+    index : str
+        The column that names the groups.
+    otherwise : str
+        The note, in Markdown.
+    """
+    import pandas as pd
+    from IPython.display import Markdown
+
+    return pd.DataFrame(lines).set_index(index) if lines else Markdown(otherwise)

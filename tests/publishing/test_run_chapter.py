@@ -1,6 +1,7 @@
 """One chapter: when an earlier run is kept, and its models. (Runs are in test_run_book.)"""
 
 import json
+import os
 
 import pytest
 import tiny
@@ -80,5 +81,6 @@ def test_environment(job, monkeypatch):
     found = run_chapter._environment(job)
     assert found["FASHIONNB_BOOK"] == "1"
     assert found["OMP_NUM_THREADS"] == "1"
+    assert found["OMP_WAIT_POLICY"] == os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
     assert found["FASHIONNB_RESULTS"] == str(job.book.folder / "results")
     assert "FASHIONNB_OFFLINE" not in found

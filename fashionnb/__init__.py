@@ -5,7 +5,7 @@
     garments = fn.load("fashion-mnist")
     model = fn.load_model("style2vec")
     vectors = fn.embed(model, garments)
-    index = fn.Index.build(vectors, garments.table["id"])
+    index = fn.Index.build(vectors, garments.ids)
     index.search(vectors[:1], k=5)
 
 Importing the package is light (no torch, no pandas): each name below is imported when it is first

@@ -92,6 +92,11 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self.table)
 
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the items, in the order of the table."""
+        return self.table["id"].tolist()
+
     def __repr__(self) -> str:
         return f"Catalogue({self.name!r}, {len(self):,} items, {len(self.classes)} categories)"
 

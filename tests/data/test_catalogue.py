@@ -7,6 +7,7 @@ import pytest
 from fashionnb.data.catalogue import Catalogue, Outfits, Scenes
 from fashionnb.data.images import ArrayImages
 from fashionnb.errors import DataError
+from fashionnb.synthetic import drawn_garments
 
 
 @pytest.fixture
@@ -118,3 +119,8 @@ def test_scenes_refuse_unknown_products(catalogue):
     row = {"scene": "s", "product": "zebra", "left": 0.0, "top": 0.0, "right": 1.0, "bottom": 1.0}
     with pytest.raises(DataError, match="zebra"):
         Scenes(catalogue, catalogue.images, pd.DataFrame([row]))
+
+
+def test_ids_are_those_of_the_table_in_its_order():
+    catalogue = drawn_garments.catalogue(5, size=16)
+    assert catalogue.take([3, 1]).ids == catalogue.table["id"].iloc[[3, 1]].tolist()

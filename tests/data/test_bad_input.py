@@ -188,3 +188,9 @@ def test_the_same_small_datasets_are_read_when_nothing_is_wrong(cache, tmp_path,
     fashion_mnist(tmp_path)
     clothing(tmp_path)
     products_without(tmp_path, column="")
+    garments = datasets.load("fashion-mnist", stand_in=False)
+    photos = datasets.load("clothing-dataset-small", stand_in=False)
+    products_table = datasets.load("fashion-product-images-small", stand_in=False).table
+    assert garments.table["split"].value_counts().to_dict() == {"train": 10, "test": 10}
+    assert photos.pixels(size=32).shape == (2, 32, 32, 3)
+    assert len(products_table) == 1

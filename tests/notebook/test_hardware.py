@@ -1,8 +1,11 @@
 """Facts about the machine, against what else can be known of it."""
 
 import itertools
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,10 +21,23 @@ def test_peak_memory_counts_megabytes():
     assert 150 < float(done.stdout) < 260
 
 
-def test_hardware_is_one_line():
-    text = hardware.hardware()
-    assert "\n" not in text
-    assert f"{hardware.cores()} core" in text
+def test_hardware_is_one_line_of_what_the_system_says(monkeypatch):
+    monkeypatch.setattr(hardware.os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    listed = re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    processor, cores, memory = hardware.hardware().split(", ")
+    assert processor == " ".join(listed[0].split()) if listed else processor
+    assert cores == "3 cores"
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert memory == f"{round(total / 2**30)} GB"
+
+
+def test_one_core_is_not_called_cores(monkeypatch):
+    monkeypatch.setattr(hardware.os, "sched_getaffinity", lambda _: {0}, raising=False)
+    assert ", 1 core, " in hardware.hardware()
+
+
+def test_another_device_is_named():
+    assert hardware.hardware("mps").endswith(", mps device")
 
 
 def test_versions():
@@ -35,11 +51,8 @@ def test_latency_counts_the_calls_after_the_warm_up(monkeypatch):
     clock, calls = itertools.count(), []
     monkeypatch.setattr(hardware.time, "perf_counter", lambda: next(clock) ** 2)
     seconds = hardware.latency(lambda: calls.append(len(calls)), repeats=3, warm_up=2)
-    assert seconds == [
-        1,
-        5,
-        9,
-    ]  # 1² - 0², 3² - 2², 5² - 4²: the clock is read for the counted calls only
+    # 1² - 0², 3² - 2², 5² - 4²: the clock is read for the counted calls only.
+    assert seconds == [1, 5, 9]
     assert calls == [0, 1, 2, 3, 4]
     assert len(hardware.latency(lambda: None)) == 50
 

@@ -51,7 +51,6 @@ def run(
                 "jobs": jobs,
                 "out": out,
                 "book": book,
-                "progress": False,
                 "say": lambda line: print(line, flush=True),
             }
             for outcome in run_book.run(chapters, profile, parameters=parameters, **options):

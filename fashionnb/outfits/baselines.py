@@ -14,8 +14,8 @@ from fashionnb.data.catalogue import Blank, Catalogue, Outfits
 from fashionnb.errors import DataError
 
 
-def by_popularity(blanks: Sequence[Blank], outfits: Outfits, split: str = "train") -> np.ndarray:
-    """Score each answer by the number of outfits of a split that contain it.
+def by_popularity(blanks: Sequence[Blank], outfits: Outfits) -> np.ndarray:
+    """Score each answer by the number of training outfits that contain it.
 
     Parameters
     ----------
@@ -23,8 +23,6 @@ def by_popularity(blanks: Sequence[Blank], outfits: Outfits, split: str = "train
         q questions with a answers each.
     outfits : Outfits
         Where uses are counted.
-    split : str
-        The split that counts.
 
     Returns
     -------
@@ -34,14 +32,12 @@ def by_popularity(blanks: Sequence[Blank], outfits: Outfits, split: str = "train
     Raises
     ------
     DataError
-        If the split has no outfit, or the questions differ in their number of answers.
+        If there is no training outfit, or the questions differ in their number of answers.
     """
-    if split not in outfits.split.values():
-        raise DataError(f"There is no outfit in the split {split!r} to count items in.")
-    uses: Counter[str] = Counter()
-    for outfit, items in outfits.sets.items():
-        if outfits.split[outfit] == split:
-            uses.update(items)
+    if "train" not in outfits.split.values():
+        raise DataError("There is no outfit in the split 'train' to count items in.")
+    training = [items for outfit, items in outfits.sets.items() if outfits.split[outfit] == "train"]
+    uses = Counter(item for items in training for item in items)
     return _scores([[uses[answer] for answer in blank.answers] for blank in blanks])
 
 

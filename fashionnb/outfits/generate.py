@@ -7,9 +7,11 @@ that returns one score for each, higher for more compatible. Every result is a t
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 import pandas as pd
+from sklearn.preprocessing import MultiLabelBinarizer
 
 from fashionnb.data.catalogue import Catalogue
 from fashionnb.errors import DataError
@@ -121,8 +123,7 @@ def suggest_swaps(
         outfit or has no value in `by`, the column does not exist, or the mask has another length.
     """
     outfit = _checked(outfit, 2, "A swap")
-    members, kinds = _members(catalogue, by, allowed)
-    _check_known(outfit, kinds, catalogue)
+    members, kinds = _members(catalogue, by, allowed, outfit)
     if item is not None and (item not in outfit or not kinds[item]):
         raise DataError(
             f"{item!r} is not in the outfit {outfit}, or its {by} is not known; choose another item."
@@ -134,7 +135,7 @@ def suggest_swaps(
     swapped = [[new if one == old else one for one in outfit] for old, new in options]
     scores = scorer([outfit, *swapped])
     table = pd.DataFrame(options, columns=["id", "swap"], dtype=object)
-    table["score"], table["gain"] = scores[1:], scores[1:] - scores[0]
+    table = table.assign(score=scores[1:], gain=scores[1:] - scores[0])
     return _ranked(table[table["gain"] > 0], "gain", top_k)
 
 
@@ -171,8 +172,7 @@ def complete_outfit(
         allowed item is of the wanted category.
     """
     outfit = _checked(outfit, 1, "Completing")
-    members, kinds = _members(catalogue, by, allowed)
-    _check_known(outfit, kinds, catalogue)
+    members, _ = _members(catalogue, by, allowed, outfit)
     candidates = [item for item in _of_kind(members, wanted, by) if item not in outfit]
     scores = scorer([[*outfit, item] for item in candidates]) if candidates else []
     return _ranked(pd.DataFrame({"id": candidates, "score": scores}), "score", top_k)
@@ -236,8 +236,7 @@ def compose_outfits(
             "Give one part or more, a diversity from 0 to 1, and 1 <= top_k <= beam; "
             f"got {list(parts)}, {diversity=}, {top_k=}, {beam=}."
         )
-    members, kinds = _members(catalogue, by, allowed)
-    _check_known([start], kinds, catalogue)
+    members, _ = _members(catalogue, by, allowed, [start])
     choices = [_of_kind(members, part, by) for part in parts]
     cost, limit = _costs(catalogue, budget)
     if not cost[start] <= limit:
@@ -277,15 +276,10 @@ def _best(
     scorer: Scores, outfits: list[tuple[str, ...]], n: int, fits: Callable | None
 ) -> tuple[list[tuple[str, ...]], np.ndarray]:
     """The n outfits with the highest scores among those that fit."""
-    if not outfits:
-        return [], np.zeros(0)
-    scores = np.asarray(scorer(outfits), float)
-    best: list[int] = []
-    for row in np.argsort(-scores, kind="stable").tolist():
-        if len(best) == n:
-            break
-        if fits is None or fits(outfits[row]):
-            best.append(row)
+    scores = np.asarray(scorer(outfits) if outfits else [], float)
+    order = np.argsort(-scores, kind="stable")
+    fitting = (row for row in order if fits is None or fits(outfits[row]))
+    best = np.fromiter(islice(fitting, n), int)
     return [outfits[row] for row in best], scores[best]
 
 
@@ -295,13 +289,10 @@ def _diverse(
     """Rows of the outfits to show; two are as similar as the share of added items in common."""
     if not diversity or len(outfits) < 2:
         return np.arange(min(k, len(outfits)))
-    added = dict.fromkeys(item for outfit in outfits for item in outfit[1:])
-    column = {item: i for i, item in enumerate(added)}
-    has = np.zeros((len(outfits), len(column)), np.float32)
-    for row, outfit in enumerate(outfits):
-        has[row, [column[item] for item in outfit[1:]]] = 1 / np.sqrt(len(outfit) - 1)
+    added = [outfit[1:] for outfit in outfits]
+    has = MultiLabelBinarizer().fit_transform(added) * np.float32(1 / np.sqrt(len(added[0])))
     span = np.ptp(scores) or 1.0
-    return ranking.diverse((scores - scores.min()) / span, has, k, diversity)
+    return ranking.diverse((scores - scores.min()) / span, has.astype(np.float32), k, diversity)
 
 
 def _costs(
@@ -320,21 +311,27 @@ def _costs(
 
 
 def _members(
-    catalogue: Catalogue, by: str, allowed: Sequence[bool] | None
+    catalogue: Catalogue, by: str, allowed: Sequence[bool] | None, outfit: Sequence[str]
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """The allowed items of each value of a column, and the value of every item."""
+    """The allowed items of each value of a column, and the value of every item.
+
+    The items of `outfit` must be known.
+    """
     table = catalogue.table
     if by not in table:
         raise DataError(f"{catalogue.name} has no column {by!r}; it has {', '.join(table)}.")
+    kinds = dict(zip(table["id"], table[by], strict=True))
+    unknown = [item for item in outfit if item not in kinds]
+    if unknown:
+        raise DataError(
+            f"{catalogue.name} has no item {unknown[0]!r}. Ids look like {', '.join([*kinds][:3])}."
+        )
     mask = np.ones(len(table), bool) if allowed is None else np.asarray(allowed)
     if mask.shape != (len(table),) or mask.dtype != bool:
         raise DataError(
             f"`allowed` is one bool for each of {len(table)} items, got {mask.dtype} {mask.shape}."
         )
-    members: dict[str, list[str]] = {}
-    for item, kind in table.loc[mask, ["id", by]].itertuples(index=False):
-        members.setdefault(kind, []).append(item)
-    return members, dict(zip(table["id"], table[by], strict=True))
+    return table[mask].groupby(by)["id"].agg(list).to_dict(), kinds
 
 
 def _of_kind(members: dict[str, list[str]], wanted: str | Sequence[str], by: str) -> list[str]:
@@ -347,14 +344,6 @@ def _of_kind(members: dict[str, list[str]], wanted: str | Sequence[str], by: str
             f"No allowed item has the {by} {' or '.join(map(repr, wanted))}. There is: {there}."
         )
     return found
-
-
-def _check_known(items: Sequence[str], kinds: dict[str, str], catalogue: Catalogue) -> None:
-    unknown = [item for item in items if item not in kinds]
-    if unknown:
-        raise DataError(
-            f"{catalogue.name} has no item {unknown[0]!r}. Ids look like {', '.join([*kinds][:3])}."
-        )
 
 
 def _checked(outfit: Sequence[str], least: int, what: str) -> list[str]:

@@ -7,7 +7,6 @@ questions.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -23,19 +22,20 @@ and the same collection, each item as likely as it is used in the same split, so
 popularity nor the age of a photo gives the answer away; meant for photos without background.
 """
 
+_WRONG = 3  # wrong answers of a question
+
 
 def make_blanks(
     outfits: Outfits,
     protocol: str = "strict",
     split: str = "test",
     *,
-    answers: int = 4,
     per_outfit: int = 1,
     seed: int = 0,
 ) -> list[Blank]:
     """Make fill-in-the-blank questions with wrong answers of the same family.
 
-    A repeated outfit gets one question. No wrong answer completes another real outfit. The right
+    A question has four answers. A repeated outfit gets one question. No wrong answer completes another real outfit. The right
     answer stands at each position equally often, give or take one. An item is not asked for if its
     family is too small, or if the catalogue says that it is not `worn`; an outfit without an item
     to ask for gets no question.
@@ -48,8 +48,6 @@ def make_blanks(
         One of `PROTOCOLS`. The family is the column `family`, or else `category`.
     split : str
         The outfits of this split are used.
-    answers : int
-        Number of answers, the right one included; 2 or more.
     per_outfit : int
         At most so many questions about one outfit, each for another item.
     seed : int
@@ -62,20 +60,18 @@ def make_blanks(
     Raises
     ------
     DataError
-        If the protocol is unknown, the split has no outfit, a number is too small, or no question
+        If the protocol is unknown, the split has no outfit, `per_outfit` is below 1, or no question
         can be made.
     """
-    if answers < 2 or per_outfit < 1:
-        raise DataError(
-            "A question has 2 answers or more, an outfit 1 question or more; "
-            f"got {answers}, {per_outfit}."
-        )
+    if per_outfit < 1:
+        raise DataError(f"An outfit has 1 question or more; got {per_outfit}.")
     rng, pool, found = np.random.default_rng(seed), _Pool(outfits, protocol, split), []
-    for outfit, items in _distinct(outfits, split):
+    for outfit, items in pool.asked:
         missing = per_outfit
         for place in rng.permutation(len(items)):
             right, shown = items[place], items[:place] + items[place + 1 :]
-            wrong = pool.wrong_answers(right, shown, answers - 1, rng)
+            excluded = {right, *shown, *pool.completing[frozenset(shown)]}
+            wrong = pool.sample(right, excluded, _WRONG, rng)
             if wrong:
                 found.append(Blank(outfit, shown, (right, *wrong), 0, int(place) + 1))
                 missing -= 1
@@ -83,8 +79,8 @@ def make_blanks(
                 break
     if not found:
         raise DataError(
-            f"No item of the {split} outfits has {answers - 1} others of its family as wrong "
-            "answers. Ask for fewer answers, or give more outfits."
+            f"No item of the {split} outfits has {_WRONG} others of its family as wrong answers. "
+            "Give more outfits."
         )
     return shuffled(found, seed)
 
@@ -114,7 +110,7 @@ def make_judged(
         As `make_blanks`.
     """
     rng, pool, found = np.random.default_rng(seed), _Pool(outfits, protocol, split), []
-    for _, items in _distinct(outfits, split):
+    for _, items in pool.asked:
         random_set: list[str] = []
         for item in items:
             random_set += pool.sample(item, {item, *items, *random_set}, 1, rng)
@@ -135,6 +131,11 @@ class _Pool:
             raise DataError(
                 f"There is no protocol {protocol!r}; use one of {', '.join(PROTOCOLS)}."
             )
+        distinct = _distinct(outfits, {split})
+        self.asked = [(outfit, items) for outfit, items in distinct if len(items) > 1]
+        if not self.asked:
+            splits = sorted(set(outfits.split.values()))
+            raise DataError(f"There is no outfit in the split {split!r}; there is {splits}.")
         table = outfits.catalogue.table
         columns = ["family" if "family" in table else "category"]
         if protocol == "strict" and "collection" in table:
@@ -143,74 +144,49 @@ class _Pool:
         self.family = dict(zip(table["id"], families, strict=True))
         self.worn = dict(zip(table["id"], table["worn"], strict=True)) if "worn" in table else {}
         self.known = {frozenset(items) for items in outfits.sets.values()}
-        self.completing = _completing(self.known)
-        uses: Counter[str] = Counter()
-        for items in _sources(outfits, protocol, split):
-            uses.update(items)
+        # For each outfit without one of its items, the items that complete an outfit.
+        self.completing: dict[frozenset, set[str]] = defaultdict(set)
+        for items in self.known:
+            for item in items:
+                self.completing[items - {item}].add(item)
+        uses = Counter(item for items in _sources(outfits, protocol, split) for item in items)
+        self.weights = uses if protocol == "strict" else dict.fromkeys(uses, 1)
         members = defaultdict(list)
         for item in uses:
             members[self.family[item]].append(item)
-        self.members, self.weights = {}, {}
-        for family, items in members.items():
-            weights = [uses[item] if protocol == "strict" else 1 for item in items]
-            self.members[family] = np.array(items, dtype=object)
-            self.weights[family] = np.array(weights, dtype=float)
-
-    def wrong_answers(
-        self, right: str, shown: tuple[str, ...], n: int, rng: np.random.Generator
-    ) -> list[str]:
-        """As `sample`, without items that would complete another real outfit."""
-        completing = self.completing.get(frozenset(shown), set())
-        return self.sample(right, {right, *shown, *completing}, n, rng)
+        self.members = {family: np.array(items, object) for family, items in members.items()}
 
     def sample(self, item: str, excluded: set[str], n: int, rng: np.random.Generator) -> list[str]:
         """`n` items of the family of `item`; none if there are too few, or it is not worn."""
         if not self.worn.get(item, True):
             return []
-        members, weights = self.members[self.family[item]], self.weights[self.family[item]]
+        members = self.members[self.family[item]]
         free = np.array([member not in excluded for member in members])
         if free.sum() < n:
             return []
-        chances = weights * free
+        chances = free * np.array([self.weights[member] for member in members], float)
         return rng.choice(members, n, replace=False, p=chances / chances.sum()).tolist()
 
 
-def _completing(known: set[frozenset]) -> dict[frozenset, set[str]]:
-    """For each outfit without one of its items, the items that complete an outfit."""
-    completing: dict[frozenset, set[str]] = defaultdict(set)
-    for items in known:
-        for item in items:
-            completing[items - {item}].add(item)
-    return completing
-
-
-def _sources(outfits: Outfits, protocol: str, split: str) -> Iterator[tuple[str, ...]]:
+def _sources(outfits: Outfits, protocol: str, split: str) -> list[tuple[str, ...]]:
     """The sets whose items may be wrong answers, each once, in the order of the files.
 
     Strict ones are of the same split. If uses elsewhere counted, training would have seen the wrong
     answers more often than the right ones: on MANGO outfits, the answer that training saw least
     often was right in 34 % of the questions.
     """
-    splits = defaultdict(set)
+    items_of = defaultdict(set)
     for outfit, items in outfits.sets.items():
-        splits[outfits.split[outfit]].update(items)
-    disjoint = sum(map(len, splits.values())) == len(set().union(*splits.values()))
-    every_split = protocol == "naive" and not disjoint
-    seen: set[frozenset] = set()
-    for outfit, items in outfits.sets.items():
-        here = every_split or outfits.split[outfit] == split
-        if here and frozenset(items) not in seen:
-            seen.add(frozenset(items))
-            yield items  # not the frozenset, whose order differs from one process to the next
+        items_of[outfits.split[outfit]].update(items)
+    disjoint = sum(map(len, items_of.values())) == len(set().union(*items_of.values()))
+    splits = set(items_of) if protocol == "naive" and not disjoint else {split}
+    return [items for _, items in _distinct(outfits, splits)]
 
 
-def _distinct(outfits: Outfits, split: str) -> list[tuple[str, tuple[str, ...]]]:
-    """The outfits of a split, of those with the same items the first."""
+def _distinct(outfits: Outfits, splits: set[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """The outfits of some splits, of those with the same items the first."""
     found: dict[frozenset, tuple[str, tuple[str, ...]]] = {}
     for outfit, items in outfits.sets.items():
-        if outfits.split[outfit] == split and len(items) > 1:
+        if outfits.split[outfit] in splits:
             found.setdefault(frozenset(items), (outfit, tuple(items)))
-    if not found:
-        splits = sorted(set(outfits.split.values()))
-        raise DataError(f"There is no outfit in the split {split!r}; there is {splits}.")
     return list(found.values())

@@ -17,6 +17,9 @@ from fashionnb.evaluation.compatibility import mean_by, outfit_pairs, question_p
 from fashionnb.models import evaluating
 from fashionnb.models.outfit_inputs import Items, padded
 
+_BATCH = 4096  # pairs or outfits that are scored at a time
+_ENCODED = 512  # items that are encoded at a time: images are larger than vectors
+
 
 class Scorer:
     """Score how compatible the items of an outfit are, by their ids.
@@ -34,8 +37,6 @@ class Scorer:
         Features of n items.
     ids : sequence of hashable, length n
         Of the items.
-    batch_size : int
-        Pairs or outfits that are scored at a time.
 
     Raises
     ------
@@ -45,23 +46,26 @@ class Scorer:
         If the model scores neither pairs nor sets.
     """
 
-    def __init__(
-        self, model: nn.Module, items: Items, ids: Sequence[Hashable], *, batch_size: int = 4096
-    ) -> None:
+    def __init__(self, model: nn.Module, items: Items, ids: Sequence[Hashable]) -> None:
         if not hasattr(model, "pairwise"):
             raise ModelMismatch(
                 f"{type(model).__name__} scores neither pairs nor sets: "
                 "its class has no `pairwise`. Use a model of `fashionnb.models.compatibility`."
             )
-        self.model, self.batch_size = model, batch_size
+        self.model = model
         self.rows = {item: row for row, item in enumerate(ids)}
         if len(ids) != len(items) or len(self.rows) != len(ids):
             raise DataError(
                 f"Expected one id for each of {len(items)} items; got {len(ids)}, "
                 f"of which {len(self.rows)} differ."
             )
-        items = items.to(next(model.parameters()).device)
-        self.items = self._encoded(items) if model.pairwise else items
+        self.items = items.to(next(model.parameters()).device)
+        if model.pairwise:
+            rows = torch.arange(len(items), device=self.items.features.device)
+            encoded = self._batched(
+                rows, lambda some: model.encode(self.items[some]).features, _ENCODED
+            )
+            self.items = replace(self.items, features=encoded)
 
     def __call__(self, outfits: Sequence[Sequence[Hashable]]) -> np.ndarray:
         """Score outfits.
@@ -81,14 +85,23 @@ class Scorer:
             If there is no outfit, an outfit is empty, an id is unknown or repeated in an outfit,
             or an outfit of a pairwise model has a single item.
         """
-        return self._scores([self._known(outfit) for outfit in outfits])
-
-    def pairs(self, pairs: Sequence[Sequence[Hashable]]) -> np.ndarray:
-        """Score pairs of items, (m,) float64; errors as for outfits."""
-        rows = [self._known(pair) for pair in pairs]
+        if not len(outfits):
+            raise DataError("There is no outfit to score.")
+        known = [self._known(outfit) for outfit in outfits]
         if self.model.pairwise:
-            return self._pair_scores(np.array(rows).reshape(-1, 2))
-        return self._scores(rows)
+            pairs, owner = outfit_pairs(known)
+            return mean_by(self._pair_scores(pairs), owner, len(known))
+        # Outfits of similar size are scored together, so that little is padded. A set model runs
+        # once for each item of an outfit, so a batch holds an eighth of the outfits.
+        rows, sizes = padded(known), np.array([len(outfit) for outfit in known])
+        scores, order = np.empty(len(known)), np.argsort(sizes, kind="stable")
+        for some in np.array_split(order, min(-(-8 * len(order) // _BATCH), len(order))):
+            part = rows[some, : sizes[some].max()].to(self.items.features.device)
+            found = self._batched(
+                part, lambda some: self.model(self.items[some], some >= 0), _BATCH
+            )
+            scores[some] = found.double().cpu().numpy()
+        return scores
 
     def answers(
         self, asked: Sequence[Sequence[Hashable]], answers: Sequence[Sequence[Hashable]]
@@ -156,15 +169,16 @@ class Scorer:
         device = self.items.features.device
         rows = padded([self._known(outfit) for outfit in outfits]).to(device)
         types = None if wanted is None else torch.as_tensor(np.asarray(wanted), device=device)
-        found = []
+
+        def nearness(some: Tensor) -> Tensor:
+            type_ = None if types is None else types[some]
+            points = self.model.seek(self.items[rows[some]], type_, rows[some] >= 0)
+            return (points @ places.T).cpu()
+
         with evaluating(self.model):
             places = self.model.place(self.items)
-            for start in range(0, len(rows), self.batch_size):
-                some = slice(start, start + self.batch_size)
-                type_ = None if types is None else types[some]
-                points = self.model.seek(self.items[rows[some]], type_, rows[some] >= 0)
-                found.append((points @ places.T).cpu())
-        return torch.cat(found).double().numpy()
+        found = self._batched(torch.arange(len(rows), device=device), nearness, _BATCH)
+        return found.double().numpy()
 
     def contributions(self, outfit: Sequence[Hashable]) -> np.ndarray:
         """Compute how much each item contributes to the score of an outfit: gradient × input.
@@ -220,21 +234,6 @@ class Scorer:
             raise DataError(f"The item {twice!r} is repeated in {list(outfit)}.")
         return rows
 
-    def _scores(self, outfits: list[list[int]]) -> np.ndarray:
-        if not outfits:
-            raise DataError("There is no outfit to score.")
-        if self.model.pairwise:
-            pairs, owner = outfit_pairs(outfits)
-            return mean_by(self._pair_scores(pairs), owner, len(outfits))
-        # Outfits of similar size are scored together, so that little is padded. A set model runs
-        # once for each item of an outfit, so a batch holds an eighth of the outfits.
-        rows, sizes = padded(outfits), np.array([len(outfit) for outfit in outfits])
-        scores, order = np.empty(len(outfits)), np.argsort(sizes, kind="stable")
-        for some in np.array_split(order, min(-(-8 * len(order) // self.batch_size), len(order))):
-            part = rows[some, : sizes[some].max()].to(self.items.features.device)
-            scores[some] = self._batched(part, lambda some: self.model(self.items[some], some >= 0))
-        return scores
-
     def _nearness(self, asked: Tensor, answers: Tensor) -> np.ndarray:
         """The cosine of each answer (q, a) and the place predicted for one of its type, (q, a)."""
         asked, answers = (rows.to(self.items.features.device) for rows in (asked, answers))
@@ -244,31 +243,27 @@ class Scorer:
         queries = torch.stack([number, types], -1).flatten(0, 1)
         queries, which = queries.unique(dim=0, return_inverse=True)
         choices, place = answers.unique(return_inverse=True)
-        points = []
+
+        def seek(some: Tensor) -> Tensor:
+            rows = asked[some[:, 0]]
+            return self.model.seek(self.items[rows], some[:, 1], rows >= 0)
+
+        sought = self._batched(queries, seek, _BATCH)
         with evaluating(self.model):
-            for part in queries.split(self.batch_size):
-                rows = asked[part[:, 0]]
-                points.append(self.model.seek(self.items[rows], part[:, 1], rows >= 0))
-            sought = torch.cat(points)[which].view(*answers.shape, -1)
-            near = sought * self.model.place(self.items[choices])[place]
+            places = self.model.place(self.items[choices])[place]
+        near = sought[which].view(*answers.shape, -1) * places
         return near.sum(2).double().cpu().numpy()
 
     def _pair_scores(self, pairs: np.ndarray) -> np.ndarray:
         rows = torch.from_numpy(pairs).to(self.items.features.device)
-        return self._batched(
-            rows, lambda some: self.model.compare(self.items[some[:, 0]], self.items[some[:, 1]])
+        scores = self._batched(
+            rows,
+            lambda some: self.model.compare(self.items[some[:, 0]], self.items[some[:, 1]]),
+            _BATCH,
         )
+        return scores.double().cpu().numpy()
 
-    def _batched(self, rows: Tensor, score: Callable[[Tensor], Tensor]) -> np.ndarray:
+    def _batched(self, rows: Tensor, compute: Callable[[Tensor], Tensor], size: int) -> Tensor:
+        """What the model, in evaluation mode, computes from some rows at a time."""
         with evaluating(self.model):
-            scores = [score(some).cpu() for some in rows.split(self.batch_size)]
-        return torch.cat(scores).double().numpy()
-
-    def _encoded(self, items: Items) -> Items:
-        rows = torch.arange(len(items), device=items.features.device)
-        with evaluating(self.model):  # images are larger than vectors: fewer at a time
-            parts = [
-                self.model.encode(items[some]).features
-                for some in rows.split(min(self.batch_size, 512))
-            ]
-        return replace(items, features=torch.cat(parts))
+            return torch.cat([compute(some) for some in rows.split(size)])

@@ -5,12 +5,14 @@ with the features of the products, which come from `fashionnb.features.garments`
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
 
 from fashionnb.checkpoints import fingerprint
@@ -56,9 +58,6 @@ class Views:
     boxes: Tensor
     scene: Tensor
     others: Tensor
-
-    def __len__(self) -> int:
-        return len(self.crops)
 
     def to(self, device: torch.device | str) -> "Views":
         """Move to another device."""
@@ -150,37 +149,38 @@ def apart(scene: Tensor, boxes: Tensor) -> Tensor:
     Tensor of shape (n, 8), int64
         Pairs of the same scene whose box does not touch, in their order; -1 fills the rest.
     """
-    place, count = scene.unique(return_inverse=True, return_counts=True)[1:]
-    order = torch.argsort(place, stable=True)
-    slot = torch.arange(len(scene)) - (count.cumsum(0) - count)[place[order]]
-    table = torch.full(
-        (len(count), int(count.max()) if len(count) else 0), -1
-    )  # a row for each scene
-    table[place[order], slot] = order
-    left, top, right, bottom = boxes[table].unbind(-1)
-    beside = (right[..., None] <= left[:, None]) | (right[:, None] <= left[..., None])
-    free = beside | (bottom[..., None] <= top[:, None]) | (bottom[:, None] <= top[..., None])
-    free &= (table >= 0)[:, None]
-    nth = free.cumsum(-1) - 1
-    there, one, other = (free & (nth < MOST) & (table >= 0)[..., None]).nonzero(as_tuple=True)
     found = torch.full((len(scene), MOST), -1)
-    found[table[there, one], nth[there, one, other]] = table[there, other]
+    count = scene.unique(return_counts=True)[1]
+    for rows in scene.argsort(stable=True).split(count.tolist()):
+        left, top, right, bottom = boxes[rows].T[:, :, None]
+        beside = (right <= left.T) | (left >= right.T)
+        free = beside | (bottom <= top.T) | (top >= bottom.T)
+        for row, pieces in zip(rows, free, strict=True):
+            others = rows[pieces][:MOST]
+            found[row, : len(others)] = others
     return found
+
+
+def _in_pixels(
+    scenes: Scenes, boxes: np.ndarray
+) -> Iterator[tuple[Image.Image, tuple[int, int, int, int]]]:
+    """The scene of each pair, and a box in it, rounded towards the inside."""
+    last, picture = None, None  # the pairs of a scene stand together
+    for key, box in zip(scenes.table["scene"], boxes, strict=True):
+        if picture is None or key != last:
+            last, picture = key, scenes.images.image(key)
+        left, top, right, bottom = box * ([picture.width, picture.height] * 2)
+        yield picture, (math.ceil(left), math.ceil(top), int(right), int(bottom))
 
 
 def _pieces(scenes: Scenes) -> np.ndarray:
     """What is in the box of every pair, uint8 (pairs, SIDE, SIDE, 3)."""
     pieces = np.empty((len(scenes), SIDE, SIDE, 3), np.uint8)
-    last, image = None, None  # the pairs of a scene stand together
-    for row, (key, *box) in enumerate(
-        scenes.table[["scene", *BOX]].itertuples(index=False, name=None)
-    ):
-        if image is None or key != last:
-            last, image = key, scenes.images.image(key).convert("RGB")
-        left, top, right, bottom = np.array(box) * ([image.width, image.height] * 2)
-        # Rounded towards the inside, so that nothing of a neighbour is in it; one pixel at least.
-        left, top = min(math.ceil(left), image.width - 1), min(math.ceil(top), image.height - 1)
-        piece = image.crop((left, top, max(left + 1, int(right)), max(top + 1, int(bottom))))
+    boxes = scenes.table[BOX].to_numpy(float)
+    for row, (picture, (left, top, right, bottom)) in enumerate(_in_pixels(scenes, boxes)):
+        # One pixel at least; otherwise nothing of a neighbour is in it.
+        left, top = min(left, picture.width - 1), min(top, picture.height - 1)
+        piece = picture.crop((left, top, max(left + 1, right), max(top + 1, bottom)))
         pieces[row] = letterbox(piece, SIDE, 3)
     return pieces
 
@@ -194,10 +194,6 @@ def _encoded(encoder: MultiStageEncoder, pixels: np.ndarray, device: str | None)
 def _standard(values: Tensor) -> Tensor:
     values = values.float()
     return (values - values.mean(0)) / (values.std(0, correction=0) + 1e-3)
-
-
-REGIONS = ("above", "below", "left", "right")
-"""The parts of a scene around a box, in the order in which `largest_region` compares them."""
 
 
 def largest_region(boxes: np.ndarray) -> np.ndarray:
@@ -245,7 +241,7 @@ def largest_region(boxes: np.ndarray) -> np.ndarray:
     return regions[largest, np.arange(len(boxes))]
 
 
-def scene_pixels(scenes: Scenes, size: int | tuple[int, int], cut: bool = True) -> np.ndarray:
+def scene_pixels(scenes: Scenes, size: int | tuple[int, int]) -> np.ndarray:
     """Crop the scene of every pair to `largest_region` of its box.
 
     Parameters
@@ -254,8 +250,6 @@ def scene_pixels(scenes: Scenes, size: int | tuple[int, int], cut: bool = True) 
         Pairs; those of a scene stand together.
     size : int or (int, int)
         Height and width in pixels; each crop is letterboxed to it, on white.
-    cut : bool
-        False leaves the product in.
 
     Returns
     -------
@@ -266,25 +260,16 @@ def scene_pixels(scenes: Scenes, size: int | tuple[int, int], cut: bool = True) 
     DataError
         If an image cannot be read, or a product fills its whole scene.
     """
-    height, width = (size, size) if isinstance(size, int) else size
     regions = largest_region(scenes.table[BOX].to_numpy(float))
-    out = np.empty((len(scenes), height, width, 3), np.uint8)
-    last, picture = None, None  # the pairs of a scene stand together
-    for row, key in enumerate(scenes.table["scene"]):
-        if picture is None or key != last:
-            last, picture = key, scenes.images.image(key)
-        part = picture
-        if cut:
-            left, top, right, bottom = regions[row] * ([picture.width, picture.height] * 2)
-            # Rounded towards the outside: a pixel that the box touches is not kept.
-            corners = int(np.ceil(left)), int(np.ceil(top)), int(right), int(bottom)
-            if corners[0] >= corners[2] or corners[1] >= corners[3]:
-                raise DataError(
-                    f"Pair {row}: its product fills the scene {key!r}; nothing is left around it."
-                )
-            part = picture.crop(corners)
-        out[row] = letterbox(part, (height, width), 3)
-    return out
+    crops = []
+    for row, (picture, (left, top, right, bottom)) in enumerate(_in_pixels(scenes, regions)):
+        if left >= right or top >= bottom:
+            key = scenes.table["scene"].iloc[row]
+            raise DataError(
+                f"Pair {row}: its product fills the scene {key!r}; nothing is left around it."
+            )
+        crops.append(letterbox(picture.crop((left, top, right, bottom)), size, 3))
+    return np.stack(crops)
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,7 +286,7 @@ class Pairs:
         Of the products.
     kinds : Tensor of shape (p,), int64
         The kind of each product, from 0 on.
-    labels : Tensor of shape (p, l), int64, optional
+    labels : Tensor of shape (p, l), int64
         Other metadata of each product, such as its colour: known values from 1 on, 0 is unknown.
 
     Raises
@@ -314,25 +299,17 @@ class Pairs:
     product: Tensor
     features: Tensor
     kinds: Tensor
-    labels: Tensor | None = None
+    labels: Tensor
 
     def __post_init__(self) -> None:
-        n, p = len(self.views), len(self.features)
-        labels = self.kinds[:, None] if self.labels is None else self.labels
-        shapes = [tuple(part.shape) for part in (self.product, self.kinds, labels)]
-        if (
-            shapes[:2] != [(n,), (p,)]
-            or labels.ndim != 2
-            or len(labels) != p
-            or (n and int(self.product.max()) >= p)
-        ):
+        n, p = len(self.views.crops), len(self.features)
+        shapes = [tuple(part.shape) for part in (self.product, self.kinds, self.labels)]
+        good = shapes[:2] == [(n,), (p,)] and self.labels.ndim == 2 and len(self.labels) == p
+        if not good or (n and int(self.product.max()) >= p):
             raise DataError(
                 f"Expected one product, below {p}, for each of {n} pairs, and a kind and a row of labels "
                 f"for each of {p} products; got {', '.join(map(str, shapes))}."
             )
-
-    def __len__(self) -> int:
-        return len(self.product)
 
     def scene(self, rows: Tensor, uncut: bool = False) -> Scene:
         """Take the scenes of some pairs as models read them; `uncut` leaves the products in."""
@@ -343,17 +320,10 @@ class Pairs:
         crops = views.uncut[views.scene[rows]] if uncut else views.crops[rows]
         return crops, there, views.pieces[seen].float(), views.boxes[seen]
 
-    def products(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def products(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Take features, kinds and labels of some products, as the models read them."""
-        return (
-            self.features[rows],
-            self.kinds[rows],
-            None if self.labels is None else self.labels[rows],
-        )
+        return self.features[rows], self.kinds[rows], self.labels[rows]
 
-    def to(self, device: str) -> "Pairs":
+    def to(self, device: torch.device | str) -> "Pairs":
         """Move to another device."""
-        parts = (self.product, self.features, self.kinds, self.labels)
-        return Pairs(
-            self.views.to(device), *(part if part is None else part.to(device) for part in parts)
-        )
+        return Pairs(*(getattr(self, field.name).to(device) for field in fields(self)))

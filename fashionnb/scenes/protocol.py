@@ -14,12 +14,12 @@ import torch
 from scipy.special import gammaln
 from torch import Tensor
 
+from fashionnb.arrays import check_finite
 from fashionnb.data.catalogue import Scenes
 from fashionnb.data.splits import SHARES, by_hash
 from fashionnb.errors import DataError
 from fashionnb.scenes.features import Pairs
 
-_CHUNK = 256  # queries at a time, so that little more than the scores lies in memory
 _SALT = "shop-the-look"  # of the hash that assigns pairs and scenes to splits
 
 
@@ -43,9 +43,6 @@ class Ranks:
     tied: np.ndarray
     tied_hits: np.ndarray
     candidates: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.above)
 
     def recall(self, k: int) -> np.ndarray:
         """Compute recall@k of each query.
@@ -124,50 +121,27 @@ def rank_hits(
         raise DataError(
             f"Scores are (queries, gallery) without NaN, got {scores.dtype} {scores.shape}."
         )
-    hits = _within(query, hit, scores.shape, "A hit")
-    none = _within(*(ignored or ([], [])), scores.shape, "An ignored candidate")
-    wanted, gallery_kind = _kinds(kinds, scores.shape)
-    counts = np.empty((4, len(scores)), np.int64)
-    for start in range(0, len(scores), _CHUNK):
-        rows = slice(start, min(start + _CHUNK, len(scores)))
-        right_kind = wanted[rows, None] == gallery_kind
-        is_hit = _mask(hits, rows, right_kind.shape) & right_kind
-        candidate = (right_kind & ~_mask(none, rows, right_kind.shape)) | is_hit
-        counts[:, rows] = _count(scores[rows], is_hit, candidate, start)
-    return Ranks(*counts)
-
-
-def binary_choice(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
-    """Say for each query whether the true product scores above one negative.
-
-    Parameters
-    ----------
-    positive, negative : ndarray of shape (q,), float
-        Scores of the true product, and of another one of the same category.
-
-    Returns
-    -------
-    ndarray of shape (q,), float64
-        1 or 0, and one half for a tie; their mean is the accuracy, .5 for chance.
-
-    Raises
-    ------
-    DataError
-        If shapes disagree or a score is NaN.
-
-    References
-    ----------
-    Kang et al. (2019), Complete the Look: Scene-based Complementary Product Recommendation,
-    section 5.
-    """
-    positive, negative = np.asarray(positive, float), np.asarray(negative, float)
-    same = positive.ndim == 1 and positive.shape == negative.shape
-    if not same or np.isnan(positive).any() or np.isnan(negative).any():
+    is_hit = _mask(query, hit, scores.shape, "A hit")
+    candidate = is_hit | ~_mask(*(ignored or ([], [])), scores.shape, "An ignored candidate")
+    if kinds is not None:
+        wanted, gallery = map(np.asarray, kinds)
+        if (*wanted.shape, *gallery.shape) != scores.shape:
+            raise DataError(
+                f"Kinds are (queries,) and (gallery,) for scores {scores.shape}; "
+                f"got {wanted.shape}, {gallery.shape}."
+            )
+        right_kind = wanted[:, None] == gallery
+        is_hit &= right_kind
+        candidate &= right_kind
+    lacking = np.flatnonzero(~is_hit.any(1))
+    if len(lacking):
         raise DataError(
-            "Expected two scores for each query, without NaN; "
-            f"got {positive.shape} and {negative.shape}."
+            f"Query {lacking[0]} has no hit among its candidates, so it has no rank. Leave it out."
         )
-    return (positive > negative) + (positive == negative) / 2
+    best = np.where(is_hit, scores, -np.inf).max(1, keepdims=True)
+    tied = candidate & (scores == best)
+    above = candidate & (scores > best)
+    return Ranks(above.sum(1), tied.sum(1), (tied & is_hit).sum(1), candidate.sum(1))
 
 
 def split_by_pair(scenes: Scenes) -> Scenes:
@@ -279,14 +253,27 @@ class HeldOut:
         Returns
         -------
         ndarray of shape (m,), float64
-            As `binary_choice`, with m <= q.
+            With m <= q: 1 if the hidden product scores higher, 0 if not, and one half for a tie;
+            their mean is the accuracy, .5 for chance.
+
+        Raises
+        ------
+        DataError
+            If a score is NaN.
+
+        References
+        ----------
+        Kang et al. (2019), Complete the Look: Scene-based Complementary Product Recommendation,
+        section 5.
         """
+        check_finite(scores, "scores", infinity=True)
         rng, allowed = np.random.default_rng(seed), self.kinds[0][:, None] == self.kinds[1]
         allowed[self.query, self.hit] = False
         each = np.flatnonzero(allowed.any(1))
         chances = rng.random((len(each), allowed.shape[1]))
         negative = np.where(allowed[each], chances, -1).argmax(1)
-        return binary_choice(scores[each, self.hidden[each]], scores[each, negative])
+        hidden, other = scores[each, self.hidden[each]], scores[each, negative]
+        return (hidden > other) + (hidden == other) / 2
 
 
 def held_out(pairs: Pairs, rows: Tensor) -> HeldOut:
@@ -309,52 +296,18 @@ def held_out(pairs: Pairs, rows: Tensor) -> HeldOut:
     return HeldOut(rows, gallery, hidden.numpy(), query.numpy(), hit.numpy(), kinds)
 
 
-def _kinds(
-    kinds: tuple[np.ndarray, np.ndarray] | None, shape: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    q, g = shape
-    if kinds is None:
-        return np.zeros(q, int), np.zeros(g, int)
-    wanted, gallery = map(np.asarray, kinds)
-    if wanted.shape != (q,) or gallery.shape != (g,):
-        raise DataError(
-            f"Kinds are ({q},) and ({g},) for scores {shape}; got {wanted.shape}, {gallery.shape}."
-        )
-    return wanted, gallery
-
-
-def _within(
+def _mask(
     rows: Sequence[int], columns: Sequence[int], shape: tuple[int, int], what: str
-) -> list[np.ndarray]:
-    pair = [np.asarray(side, np.int64) for side in (rows, columns)]
-    good = pair[0].ndim == 1 and pair[0].shape == pair[1].shape
-    if not good or any(
-        ((side < 0) | (side >= most)).any() for side, most in zip(pair, shape, strict=True)
+) -> np.ndarray:
+    """The cells of a table as a mask."""
+    cells = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
+    if cells[0].shape != cells[1].shape or not all(
+        ((side >= 0) & (side < most)).all() for side, most in zip(cells, shape, strict=True)
     ):
         raise DataError(f"{what} is a row and a column within {shape}, one column for each row.")
-    return pair
-
-
-def _mask(cells: list[np.ndarray], rows: slice, shape: tuple[int, int]) -> np.ndarray:
-    """The cells of some rows as a mask of these rows."""
-    row, column = cells
-    here = (row >= rows.start) & (row < rows.stop)
     mask = np.zeros(shape, bool)
-    mask[row[here] - rows.start, column[here]] = True
+    mask[cells] = True
     return mask
-
-
-def _count(scores: np.ndarray, is_hit: np.ndarray, candidate: np.ndarray, start: int) -> tuple:
-    """The four fields of `Ranks`."""
-    if not is_hit.any(1).all():
-        query = start + int(np.flatnonzero(~is_hit.any(1))[0])
-        raise DataError(
-            f"Query {query} has no hit among its candidates, so it has no rank. Leave it out."
-        )
-    best = np.where(is_hit, scores, -np.inf).max(1, keepdims=True)
-    tied = candidate & (scores == best)
-    above = candidate & (scores > best)
-    return above.sum(1), tied.sum(1), (tied & is_hit).sum(1), candidate.sum(1)
 
 
 def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:

@@ -183,7 +183,19 @@ def train(
     TrainingError
         As `fashionnb.training.fit`.
     """
-    _check_training(configuration, rows, recipe)
+    if configuration.triplet_negatives not in ("any", "kind", "hardest"):
+        raise DataError(
+            f"There are no triplet_negatives {configuration.triplet_negatives!r}; "
+            "use any, kind or hardest."
+        )
+    if recipe.batch_size < 2:
+        raise DataError(
+            f"A batch of {recipe.batch_size} contains no negative; raise batch_size to 2 or more."
+        )
+    if len(rows) < recipe.batch_size:
+        raise DataError(
+            f"{len(rows)} pairs do not fill a batch of {recipe.batch_size}; lower batch_size."
+        )
     on_device = pairs.to(recipe.device)
     loss = _loss_of(configuration, on_device, rows, uncut)
     batches = _batches(configuration, pairs, rows, recipe.batch_size)
@@ -222,35 +234,15 @@ def score_gallery(
     ndarray of shape (q, g), float32
         Higher is better.
     """
-    device = next(model.parameters()).device
+    pairs = pairs.to(next(model.parameters()).device)
     found = []
     with evaluating(model):
-        features, kinds, labels = _moved(pairs.products(gallery), device)
+        features, kinds, labels = pairs.products(gallery)
         points = model.product(features, kinds, labels)
         for some in rows.split(_CHUNK):
-            scene = model.look(_moved(pairs.scene(some, uncut), device))
+            scene = model.look(pairs.scene(some, uncut))
             found.append(model.logits(scene, points, kinds).cpu())
     return torch.cat(found).float().numpy()
-
-
-def _moved(parts: Sequence[Tensor | None], device: torch.device) -> tuple[Tensor | None, ...]:
-    return tuple(part if part is None else part.to(device) for part in parts)
-
-
-def _check_training(configuration: Configuration, rows: Tensor, recipe: Recipe) -> None:
-    if configuration.triplet_negatives not in ("any", "kind", "hardest"):
-        raise DataError(
-            f"There are no triplet_negatives {configuration.triplet_negatives!r}; "
-            "use any, kind or hardest."
-        )
-    if recipe.batch_size < 2:
-        raise DataError(
-            f"A batch of {recipe.batch_size} contains no negative; raise batch_size to 2 or more."
-        )
-    if len(rows) < recipe.batch_size:
-        raise DataError(
-            f"{len(rows)} pairs do not fill a batch of {recipe.batch_size}; lower batch_size."
-        )
 
 
 def _loss_of(configuration: Configuration, pairs: Pairs, rows: Tensor, uncut: bool) -> Callable:
@@ -343,19 +335,15 @@ def _membership(scene: Tensor, product: Tensor, n_products: int) -> Callable:
 def _batches(configuration: Configuration, pairs: Pairs, rows: Tensor, size: int) -> Batches:
     """Pairs in a new order in each epoch, and for each pair sampled negatives, (b, r)."""
     positives = pairs.product[rows]
-    used = positives.unique()
-    place = torch.zeros(len(pairs.features), dtype=torch.int64)
-    place[used] = torch.arange(len(used))
-    same_kind = configuration.triplet_negatives == "kind"
-    sampler = NegativeSampler(pairs.kinds[used].numpy()) if same_kind else None
+    used = torch.bincount(positives, minlength=len(pairs.features)) > 0
+    sampler = NegativeSampler(pairs.kinds.numpy(), used.numpy())
 
     def batches(epoch: int, generator: torch.Generator):
         for some in rows[torch.randperm(len(rows), generator=generator)].split(size):
             shape = (len(some), configuration.extra_negatives)
             sampled = [positives[torch.randint(len(positives), shape, generator=generator)]]
-            if sampler is not None:
-                drawn = sampler.draw(place[pairs.product[some]], 1, generator)
-                sampled.append(used[drawn])
+            if configuration.triplet_negatives == "kind":
+                sampled.append(sampler.draw(pairs.product[some], 1, generator))
             yield some, torch.cat(sampled, 1)
 
     return batches

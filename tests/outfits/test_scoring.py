@@ -12,6 +12,7 @@ from fashionnb.evaluation.compatibility import fitb
 from fashionnb.models.compatibility import CompatibilityMLP, PolaniaNet, TypeAware
 from fashionnb.models.outfit_inputs import Items
 from fashionnb.models.outfit_transformer import OutfitTransformer
+from fashionnb.outfits import scoring
 from fashionnb.outfits.scoring import Scorer
 
 IDS = [f"item-{row}" for row in range(30)]
@@ -57,21 +58,13 @@ def by_hand(model, outfit):
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("batch_size", [1, 4096])
-def test_outfits_are_scored_as_each_by_hand(name, batch_size):
+def test_outfits_are_scored_as_each_by_hand(name, batch_size, monkeypatch):
+    monkeypatch.setattr(scoring, "_BATCH", batch_size)
     model = model_of(name).train()
-    scores = Scorer(model, items(), IDS, batch_size=batch_size)(OUTFITS)
+    scores = Scorer(model, items(), IDS)(OUTFITS)
     assert model.training  # as it was found
     assert scores.dtype == np.float64
     assert scores == pytest.approx([by_hand(model, outfit) for outfit in OUTFITS], abs=1e-5)
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_pairs_are_outfits_of_two(name):
-    scorer, pairs = (
-        Scorer(model_of(name), items(), IDS),
-        [["item-1", "item-2"], ["item-0", "item-29"]],
-    )
-    assert scorer.pairs(pairs) == pytest.approx(scorer(pairs), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", PAIRWISE)
@@ -88,17 +81,15 @@ def test_answers_are_ranked_as_the_completed_outfits_are(name):
     assert (found.argsort(1) == whole.argsort(1)).all()
 
 
-def test_a_set_is_asked_where_an_item_of_each_answers_type_should_lie():
+def test_a_set_is_asked_where_an_item_of_each_answers_type_should_lie(monkeypatch):
+    monkeypatch.setattr(scoring, "_BATCH", 2)
     asked = [["item-1", "item-2"], ["item-3", "item-4", "item-9"], ["item-6"]]
     answers = [
         ["item-5", "item-9"],
         ["item-8", "item-10"],
         ["item-6", "item-11"],
     ]  # of one type, of two, shown already
-    model, found = (
-        model_of("sets"),
-        Scorer(model_of("sets"), items(), IDS, batch_size=2).answers(asked, answers),
-    )
+    model, found = model_of("sets"), Scorer(model_of("sets"), items(), IDS).answers(asked, answers)
     model.eval()
     for i, (question, some) in enumerate(zip(asked, answers, strict=True)):
         for j, one in enumerate(some):
@@ -113,14 +104,15 @@ def test_a_set_is_asked_where_an_item_of_each_answers_type_should_lie():
                 )
 
 
-def test_outfits_of_all_sizes_keep_their_order():
+def test_outfits_of_all_sizes_keep_their_order(monkeypatch):
     outfits = [
         IDS[start : start + size]
         for start, size in zip(range(11), (5, 1, 19, 3, 2, 7, 1, 4, 12, 6, 2), strict=True)
     ]
     model = model_of("sets")
     for batch_size in (1, 24, 4096):
-        scores = Scorer(model, items(), IDS, batch_size=batch_size)(outfits)
+        monkeypatch.setattr(scoring, "_BATCH", batch_size)
+        scores = Scorer(model, items(), IDS)(outfits)
         assert scores == pytest.approx([by_hand(model, outfit) for outfit in outfits], abs=1e-5)
 
 
@@ -164,9 +156,10 @@ def test_contributions_are_the_slope_of_the_score(name):
         assert found[place] == pytest.approx((score[0] - score[1]) / (2 * step), abs=2e-3)
 
 
-def test_seeking_is_nearness_in_the_space_of_the_model():
+def test_seeking_is_nearness_in_the_space_of_the_model(monkeypatch):
+    monkeypatch.setattr(scoring, "_BATCH", 2)
     model = model_of("sets")
-    scorer = Scorer(model, items(), IDS, batch_size=2)
+    scorer = Scorer(model, items(), IDS)
     found = scorer.seek(OUTFITS, [1, 0, 3])
     assert found.shape == (3, 30)
     rows = torch.tensor([[2, 9]])
@@ -193,7 +186,6 @@ def test_an_outfit_of_one_is_a_set_but_no_pair():
         (lambda s: s([["item-1", "item-2", "item-1"]]), "'item-1' is repeated"),
         (lambda s: s([]), "no outfit"),
         (lambda s: s([["item-1", "item-2"], []]), "Outfit 1"),
-        (lambda s: s.pairs([["item-1", "nothing"]]), "no vector for the item 'nothing'"),
         (
             lambda s: s.answers([["item-1"]], [["item-2", "nothing"]]),
             "no vector for the item 'nothing'",

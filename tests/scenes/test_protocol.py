@@ -12,7 +12,7 @@ from fashionnb.data.catalogue import Catalogue, Scenes
 from fashionnb.data.images import ArrayImages
 from fashionnb.data.splits import by_hash
 from fashionnb.errors import DataError
-from fashionnb.scenes.protocol import binary_choice, rank_hits, split_by_pair, split_strictly
+from fashionnb.scenes.protocol import rank_hits, split_by_pair, split_strictly
 
 
 def by_hand(scores, true, k):
@@ -68,25 +68,6 @@ def test_an_ignored_candidate_does_not_count():
     assert (found.rank.tolist(), found.candidates.tolist()) == ([2], [3])
 
 
-def test_chunks_do_not_change_the_ranks(monkeypatch):
-    rng = np.random.default_rng(0)
-    scores, query, hit = (
-        rng.integers(0, 9, (7, 30)).astype(float),
-        np.arange(7),
-        rng.integers(0, 30, 7),
-    )
-    out = (np.array([0, 3, 6]), np.array([4, 4, 4]))
-    whole = rank_hits(scores, query, hit, ignored=out)
-    monkeypatch.setattr("fashionnb.scenes.protocol._CHUNK", 2)
-    parts = rank_hits(scores, query, hit, ignored=out)
-    np.testing.assert_array_equal(whole.rank, parts.rank)
-    np.testing.assert_array_equal(whole.candidates, parts.candidates)
-
-
-def test_binary():
-    assert binary_choice([1, 2, 3], [0, 2, 4]).tolist() == [1, 0.5, 0]
-
-
 @pytest.mark.parametrize(
     ("call", "phrase"),
     [
@@ -99,8 +80,6 @@ def test_binary():
         (lambda: rank_hits(np.zeros((1, 2)), [0], [0], kinds=(["a"], ["b", "a"])), "no hit"),
         (lambda: rank_hits(np.zeros((1, 2)), [0], [0], kinds=(["a"], ["a"])), "Kinds are"),
         (lambda: rank_hits(np.zeros((1, 2)), [0], [0]).recall(0), "k must be 1"),
-        (lambda: binary_choice([1.0], [1.0, 2.0]), "two scores for each query"),
-        (lambda: binary_choice([np.nan], [1.0]), "without NaN"),
     ],
 )
 def test_bad_input(call, phrase):

@@ -165,7 +165,8 @@ def queries_of(scene, product, kinds):
     views = Views(
         nothing, nothing, nothing, torch.zeros(n, 4), torch.tensor(scene), torch.full((n, 8), -1)
     )
-    data = Pairs(views, torch.tensor(product), torch.zeros(p, 1), torch.tensor(kinds))
+    nothing = torch.zeros(p, 0)
+    data = Pairs(views, torch.tensor(product), nothing, torch.tensor(kinds), nothing.long())
     return held_out(data, torch.arange(n))
 
 
@@ -196,6 +197,8 @@ def test_binary_choice_compares_with_a_product_of_the_kind():
     assert len(right) == 4
     assert right[:3].tolist() == [0, 0, 1]
     assert queries.binary_choice(np.zeros((5, 4))).tolist() == [0.5] * 4
+    with pytest.raises(DataError, match="NaN"):
+        queries.binary_choice(np.full((5, 4), np.nan))
 
 
 def test_chunks_do_not_change_the_scores(monkeypatch):
@@ -219,7 +222,7 @@ def test_bad_input(tmp_path):
             model, Configuration(triplet_negatives="easy"), data, torch.arange(90), recipe, tmp_path
         )
     for kinds, labels in (
-        (data.kinds[:3], None),
+        (data.kinds[:3], data.labels),
         (data.kinds, data.labels[:3]),
         (data.kinds, data.kinds),
     ):

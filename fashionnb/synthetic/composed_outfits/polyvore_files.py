@@ -4,21 +4,20 @@
 outfits, too.
 """
 
-import csv
-import io
 import json
 import pickle
-import re
 from collections.abc import Mapping
 from itertools import combinations_with_replacement
 from pathlib import Path
+
+import pandas as pd
 
 from fashionnb.data.catalogue import Catalogue, Outfits
 from fashionnb.data.polyvore import EDITIONS, SPLITS
 from fashionnb.data.question_files import write_blanks, write_judged
 from fashionnb.errors import DataError
 from fashionnb.files import write_text, written_whole
-from fashionnb.synthetic.composed_outfits.hard_questions import make_blanks, make_judged
+from fashionnb.synthetic.composed_outfits.composition import make_blanks, make_judged
 from fashionnb.synthetic.composed_outfits.rules import kinds
 
 
@@ -38,7 +37,7 @@ def write_polyvore(
     editions : mapping of str to Outfits
         "disjoint" or "nondisjoint", or both, of one catalogue.
     hardness, seed
-        Of the questions; see `fashionnb.synthetic.composed_outfits.hard_questions`.
+        Of the questions; see `fashionnb.synthetic.composed_outfits.composition`.
 
     Raises
     ------
@@ -69,28 +68,18 @@ def write_polyvore(
                 judged = make_judged(outfits, hardness, split, seed=seed)
                 write_judged(folder / edition / f"compatibility_{published}.txt", judged, outfits)
         roles = sorted(set(catalogue.table["role"]))
-        with written_whole(
-            folder / edition / "typespaces.p"
-        ) as aside:  # lists, tuples and text only: nothing to run
-            aside.write_bytes(
-                pickle.dumps(list(combinations_with_replacement(roles, 2)), protocol=2)
-            )
+        pairs = list(combinations_with_replacement(roles, 2))
+        with written_whole(folder / edition / "typespaces.p") as aside:
+            aside.write_bytes(pickle.dumps(pairs, protocol=2))  # lists, tuples and text only
     used = {
         item for outfits in editions.values() for items in outfits.sets.values() for item in items
     }
     worn = catalogue.take(catalogue.table["id"].isin(used))
     write_photos(worn, folder / "images")
-    numbers = {
-        pair: number
-        for number, pair in enumerate(
-            sorted(set(zip(kinds(worn), worn.table["role"], strict=True)))
-        )
-    }
-    lines = io.StringIO(newline="")
-    csv.writer(lines, lineterminator="\n").writerows(
-        (number, *pair) for pair, number in numbers.items()
-    )
-    write_text(folder / "categories.csv", lines.getvalue())
+    categories = pd.MultiIndex.from_arrays([kinds(worn), worn.table["role"]])
+    fine, names = categories.factorize(sort=True)
+    lines = pd.DataFrame(names.tolist()).to_csv(header=False, lineterminator="\n")
+    write_text(folder / "categories.csv", lines)
     metadata = {
         row["id"]: {
             "url_name": "",
@@ -98,10 +87,10 @@ def write_polyvore(
             "catgeories": [],  # the published files spell it so
             "title": row.get("name", ""),
             "related": [],
-            "category_id": str(numbers[kind, row["role"]]),
+            "category_id": str(number),
             "semantic_category": row["role"],
         }
-        for row, kind in zip(worn.table.to_dict("records"), kinds(worn), strict=True)
+        for row, number in zip(worn.table.to_dict("records"), fine, strict=True)
     }
     write_text(folder / "polyvore_item_metadata.json", json.dumps(metadata))
 
@@ -123,12 +112,13 @@ def write_photos(catalogue: Catalogue, folder: Path) -> None:
     WriteError
         If the folder cannot be written.
     """
-    ids, keys = catalogue.table["id"], catalogue.table["image"]
-    if strange := [item for item in ids if not re.fullmatch(r"[A-Za-z0-9_-][\w.-]{0,99}", item)]:
+    table = catalogue.table[["id", "image"]]
+    strange = table["id"][~table["id"].str.fullmatch(r"[A-Za-z0-9_-][\w.-]{0,99}")]
+    if len(strange):
         raise DataError(
-            f"{catalogue.name}: the id {strange[0]!r} cannot be the name of a photo's file."
+            f"{catalogue.name}: the id {strange.iloc[0]!r} cannot be the name of a photo's file."
         )
-    for item, key in zip(ids, keys, strict=True):
+    for item, key in table.itertuples(index=False, name=None):
         with written_whole(folder / f"{item}.jpg") as aside:
             if hasattr(catalogue.images, "read") and str(key).lower().endswith((".jpg", ".jpeg")):
                 aside.write_bytes(catalogue.images.read(key))

@@ -41,8 +41,8 @@ OCCASIONS = (
 VIVID = 0.15
 """From this chroma on (OKLCh) a colour makes an item focal: red, orange, yellow and the like."""
 
-# Each season goes with itself and its neighbours, in a circle.
-_SEASONS = ("Spring", "Summer", "Autumn", "Winter")
+# Each season goes with itself and its neighbours.
+_OPPOSITE = ({"Spring", "Autumn"}, {"Summer", "Winter"})
 # Comma-separated names of the book's catalogues: drawn garments, product photos, MANGO's families.
 _PIECES = {
     "top": "T-shirt/top, Pullover, Shirt, Tshirts, Shirts, Tops, Kurtas, Kurtis, Tunics, "
@@ -102,17 +102,11 @@ def broken(catalogue: Catalogue, sets: Sequence[Sequence[str]]) -> np.ndarray:
         If the catalogue has no such item.
     """
     rules = Rulebook(catalogue)
-    pairs = [
-        (number, *pair)
-        for number, items in enumerate(sets)
-        for pair in combinations(rules.rows(items), 2)
-    ]
-    owner, one, other = np.array(pairs, dtype=np.int64).reshape(-1, 3).T
-    bits = np.unpackbits(
-        rules.broken(one, other)[:, None], axis=1, count=len(RULES), bitorder="little"
-    )
     counts = np.zeros((len(sets), len(RULES)), np.int64)
-    np.add.at(counts, owner, bits)
+    for number, items in enumerate(sets):
+        one, other = np.array([*combinations(rules.rows(items), 2)], np.int64).reshape(-1, 2).T
+        bits = np.unpackbits(rules.broken(one, other)[:, None], axis=1, bitorder="little")
+        counts[number] = bits[:, : len(RULES)].sum(0)
     return counts
 
 
@@ -157,18 +151,12 @@ class Rulebook:
         self.name = catalogue.name
         self._row = {item: row for row, item in enumerate(catalogue.table["id"])}
         values = _attributes(catalogue)
-        profiles = values.drop_duplicates(ignore_index=True)
-        numbers = {
-            profile: number
-            for number, profile in enumerate(profiles.itertuples(index=False, name=None))
-        }
-        self.profile = np.array(
-            [numbers[row] for row in values.itertuples(index=False, name=None)], np.int64
-        )
+        self.profile = values.groupby(list(RULES), sort=False).ngroup().to_numpy()
+        profiles = values.drop_duplicates()
         self._bits = np.zeros((len(profiles), len(profiles)), np.uint8)
         for bit, rule in enumerate(RULES):
             code, names = pd.factorize(profiles[rule])
-            clash = np.array([[_CLASH[rule](one, other) for other in names] for one in names], bool)
+            clash = np.array([[_clash(rule, one, other) for other in names] for one in names])
             self._bits |= clash[code[:, None], code].astype(np.uint8) << bit
 
     def rows(self, items: Sequence[str]) -> np.ndarray:
@@ -191,8 +179,7 @@ def _attributes(catalogue: Catalogue) -> pd.DataFrame:
         name: table[name] if name in table else pd.Series("", index=table.index)
         for name in ("gender", "usage", "season", "colour", "pattern")
     }
-    tone = known["colour"].map({name: _tone(name) for name in known["colour"].unique()})
-    strong = tone.map({name: _is_focal(name) for name in tone.unique()})
+    tone = known["colour"].map(_tone)
     return pd.DataFrame(
         {
             "role": roles(catalogue),
@@ -200,15 +187,16 @@ def _attributes(catalogue: Catalogue) -> pd.DataFrame:
             "usage": known["usage"],
             "season": known["season"].replace("Fall", "Autumn"),
             "colour": tone,
-            "focal": strong | ~known["pattern"].isin(["", "Solid"]),
+            "focal": tone.map(_is_focal) | ~known["pattern"].isin(["", "Solid"]),
         }
     )
 
 
+@cache
 def _tone(name: str) -> str:
     """The name of a colour in `fashionnb.data.colour`; "" if it has none."""
     try:
-        return colour.canonical(name) if name else ""
+        return colour.canonical(name)
     except DataError:
         return ""
 
@@ -221,41 +209,18 @@ def _is_focal(name: str) -> bool:
     return rgb is None or bool(colour.to_lch(colour.to_oklab(np.array(rgb, np.uint8)))[1] >= VIVID)
 
 
-def _role_clash(one: str, other: str) -> bool:
-    return bool(one) and (one == other or {one, other} in ({"dress", "top"}, {"dress", "bottom"}))
-
-
-def _gender_clash(one: str, other: str) -> bool:
-    return bool(one and other) and one != other
-
-
-def _usage_clash(one: str, other: str) -> bool:
-    return (
-        bool(one and other)
-        and one != other
-        and not any({one, other} <= group for group in OCCASIONS)
-    )
-
-
-def _season_clash(one: str, other: str) -> bool:
-    if one not in _SEASONS or other not in _SEASONS:
+def _clash(rule: str, one: str | bool, other: str | bool) -> bool:
+    """Whether two attributes break a rule; an unknown one breaks none."""
+    if not (one and other):
         return False
-    return (_SEASONS.index(one) - _SEASONS.index(other)) % 4 == 2
-
-
-def _colour_clash(one: str, other: str) -> bool:
-    return colour.harmony(one, other).kind == "weak"
-
-
-def _focal_clash(one: bool, other: bool) -> bool:
-    return bool(one and other)
-
-
-_CLASH = {
-    "role": _role_clash,
-    "gender": _gender_clash,
-    "usage": _usage_clash,
-    "season": _season_clash,
-    "colour": _colour_clash,
-    "focal": _focal_clash,
-}
+    if rule == "colour":
+        return colour.harmony(one, other).kind == "weak"
+    pair = {one, other}
+    clashes = {
+        "role": one == other or pair in ({"dress", "top"}, {"dress", "bottom"}),
+        "gender": one != other,
+        "usage": one != other and not any(pair <= group for group in OCCASIONS),
+        "season": pair in _OPPOSITE,
+        "focal": True,
+    }
+    return clashes[rule]

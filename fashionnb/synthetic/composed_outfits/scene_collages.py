@@ -7,7 +7,8 @@ say that a number was measured on collages. `write_scenes` writes the format of 
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fashionnb.data.catalogue import BOX, Catalogue, Outfits
+from fashionnb.data.catalogue import BOX, Outfits
 from fashionnb.data.foreground import foreground
 from fashionnb.data.shop_the_look import write_lists
 from fashionnb.errors import DataError
@@ -40,9 +41,10 @@ VISIBLE = 0.5
 
 _ASPECT = 0.75  # width over height of a scene
 _CUT = 112  # pixels: the largest height of an item that was cut out
-_KEPT = 4_096  # items that are kept for the next scenes, about 100 MB
+_KEPT = 4_096  # items that are kept for the next scenes, about 100 MB; then all are forgotten
 _BLOCK = 32  # outfits whose items are cut out together
 _CLUTTER = 0.3  # the probability of an unrelated object
+_IS_OPAQUE = [0] * 128 + [255] * 128  # of each value of the alpha channel
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,19 +102,26 @@ def draw_scenes(outfits: Outfits, size: int = 160, seed: int = 0) -> Iterator[Dr
     """
     if not 64 <= size <= 1024:
         raise DataError(f"Scenes are 64 to 1024 pixels high; got {size}.")
-    pieces = _Pieces(outfits.catalogue)
-    names = list(outfits.sets)
+    catalogue = outfits.catalogue
+    role = dict(zip(catalogue.ids, roles(catalogue), strict=True))
+    photo = dict(zip(catalogue.ids, catalogue.table["image"], strict=True))
+    names, pieces = list(outfits.sets), {}
     for start in range(0, len(names), _BLOCK):
         block = {
-            name: pieces.drawable(outfits.sets[name]) for name in names[start : start + _BLOCK]
+            name: [item for item in outfits.sets[name] if role[item]]
+            for name in names[start : start + _BLOCK]
         }
-        cut = pieces.cut_out({item for items in block.values() for item in items})
+        if len(pieces) > _KEPT:
+            pieces = {}
+        missing = {item for items in block.values() for item in items} - set(pieces)
+        photos = {item: catalogue.images.image(photo[item]) for item in sorted(missing)}
+        pieces |= _cut_out(photos)
         for name, items in block.items():
             if len(items) > 1:
-                yield _scene(name, items, [cut[item] for item in items], pieces.role, size, seed)
+                yield _scene(name, items, pieces, role, size, seed)
 
 
-def write_scenes(outfits: Outfits, folder: Path | str, size: int = 160, seed: int = 0) -> int:
+def write_scenes(outfits: Outfits, folder: Path | str, size: int = 160, seed: int = 0) -> None:
     """Draw a scene of each outfit, and write them in the file format of Shop the Look.
 
     A field `split` in each line has the split of the outfit. The category of a product is its role
@@ -126,11 +135,6 @@ def write_scenes(outfits: Outfits, folder: Path | str, size: int = 160, seed: in
     folder : path
         Created if it does not exist.
 
-    Returns
-    -------
-    int
-        The number of scenes.
-
     Raises
     ------
     DataError
@@ -138,7 +142,7 @@ def write_scenes(outfits: Outfits, folder: Path | str, size: int = 160, seed: in
     WriteError
         If the folder cannot be written.
     """
-    folder, rows, scenes = Path(folder), [], 0
+    folder, rows, catalogue = Path(folder), [], outfits.catalogue
     for scene in draw_scenes(outfits, size, seed):
         with written_whole(folder / "images" / f"{scene.name}.jpg") as aside:
             Image.fromarray(scene.picture).save(aside, "JPEG", quality=90)
@@ -147,69 +151,49 @@ def write_scenes(outfits: Outfits, folder: Path | str, size: int = 160, seed: in
             (product, scene.name, *box, split)
             for product, box in zip(scene.products, scene.boxes.round(6).tolist(), strict=True)
         ]
-        scenes += 1
     if not rows:
-        raise DataError(f"{outfits.catalogue.name}: no outfit has two pieces that can be drawn.")
+        raise DataError(f"{catalogue.name}: no outfit has two pieces that can be drawn.")
     table = pd.DataFrame(rows, columns=["product", "scene", *BOX, "split"])
-    catalogue = outfits.catalogue
-    used = catalogue.take(catalogue.table["id"].isin(set(table["product"])))
+    used = catalogue.take(catalogue.table["id"].isin(table["product"]))
     write_photos(used, folder / "images")
-    paths = [f"{role}|{kind}" for role, kind in zip(roles(used), kinds(used), strict=True)]
     categories = {
-        item: f"Apparel & Accessories|{path}"
-        for item, path in zip(used.table["id"], paths, strict=True)
+        item: f"Apparel & Accessories|{role}|{kind}"
+        for item, role, kind in zip(used.ids, roles(used), kinds(used), strict=True)
     }
     write_lists(folder, table, categories)
-    return scenes
 
 
-class _Pieces:
-    """The items of a catalogue, cut out of their photos; those used last are kept."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.images = catalogue.images
-        self.key = dict(zip(catalogue.table["id"], catalogue.table["image"], strict=True))
-        self.role = dict(zip(catalogue.table["id"], roles(catalogue), strict=True))
-        self.kept: dict[str, Image.Image] = {}
-
-    def drawable(self, items: Sequence[str]) -> list[str]:
-        """Those with a role, from back to front."""
-        return sorted(
-            (item for item in items if self.role[item]),
-            key=lambda item: list(SLOTS).index(self.role[item]),
-        )
-
-    def cut_out(self, items: set[str]) -> dict[str, Image.Image]:
-        """Each item as RGBA, cropped to itself. Photos of one size are cut out together."""
-        found = {item: self.kept.pop(item) for item in sorted(items) if item in self.kept}
-        photos: dict[tuple, list[tuple[str, np.ndarray]]] = {}
-        for item in sorted(items - set(found)):
-            photo = np.asarray(self.images.image(self.key[item]).convert("RGB"))
-            photos.setdefault(photo.shape, []).append((item, photo))
-        for several in photos.values():
-            masks = foreground(np.stack([photo for _, photo in several]))
-            for (item, photo), mask in zip(several, masks, strict=True):
-                found[item] = _cut(photo, mask)
-        self.kept |= found
-        while len(self.kept) > _KEPT:
-            del self.kept[next(iter(self.kept))]
-        return found
+def _cut_out(photos: Mapping[str, Image.Image]) -> dict[str, Image.Image]:
+    """Each item as RGBA, cropped to itself. Photos of one size are cut out together."""
+    several: dict[tuple, dict[str, np.ndarray]] = defaultdict(dict)
+    for item, photo in photos.items():
+        several[photo.size][item] = np.asarray(photo.convert("RGB"))
+    found = {}
+    for arrays in several.values():
+        masks = foreground(np.stack(list(arrays.values())))
+        for (item, photo), mask in zip(arrays.items(), masks, strict=True):
+            found[item] = _cropped(photo, mask)
+    return found
 
 
-def _cut(photo: np.ndarray, mask: np.ndarray) -> Image.Image:
+def _cropped(photo: np.ndarray, mask: np.ndarray) -> Image.Image:
     """The item as RGBA; the whole photo if it has no foreground."""
     mask = mask if mask.any() else np.ones_like(mask)
-    y, x = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    within = slice(y[0], y[-1] + 1), slice(x[0], x[-1] + 1)
-    piece = Image.fromarray(np.dstack([photo[within], mask[within].astype(np.uint8) * 255]))
-    scale = _CUT / piece.height
-    if scale < 1:
-        piece = piece.resize((max(1, round(piece.width * scale)), _CUT), Image.Resampling.BOX)
-    return piece
+    piece = Image.fromarray(np.dstack([photo, mask.astype(np.uint8) * 255]))
+    piece = piece.crop(piece.getchannel("A").getbbox())
+    if piece.height <= _CUT:
+        return piece
+    width = max(1, round(piece.width * (_CUT / piece.height)))
+    return piece.resize((width, _CUT), Image.Resampling.BOX)
 
 
 def _scene(
-    name: str, items: list[str], pieces: list[Image.Image], role: dict, size: int, seed: int
+    name: str,
+    items: Sequence[str],
+    pieces: Mapping[str, Image.Image],
+    role: Mapping[str, str],
+    size: int,
+    seed: int,
 ) -> DrawnScene:
     digest = hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
     rng = np.random.default_rng(int(digest[:16], 16))
@@ -217,8 +201,10 @@ def _scene(
     canvas = Image.fromarray(_background(size, width, rng))
     owner = np.full((size, width), -1)
     mirrored, seen = rng.random() < 0.5, set()
+    items = sorted(items, key=lambda item: list(SLOTS).index(role[item]))
     boxes, areas = [], []
-    for number, (item, piece) in enumerate(zip(items, pieces, strict=True)):
+    for number, item in enumerate(items):
+        piece = pieces[item]
         x, y, most_wide, most_tall = SLOTS[role[item]]
         if role[item] in seen:  # a second item of one role lies next to the first
             x, y = x + rng.choice([-0.2, 0.2]), y + rng.uniform(-0.1, 0.1)
@@ -232,43 +218,25 @@ def _scene(
         laid = laid.rotate(rng.uniform(-8, 8), Image.Resampling.BILINEAR, expand=True)
         place = round(x * width - laid.width / 2), round(y * size - laid.height / 2)
         canvas.paste(laid, place, laid)
-        box, area = _claim(owner, np.asarray(laid)[..., 3] > 127, place, number)
-        boxes.append(box)
-        areas.append(area)
+        covered = laid.getchannel("A").point(_IS_OPAQUE)
+        within = Image.new("L", canvas.size)
+        within.paste(covered, place)
+        owner[np.asarray(within) > 0] = number
+        boxes.append(within.getbbox() or (0, 0, 0, 0))  # nothing where the item lies outside
+        areas.append(np.count_nonzero(covered))
     if rng.random() < _CLUTTER:
-        _stray(canvas, owner, rng)
-    visible = np.array(
-        [(owner == number).sum() / max(area, 1) for number, area in enumerate(areas)]
-    )
-    good = [
-        number
-        for number in range(len(items))
-        if boxes[number] is not None and visible[number] >= VISIBLE
-    ]
-    scaled = np.array([boxes[number] for number in good], float).reshape(-1, 4) / [
-        width,
-        size,
-        width,
-        size,
-    ]
+        _lay_over(canvas, owner, rng)
+    shown = np.array([np.count_nonzero(owner == number) for number in range(len(items))])
+    visible = shown / np.maximum(areas, 1)
+    good = np.flatnonzero(visible >= VISIBLE)
     return DrawnScene(
-        digest[:32], name, np.asarray(canvas), tuple(items[n] for n in good), scaled, visible[good]
+        digest[:32],
+        name,
+        np.asarray(canvas),
+        tuple(items[number] for number in good),
+        np.array(boxes)[good] / [width, size, width, size],
+        visible[good],
     )
-
-
-def _claim(
-    owner: np.ndarray, mask: np.ndarray, place: tuple[int, int], number: int
-) -> tuple[tuple | None, int]:
-    """Mark the pixels of an item: its box within the scene (None if outside) and its area."""
-    x, y = place
-    area = int(mask.sum())
-    mask = mask[max(0, -y) : max(0, owner.shape[0] - y), max(0, -x) : max(0, owner.shape[1] - x)]
-    if not mask.any():
-        return None, area
-    x, y = max(0, x), max(0, y)
-    owner[y : y + mask.shape[0], x : x + mask.shape[1]][mask] = number
-    down, across = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    return (x + across[0], y + down[0], x + across[-1] + 1, y + down[-1] + 1), area
 
 
 def _background(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -292,8 +260,8 @@ def _background(height: int, width: int, rng: np.random.Generator) -> np.ndarray
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def _stray(canvas: Image.Image, owner: np.ndarray, rng: np.random.Generator) -> None:
-    """Lay a plain object over the scene."""
+def _lay_over(canvas: Image.Image, owner: np.ndarray, rng: np.random.Generator) -> None:
+    """Lay a plain, unrelated object over the scene."""
     height, width = owner.shape
     w, h = int(rng.uniform(0.06, 0.25) * width), int(rng.uniform(0.06, 0.25) * height)
     x, y = int(rng.uniform(0, width - w)), int(rng.uniform(0, height - h))

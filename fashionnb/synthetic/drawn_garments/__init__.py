@@ -24,6 +24,13 @@ CATEGORIES = tuple(CUTS)
 SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 SMALLEST, LARGEST = 16, 512  # pixels
 
+_KNOWN = {
+    "category": CATEGORIES,
+    "colour": tuple(COLOURS),
+    "pattern": PATTERNS,
+    "season": SEASONS,
+}
+
 
 def catalogue(
     n: int = 2000,
@@ -69,7 +76,7 @@ def catalogue(
         If an argument is out of range or unknown.
     """
     _check(n, channels, categories, background, splits)
-    shape = _check_size(size)
+    shape = _checked_size(size)
     chances = _generator(seed).random((n + -n % len(categories), CHANCES))
     order = np.argsort(chances[:, 0].reshape(-1, len(categories)), axis=1).ravel()[:n]
     chances = chances[:n]
@@ -79,20 +86,13 @@ def catalogue(
         "pattern": np.maximum((chances[:, 2] * (len(PATTERNS) + 2)).astype(int) - 2, 0),
         "season": (chances[:, 3] * len(SEASONS)).astype(int),
     }
-    pictures = _paint(chosen, chances, shape, channels, background)
-    named = {
-        "category": CATEGORIES,
-        "colour": tuple(COLOURS),
-        "pattern": PATTERNS,
-        "season": SEASONS,
-    }
     table = pd.DataFrame({"id": [f"drawn-{i:05d}" for i in range(n)]})
     for column, numbers in chosen.items():
-        table[column] = np.array(named[column], dtype=object)[numbers]
-    table["split"] = _deal(n, splits)
-    table["image"] = np.arange(n)
+        table[column] = np.array(_KNOWN[column], dtype=object)[numbers]
+    table = table.assign(split=_deal(n, splits), image=np.arange(n))
+    images = ArrayImages(paint(chosen, chances, shape, channels, background))
     kept = tuple(name for name in CATEGORIES if name in categories)
-    return Catalogue("atelier", table, ArrayImages(pictures), kept, stands_in_for)
+    return Catalogue("atelier", table, images, kept, stands_in_for)
 
 
 def draw(
@@ -125,34 +125,12 @@ def draw(
     DataError
         If an attribute is unknown, or the size is out of range.
     """
-    chosen = {}
     asked = {"category": category, "colour": colour, "pattern": pattern, "season": season}
-    known = {
-        "category": CATEGORIES,
-        "colour": tuple(COLOURS),
-        "pattern": PATTERNS,
-        "season": SEASONS,
-    }
     for kind, name in asked.items():
-        if name not in known[kind]:
-            raise DataError(
-                f"There is no {kind} {name!r} to draw; choose one of: {', '.join(known[kind])}."
-            )
-        chosen[kind] = np.array([known[kind].index(name)])
-    shape = _check_size(size)
+        _check_known(kind, name)
+    chosen = {kind: np.array([_KNOWN[kind].index(name)]) for kind, name in asked.items()}
     chances = _generator(seed).random((1, CHANCES))
-    return _paint(chosen, chances, shape, 3, "white")[0]
-
-
-def _paint(chosen, chances, shape, channels, background) -> np.ndarray:
-    pictures = np.empty((len(chances), *shape, channels), np.uint8)
-    for number in np.unique(chosen["category"]):
-        rows = np.flatnonzero(chosen["category"] == number)
-        look = (chosen[kind][rows] for kind in ("colour", "pattern", "season"))
-        pictures[rows] = paint(
-            CATEGORIES[number], *look, chances[rows], shape, channels, background
-        )
-    return pictures
+    return paint(chosen, chances, _checked_size(size))[0]
 
 
 def _deal(n: int, splits: Mapping[str, float]) -> np.ndarray:
@@ -172,27 +150,31 @@ def _deal(n: int, splits: Mapping[str, float]) -> np.ndarray:
 def _check(n, channels, categories, background, splits) -> None:
     if not isinstance(n, int | np.integer) or n < 1:
         raise DataError(f"n={n!r} garments cannot be drawn; give a whole number, 1 or more.")
-    if channels not in (1, 3):
-        raise DataError(f"Garments have 1 (grey) or 3 (colour) channels, not {channels!r}.")
-    if background not in ("white", "black"):
-        raise DataError(f"The background is 'white' or 'black', not {background!r}.")
+    if channels not in (1, 3) or background not in ("white", "black"):
+        raise DataError(
+            "Garments have 1 (grey) or 3 (colour) channels, on a background that is 'white' or "
+            f"'black'; got {channels!r} and {background!r}."
+        )
     if isinstance(categories, str) or not len(categories) or len(set(categories)) < len(categories):
         raise DataError(
             f"Expected a list of different categories, got {categories!r}; "
             f"choose from {CATEGORIES}."
         )
-    if strange := [name for name in categories if name not in CATEGORIES]:
-        raise DataError(
-            f"There is no category {strange[0]!r} to draw; choose some of: {', '.join(CATEGORIES)}."
-        )
+    for name in categories:
+        _check_known("category", name)
     shares = list(splits.values())
-    if (
-        not all(isinstance(share, int | float) and share >= 0 for share in shares)
-        or not 0 < sum(shares) < np.inf
-    ):
+    numbers = all(isinstance(share, int | float) and share >= 0 for share in shares)
+    if not numbers or not 0 < sum(shares) < np.inf:
         raise DataError(
             f"The splits {dict(splits)} are not shares: give each a number, 0 or more, "
             "not all of them 0."
+        )
+
+
+def _check_known(kind: str, name: str) -> None:
+    if name not in _KNOWN[kind]:
+        raise DataError(
+            f"There is no {kind} {name!r} to draw; choose one of: {', '.join(_KNOWN[kind])}."
         )
 
 
@@ -204,7 +186,7 @@ def _generator(seed) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def _check_size(size) -> tuple[int, int]:
+def _checked_size(size) -> tuple[int, int]:
     shape = tuple(size) if isinstance(size, Sequence) else (size, size)
     if len(shape) != 2 or not all(
         isinstance(s, int | np.integer) and SMALLEST <= s <= LARGEST for s in shape

@@ -35,14 +35,13 @@ def smooth(points: np.ndarray, sharp: np.ndarray, steps: int, closed: bool = Tru
         sharp = sharp.copy()
         sharp[[0, -1]] = True
     k = points.shape[2]
-    last, following = np.arange(-1, k - 1), np.arange(1, k + 1) % k
-    chord = points[..., following] - points
+    chord = np.roll(points, -1, axis=2) - points
     length = np.sqrt(chord[0] ** 2 + chord[1] ** 2) + np.float32(1e-6)
     ahead = chord / length
-    behind, before = ahead[..., last], length[:, last]
+    behind, before = np.roll(ahead, 1, axis=2), np.roll(length, 1, axis=1)
     tangent = (before * ahead + length * behind) / (before + length)
     leave = np.where(sharp, ahead, tangent) * length
-    arrive = np.where(sharp[following], ahead, tangent[..., following]) * length
+    arrive = np.where(np.roll(sharp, -1), ahead, np.roll(tangent, -1, axis=2)) * length
     t = np.arange(steps, dtype=np.float32) / steps
     curve = points[..., None] + (t * t * (3 - 2 * t)) * chord[..., None]
     curve += (t * (1 - t) ** 2) * leave[..., None]
@@ -110,11 +109,8 @@ def fill(outlines: np.ndarray, height: int, width: int) -> np.ndarray:
     places, weights = np.concatenate(places, axis=None), np.concatenate(weights, axis=None)
     size = (height + 2) * line
     area = np.bincount(places, weights, minlength=size)[:size].reshape(height + 2, b, width + 1)
-    for down in range(1, height):
-        area[down] += area[down - 1]
-    inside = np.empty((b, height, width), np.float32)
-    np.abs(area[:height, :, :width].transpose(1, 0, 2), out=inside, casting="same_kind")
-    return np.minimum(inside, 1, out=inside)
+    inside = np.abs(area[:height, :, :width].cumsum(0).transpose(1, 0, 2))
+    return np.minimum(np.ascontiguousarray(inside, np.float32), 1)
 
 
 def blur(field: np.ndarray, sigma: float) -> np.ndarray:

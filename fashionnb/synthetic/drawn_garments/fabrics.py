@@ -4,8 +4,6 @@ The fabric has its own coordinates (u across, v down, in units of the image), so
 follow a sleeve.
 """
 
-from functools import cache
-
 import numpy as np
 
 COLOURS = {
@@ -48,7 +46,8 @@ _TINT = {
     "Winter": ((34, 42, 62), 0.08),
 }
 _WARM = {"Spring": 0.62, "Summer": 1.0, "Autumn": 0.33, "Winter": 0.0}
-MATERIALS = ("fabric", "accent", "strap", "light", "sole", "metal", "button")
+# Fixed random numbers for 1024 cells of a flowered fabric, the same for every fabric.
+_SCATTER = np.random.default_rng(7).random((4, 1024), dtype=np.float32)
 
 
 def warmth(season: np.ndarray) -> np.ndarray:
@@ -69,7 +68,7 @@ def palette(colour: np.ndarray, season: np.ndarray, chances: np.ndarray) -> dict
     Returns
     -------
     dict of str to ndarray of shape (b, 3), float32
-        For each of `MATERIALS`, 0 to 255.
+        For "fabric", "accent", "strap", "light", "sole", "metal" and "button", 0 to 255.
     """
     names, values = list(COLOURS), np.array(list(COLOURS.values()), np.float32)
     beside = np.array([[names.index(other) for other in _BESIDE[name]] for name in names])
@@ -167,7 +166,7 @@ def _flowers(u, v, chances, size):
     place = (
         column.astype(np.int32) * 37 + row.astype(np.int32) * 101 + (b * 1023).astype(np.int32)
     ) % 1024
-    right, low, turn, big = _scatter()[:, place]
+    right, low, turn, big = _SCATTER[:, place]
     x, y = x - column - 0.5 - 0.2 * (right - 0.5), y - row - 0.5 - 0.2 * (low - 0.5)
     far = np.sqrt(x * x + y * y)
     petals = 0.55 + 0.45 * np.sqrt(np.abs(np.cos(2.5 * (np.arctan2(y, x) + 6.3 * turn))))
@@ -175,9 +174,3 @@ def _flowers(u, v, chances, size):
     return np.clip(0.5 + ((0.27 + 0.15 * big) * petals - far) * soft, 0, 1), np.clip(
         0.5 + (0.1 - far) * soft, 0, 1
     )
-
-
-@cache
-def _scatter() -> np.ndarray:
-    """Fixed random numbers for 1024 cells, the same for every fabric."""
-    return np.random.default_rng(7).random((4, 1024), dtype=np.float32)

@@ -5,8 +5,7 @@ the garment covers, how bright it is there, its material, and its coordinates on
 colours follow in a second pass.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -26,35 +25,30 @@ CUTS = {
     "Bag": shoes_and_bags.bag,
     "Ankle boot": shoes_and_bags.ankle_boot,
 }
-"""Category -> the function that adds its parts, in the order of Fashion-MNIST's classes."""
+"""Category -> the function that returns its parts, in the order of Fashion-MNIST's classes."""
 
 CHANCES = 72
 """How many random numbers make an item: attributes, pose, fabric, shape."""
 _POSE, _CLOTH, _CUT = 4, 10, 24  # where those of pose, fabric and shape begin
 
-_PAINTED = 2**18  # pixels painted at a time, so that a block stays in the processor's cache
-_CUT_OUT = 2**21  # pixels whose outlines are made at a time, so that Python's own work is shared
+_PAINTED = 2**19  # pixels painted at a time, so that a block stays in the processor's cache
 _LIGHT = (0.5, 0.8)  # from the upper left
 
 
 def paint(
-    category: str,
-    colour: np.ndarray,
-    pattern: np.ndarray,
-    season: np.ndarray,
+    chosen: Mapping[str, np.ndarray],
     chances: np.ndarray,
     shape: tuple[int, int],
     channels: int = 3,
     background: str = "white",
 ) -> np.ndarray:
-    """Paint garments of one category.
+    """Paint garments.
 
     Parameters
     ----------
-    category : str
-        A key of `CUTS`.
-    colour, pattern, season : ndarray of shape (n,), int
-        Positions in `COLOURS`, `PATTERNS` and `SEASONS`.
+    chosen : mapping of str to ndarray of shape (n,), int
+        The "category", "colour", "pattern" and "season" of each: positions in `CUTS`, `COLOURS`,
+        `PATTERNS` and `SEASONS`.
     chances : ndarray of shape (n, CHANCES)
         Random numbers in [0, 1); there is no other randomness.
     shape : (int, int)
@@ -70,45 +64,44 @@ def paint(
         One image does not depend on the others.
     """
     pictures = np.empty((len(chances), *shape, channels), np.uint8)
-    pixels = shape[0] * shape[1]
-    for group in _slices(len(chances), _CUT_OUT // pixels):
-        cut = Cut(chances[group, _CUT:], warmth(season[group]))
-        CUTS[category](cut)
-        pose = _pose(chances[group, _POSE:_CLOTH])
-        parts = [_lay_out(part, pose, shape) for part in cut.parts]
-        cloth = chances[group, _CLOTH:_CUT].astype(np.float32)
-        colours = palette(colour[group], season[group], cloth[:, 3:8])
-        folds = [np.full(len(cloth), number, np.float32) for number in (*cut.folds, cut.rib)]
-        for block in _slices(len(cloth), _PAINTED // pixels):
-            u, v = _unplace([number[block] for number in pose], shape)
-            dyes = {name: values[block] for name, values in colours.items()}
-            page = _paint_parts(parts, block, u, v, dyes)
-            fold = _folds([number[block] for number in folds], u, v, cloth[block])
+    step = max(1, _PAINTED // (shape[0] * shape[1]))
+    for number, draw in enumerate(CUTS.values()):
+        rows = np.flatnonzero(chosen["category"] == number)
+        for start in range(0, len(rows), step):
+            block = rows[start : start + step]
+            colour, pattern, season = (
+                chosen[name][block] for name in ("colour", "pattern", "season")
+            )
+            cut = Cut(iter(chances[block, _CUT:].T), warmth(season))
+            parts = draw(cut)
+            cloth = chances[block, _CLOTH:_CUT].astype(np.float32)
+            colours = palette(colour, season, cloth[:, 3:8])
+            pose = _pose(chances[block, _POSE:_CLOTH])
+            places = _unplaced(pose, shape)
+            page = _paint_parts(parts, pose, places, colours)
+            fold = _folds(cut, *places, cloth)
             page["bright"] *= 1 + fold
-            u, v = page["u"] + 0.1 * fold, page["v"]  # stripes follow the folds
-            planes = _cloth(pattern[group][block], u, v, dyes, cloth[block, 8:], min(shape))
-            pictures[group][block] = _finish(page, planes, channels, background)
+            page["place"][0] += 0.1 * fold  # stripes follow the folds
+            planes = _cloth(pattern, page["place"], colours, cloth[:, 8:], min(shape))
+            pictures[block] = _finish(page, planes, channels, background)
     return pictures
 
 
-def _slices(n: int, step: int) -> Iterator[slice]:
-    """Slices of at most `step` (and at least 1) that make up `range(n)`."""
-    step = max(1, step)
-    return (slice(first, min(first + step, n)) for first in range(0, n, step))
-
-
-def _lay_out(part: Part, pose, shape) -> Part:
-    """The part with fine closed outlines (2, r, b, m) in pixels instead of control points."""
-    size = min(shape)
-    _, r, b, k = part.points.shape
+def _outlines(part: Part, who: np.ndarray | slice, pose, shape) -> np.ndarray:
+    """The fine closed outlines (2, r, b, m) of a part in pixels, from its control points."""
+    size, b = min(shape), len(pose[0])
+    points = part.points(b)[:, :, who]
+    _, r, some, k = points.shape
+    sharp = np.array([len(point) > 2 for point in part.rings[0]])
     steps = int(np.ceil(part.span * size)) + 1
     curves = curves_and_fills.smooth(
-        part.points.reshape(2, r * b, k), part.sharp, steps, closed=part.width is None
+        points.reshape(2, r * some, k), sharp, steps, closed=part.width is None
     )
     if part.width is not None:
-        curves = curves_and_fills.ribbon(curves, np.tile(part.width, r))
-    across, down, tilt, right, low = (number[part.who] for number in pose)
-    x, y = curves.reshape(2, r, b, -1)
+        width = np.full(b, part.width, np.float32)[who]
+        curves = curves_and_fills.ribbon(curves, np.tile(width, r))
+    across, down, tilt, right, low = (number[who] for number in pose)
+    x, y = curves.reshape(2, r, some, -1)
     x, y = x * across, (y - 0.5) * down
     cos, sin = np.cos(tilt), np.sin(tilt)
     height, width = shape
@@ -116,67 +109,67 @@ def _lay_out(part: Part, pose, shape) -> Part:
         width / 2 + size * (x * cos - y * sin + right),
         height / 2 + size * (x * sin + y * cos + low),
     )
-    return replace(part, points=np.stack([x, y]))
+    return np.stack([x, y])
 
 
-def _paint_parts(parts, block, u, v, colours) -> dict[str, np.ndarray]:
+def _paint_parts(parts, pose, places, colours) -> dict[str, np.ndarray]:
     """Paint all parts of a block of garments, from back to front.
 
-    The result has fields of shape (b, height, width): `cover`, the share of a pixel that is
-    garment; `bright`, its brightness; `u` and `v`, its coordinates on the fabric; `cloth`, the
-    share that is fabric; and `red`, `green`, `blue`, the colour of the rest, times its share.
+    The result has fields of shape (..., b, height, width): `cover`, the share of a pixel that is
+    garment; `bright`, its brightness; `place`, its two coordinates on the fabric; `cloth`, the
+    share that is fabric; and `rest`, the colour (red, green, blue) of the rest, times its share.
     """
-    size = min(u.shape[1:])
-    page = {name: np.zeros_like(u) for name in ("cover", "red", "green", "blue")}
-    page |= {"bright": np.ones_like(u), "cloth": np.ones_like(u), "u": u.copy(), "v": v.copy()}
+    block, shape = places.shape[1:], places.shape[2:]
+    page = {
+        "cover": np.zeros(block, np.float32),
+        "bright": np.ones(block, np.float32),
+        "place": places.copy(),
+        "cloth": np.ones(block, np.float32),
+        "rest": np.zeros((3, *block), np.float32),
+    }
     for part in parts:
-        part = part.some(block)
-        if not part.points.size:
+        if not np.any(part.show):
             continue
-        rows, columns, corner = _window(
-            part.points, curves_and_fills.reach(part.relief * size), u.shape[1:]
-        )
+        who = slice(None) if part.show is True else np.flatnonzero(part.show)
+        outlines = _outlines(part, who, pose, shape)
+        margin = curves_and_fills.reach(part.relief * min(shape))
+        rows, columns, corner = _window(outlines, margin, shape)
         inside = curves_and_fills.fill(
-            part.points - corner, rows.stop - rows.start, columns.stop - columns.start
+            outlines - corner, rows.stop - rows.start, columns.stop - columns.start
         )
-        here = (part.who, rows, columns)
+        here = (..., who, rows, columns)
         piece = {name: field[here] for name, field in page.items()}
-        _add(piece, part, inside, u[here], v[here], colours, size)
-        if not isinstance(part.who, slice):  # then the piece is a copy
+        _add(piece, part, who, inside, places[here], colours, min(shape))
+        if part.show is not True:  # then the piece is a copy
             for name, field in piece.items():
                 page[name][here] = field
     return page
 
 
-def _add(page, part, inside, u, v, colours, size) -> None:
+def _add(page, part, who, inside, places, colours, size) -> None:
     """Paint one part, which covers `inside` of each pixel, over this piece of the page."""
     behind = 1 - inside
     if part.material == "nothing":
         page["cover"] *= behind
         return
-    light = part.tone[:, None, None]
+    light = np.float32(part.tone)
     if part.relief:
         light = light * _relief(inside, page["bright"], part.relief * size)
     page["bright"] += inside * (light - page["bright"])
     np.maximum(page["cover"], inside, out=page["cover"])
-    for name in ("cloth", "red", "green", "blue"):
-        page[name] *= behind
+    page["cloth"] *= behind
+    page["rest"] *= behind
     if part.material == "fabric":
         page["cloth"] += inside
     else:
-        for name, value in zip(
-            ("red", "green", "blue"), colours[part.material][part.who].T, strict=True
-        ):
-            page[name] += inside * value[:, None, None]
+        page["rest"] += inside * colours[part.material][who].T[:, :, None, None]
     if part.turn is not None:  # the cloth of sleeves is turned ...
-        cos, sin = (f(part.turn)[:, None, None] for f in (np.cos, np.sin))
-        u, v = np.abs(u) * cos - v * sin, np.abs(u) * sin + v * cos
-    if (
-        part.turn is not None or part.relief >= 0.03
-    ):  # ... that of bodies straight; small parts keep it
-        mostly = inside > 0.5
-        np.copyto(page["u"], u, where=mostly)
-        np.copyto(page["v"], v, where=mostly)
+        turn = part.turn.astype(np.float32)[who, None, None]
+        cos, sin = np.cos(turn), np.sin(turn)
+        u, v = np.abs(places[0]), places[1]
+        places = np.stack([u * cos - v * sin, u * sin + v * cos])
+    if part.turn is not None or part.relief >= 0.03:  # ... that of bodies straight
+        np.copyto(page["place"], places, where=inside > 0.5)
 
 
 def _window(outlines, margin, shape):
@@ -201,15 +194,14 @@ def _pose(chances: np.ndarray) -> tuple[np.ndarray, ...]:
     )
 
 
-def _unplace(pose, shape):
-    """The garment coordinates of each pixel's centre, two (b, height, width); undoes `_lay_out`."""
+def _unplaced(pose, shape) -> np.ndarray:
+    """The garment coordinates of each pixel's centre, (2, b, height, width), on an even page."""
     across, down, tilt, right, low = (number[:, :, None] for number in pose)
     height, width = shape
     x = ((np.arange(width, dtype=np.float32) + 0.5 - width / 2) / min(shape))[None, None, :] - right
     y = ((np.arange(height, dtype=np.float32) + 0.5 - height / 2) / min(shape))[None, :, None] - low
     u = (x * np.cos(tilt) + y * np.sin(tilt)) / across
-    v = (y * np.cos(tilt) - x * np.sin(tilt)) / down + 0.5
-    return u, v
+    return np.stack([u, (y * np.cos(tilt) - x * np.sin(tilt)) / down + 0.5])
 
 
 def _relief(inside, bright, soft):
@@ -223,9 +215,11 @@ def _relief(inside, bright, soft):
     return light
 
 
-def _folds(folds, u, v, chances):
+def _folds(cut, u, v, chances):
     """Soft folds, deeper and wider apart towards the hem; and knitted ribs."""
-    deep, fan, rib = (number[:, None, None] for number in folds)
+    deep, fan, rib = (
+        np.full(len(u), number, np.float32)[:, None, None] for number in (*cut.folds, cut.rib)
+    )
     a, b, c = (chances[:, k, None, None] for k in range(3))
     across = u / (1 + fan * np.maximum(v - 0.42, 0))
     fold = np.sin((34 + 16 * a) * across + (5 * (b - 0.5)) * v + 6.3 * c)
@@ -237,45 +231,29 @@ def _folds(folds, u, v, chances):
     return fold
 
 
-def _cloth(pattern, u, v, colours, chances, size):
-    """The colour of the fabric: three planes (b, height, width), or (b, 1, 1) if all are solid."""
-    fabric, accent = colours["fabric"], colours["accent"]
-    planes = [fabric[:, k, None, None] for k in range(3)]
-    if not pattern.any():
-        return planes
-    planes = [np.broadcast_to(plane, u.shape).copy() for plane in planes]
+def _cloth(pattern, places, colours, chances, size):
+    """The colour of the fabric: three planes, (3, b, height, width)."""
+    fabric, accent = (colours[name].T[:, :, None, None] for name in ("fabric", "accent"))
+    planes = np.broadcast_to(fabric, (3, *places.shape[1:])).copy()
     for number in np.unique(pattern[pattern > 0]):
         some = np.flatnonzero(pattern == number)
-        second, third = weave(PATTERNS[number], u[some], v[some], chances[some], size)
-        for k in range(3):
-            own, other = fabric[some, k, None, None], accent[some, k, None, None]
-            mixed = own + second * (other - own)
-            planes[k][some] = mixed + third * (0.7 * own - mixed)
+        second, third = weave(PATTERNS[number], *places[:, some], chances[some], size)
+        mixed = fabric[:, some] + second * (accent[:, some] - fabric[:, some])
+        planes[:, some] = mixed + third * (0.7 * fabric[:, some] - mixed)
     return planes
 
 
 def _finish(page, planes, channels, background):
-    """Compute the pixels from the painted fields."""
-    gleam = 42 * (page["bright"] - 0.93)  # so that folds of black fabric can be seen
-    planes = [plane * page["cloth"] for plane in planes]
-    for plane, other in zip(planes, ("red", "green", "blue"), strict=True):
-        plane += page[other]
-        plane *= page["bright"]
-        plane += gleam
+    """Compute the pixels (b, height, width, channels) from the painted fields."""
+    cover, bright = page["cover"], page["bright"]
+    planes = (planes * page["cloth"] + page["rest"]) * bright
+    planes += 42 * (bright - 0.93)  # a gleam, so that folds of black fabric can be seen
     if channels == 1:
         grey = 0.299 * planes[0] + 0.587 * planes[1] + 0.114 * planes[2]
-        planes = [255 - 0.82 * grey if background == "black" else grey]
-    beside = 1 - page["cover"]
-    if background == "white":  # the garment's own shadow on the page
-        size = min(page["cover"].shape[1:])
-        shadow = curves_and_fills.blur(page["cover"], 0.022 * size)
-        beside *= 255 - 30 * np.roll(shadow, max(1, round(0.014 * size)), axis=1)
-    else:
-        beside *= 0
-    picture = np.empty((*page["cover"].shape, channels), np.uint8)
-    for k, plane in enumerate(planes):
-        np.clip(plane, 0, 255, out=plane)
-        plane *= page["cover"]
-        plane += beside
-        picture[..., k] = np.rint(plane, out=plane)
-    return picture
+        planes = (255 - 0.82 * grey if background == "black" else grey)[None]
+    planes = np.clip(planes, 0, 255) * cover
+    if background == "white":  # with the garment's own shadow on the page
+        size = min(cover.shape[1:])
+        shadow = np.roll(curves_and_fills.blur(cover, 0.022 * size), max(1, round(0.014 * size)), 1)
+        planes += (1 - cover) * (255 - 30 * shadow)
+    return np.rint(planes).astype(np.uint8).transpose(1, 2, 3, 0)

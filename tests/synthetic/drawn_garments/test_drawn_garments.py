@@ -48,7 +48,6 @@ def test_more_items_never_change_earlier_ones(n, seed):
 def test_the_picture_does_not_depend_on_how_the_work_is_cut_into_blocks(monkeypatch):
     whole = drawn_garments.catalogue(60, 48).pixels()
     monkeypatch.setattr(rendering, "_PAINTED", 3 * 48 * 48)
-    monkeypatch.setattr(rendering, "_CUT_OUT", 5 * 48 * 48)
     assert np.array_equal(drawn_garments.catalogue(60, 48).pixels(), whole)
 
 

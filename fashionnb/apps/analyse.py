@@ -6,10 +6,8 @@ model. `fashionnb.data.detector` reads the files. One photo, one garment, framed
 rooms or streets the results are poor.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -31,27 +29,8 @@ from fashionnb.models.fusion import AttributeHeads
 MODEL = "multitask"
 """The published model that is used by default."""
 
-_FIELDS = {"category": "det_label", "pattern": "pattern", "season": "season"}
-_INPUT_SIZE = 64  # pixels of the model's input, if its card does not say it
 _MIN_SIDE, _MAX_SIDE = 64, 256  # pixels in which the garment is separated from the background
 _MARGIN = 0.02  # of the photo's longer side, around the garment
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Analysed:
-    """What `analyse` wrote.
-
-    Attributes
-    ----------
-    files : tuple of Path
-        The JSON files, one for each photo.
-    skipped : tuple of (str, str)
-        The photos that could not be read, each with the reason.
-    """
-
-    files: tuple[Path, ...]
-    skipped: tuple[tuple[str, str], ...]
 
 
 def analyse(
@@ -59,9 +38,8 @@ def analyse(
     out: Path | str,
     *,
     model: Path | str | None = None,
-    unreadable: str = "raise",
-    progress: bool = False,
-) -> Analysed:
+    skip_unreadable: bool = False,
+) -> tuple[list[Path], dict[str, str]]:
     """Find the garment in each photo of a folder, and write down its attributes.
 
     All photos are analysed before anything is written, and a JSON file is written after its crop.
@@ -77,44 +55,40 @@ def analyse(
     model : Path or str, optional
         A folder with an `AttributeHeads` and its ``attributes.json``; by default the published
         "multitask".
-    unreadable : {"raise", "skip"}
-        What to do with photos that cannot be read; those that are skipped are reported.
-    progress : bool
-        Show a bar.
+    skip_unreadable : bool
+        Leave out photos that cannot be read.
 
     Returns
     -------
-    Analysed
-        What was written, what was skipped.
+    files : list of Path
+        The JSON files, one for each photo.
+    skipped : dict of str to str
+        The photos that could not be read, each with the reason.
 
     Raises
     ------
     DataNotFound
         If there is no such folder, or no such model.
     DataError
-        If there is no photo, or one that cannot be read; if `out` is within `folder`; or if
-        `unreadable` is another word.
+        If there is no photo, or one that cannot be read; or if `out` is within `folder`.
     ModelMismatch
         If the checkpoint is broken, or holds something else.
     WriteError
         If `out` cannot be written.
     """
     folder, out = Path(folder), Path(out)
-    if unreadable not in ("raise", "skip"):
-        raise DataError(f"unreadable is 'raise' or 'skip', got {unreadable!r}.")
     photos, names = _photos(folder, out)
     heads, encoder, size = _load(model)
-    items, skipped = {}, []
-    for name in tqdm(names, unit="photo", desc="analyse", disable=not progress):
+    items, skipped = {}, {}
+    for name in tqdm(names, unit="photo", desc="analyse"):
         try:
             items[name] = _item(photos.image(name), heads, encoder, size)
         except DataError as error:
-            if unreadable == "raise":
+            if not skip_unreadable:
                 raise DataError(
                     f"{error} Nothing was written; to leave such photos out, skip the unreadable."
                 ) from error
-            _log.warning("A photo was skipped. %s", error)
-            skipped.append((name, str(error)))
+            skipped[name] = str(error)
     files = []
     for name, stem in _stems(items).items():
         path = PurePosixPath(stem)
@@ -123,7 +97,7 @@ def analyse(
         file = out / path.parent / f"fashion_analysis_{path.name}.json"
         detector.write_file(file, [item], [(item.crop_file, crop)], {"photo": name})
         files.append(file)
-    return Analysed(tuple(files), tuple(skipped))
+    return files, skipped
 
 
 def _photos(folder: Path, out: Path) -> tuple[FolderImages, list[str]]:
@@ -158,8 +132,8 @@ def _load(model: Path | str | None) -> tuple[AttributeHeads, AttributeEncoder, i
         ) from error
     if heads.card.task != "attributes":
         raise ModelMismatch(
-            f"{folder}: a {heads.card.architecture}, but naming attributes takes a model whose card says "
-            "the task 'attributes' (chapter 07)."
+            f"{folder}: a {heads.card.architecture}, but naming attributes takes a model whose "
+            "card says the task 'attributes' (chapter 07)."
         )
     if tuple(heads.sizes) != encoder.sizes or "category" not in encoder.columns:
         raise ModelMismatch(
@@ -167,18 +141,18 @@ def _load(model: Path | str | None) -> tuple[AttributeHeads, AttributeEncoder, i
             f"not belong to the model (sizes {tuple(heads.sizes)}), or has no category. "
             "Train both again."
         )
-    return heads, encoder, heads.card.size or _INPUT_SIZE
+    return heads, encoder, checkpoints.image_size(heads.card, folder, None)
 
 
 def _item(photo: Image.Image, heads: AttributeHeads, encoder: AttributeEncoder, size: int) -> Item:
     """The garment in one photo; its crop has no name yet."""
     photo = photo.convert("RGB")
-    small, mask, scale = _garment(photo)
+    small, mask = _garment(photo)
     colour, _ = dominant_colour(small, mask)
     (name,), (score,) = name_colours(colour[None])
     values = {
         "crop_file": "crop.jpg",
-        "box": [float(side) for side in _box(mask, scale, photo.size)],
+        "box": _box(mask, photo.size),
         "color": {"label": name, "score": float(score)},
     }
     # The whole photo, not the crop: the model was trained on a shop's framing, and recognises types
@@ -192,13 +166,13 @@ def _item(photo: Image.Image, heads: AttributeHeads, encoder: AttributeEncoder, 
         label, score = part.decode([int(number)])[0], min(1.0, float(probability))
         if column == "category":
             values |= {"det_label": label, "det_score": score}
-        elif column in _FIELDS:
-            values[_FIELDS[column]] = {"label": label, "score": score}
+        elif column in ("pattern", "season"):
+            values[column] = {"label": label, "score": score}
     return Item.model_validate(values)
 
 
-def _garment(photo: Image.Image) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """The photo at working size, the mask of its garment, and the scale in width and height."""
+def _garment(photo: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+    """The photo at working size, and the mask of its garment."""
     small = photo.copy()
     small.thumbnail((_MAX_SIDE, _MAX_SIDE))
     pixels, larger = np.asarray(small), -(-_MIN_SIDE // min(small.size))
@@ -206,20 +180,17 @@ def _garment(photo: Image.Image) -> tuple[np.ndarray, np.ndarray, tuple[float, f
     mask = foreground(pixels[None])[0]
     if not mask.any():  # a white shirt on white: the whole photo, rather than nothing
         mask = np.ones_like(mask)
-    return pixels, mask, (pixels.shape[1] / photo.width, pixels.shape[0] / photo.height)
+    return pixels, mask
 
 
-def _box(
-    mask: np.ndarray, scale: tuple[float, float], size: tuple[int, int]
-) -> tuple[int, int, int, int]:
+def _box(mask: np.ndarray, size: tuple[int, int]) -> list[float]:
     """The box around the garment, in whole pixels of the photo: left, top, right, bottom."""
-    y, x = np.nonzero(mask)
+    scale = np.divide(mask.shape[::-1], size)
     margin = _MARGIN * max(size)
-    first = np.array([x.min(), y.min()]) / scale - margin
-    last = np.array([x.max() + 1, y.max() + 1]) / scale + margin
-    left, top = np.maximum(0, np.floor(first)).astype(int)
-    right, bottom = np.minimum(size, np.ceil(last)).astype(int)
-    return left, top, right, bottom
+    first, last = np.reshape(Image.fromarray(mask).getbbox(), (2, 2)) / scale
+    left, top = np.floor(first - margin).clip(min=0).tolist()
+    right, bottom = np.ceil(last + margin).clip(max=size).tolist()
+    return [left, top, right, bottom]
 
 
 def _stems(names: Iterable[str]) -> dict[str, str]:

@@ -11,18 +11,7 @@ from typing import Annotated
 import typer
 
 import fashionnb
-from fashionnb.cli import (
-    analyse,
-    chapters,
-    collect,
-    data,
-    demo,
-    embed,
-    evaluate,
-    export,
-    recommend,
-    search,
-)
+from fashionnb.cli import apps, chapters, data, models, search
 from fashionnb.errors import FashionNBError
 
 app = typer.Typer(
@@ -33,11 +22,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
-for group in (chapters, export, collect, analyse, search, recommend, demo, embed):
+for group in (chapters, models, apps, search):
     app.registered_commands += group.app.registered_commands
 app.add_typer(data.app, name="data")
 app.add_typer(search.index, name="index")
-app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(models.evaluate, name="evaluate")
 
 INTERRUPTED = 130
 
@@ -62,8 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FashionNBError as error:
         print(error, file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        status = INTERRUPTED
     except Exception as error:
         if not hasattr(error, "format_message"):  # typer's errors for wrong options have it
             raise
@@ -71,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if message:  # without a command, the help was printed instead
             print(f"{message}\nTry `fashionnb --help`.", file=sys.stderr)
         return 2
-    if status == INTERRUPTED:  # typer may have caught the KeyboardInterrupt itself
+    if status == INTERRUPTED:  # typer has caught the KeyboardInterrupt
         print("Interrupted. Run the same again to resume from what was saved.", file=sys.stderr)
     return status
 
@@ -90,11 +77,10 @@ def _version(
 def _join_pairs(words: list[str]) -> list[str]:
     """Turn `-p NAME VALUE` into `-p NAME=VALUE`: typer has no repeatable options of two words."""
     joined: list[str] = []
-    left = iter(words)
-    for word in left:
-        joined.append(word)
-        if word in ("-p", "--parameter"):
-            name = next(left, "")
-            value = None if "=" in name else next(left, None)
-            joined.append(name if value is None else f"{name}={value}")
+    for word in words:
+        named = len(joined) > 1 and joined[-2] in ("-p", "--parameter")
+        if named and "=" not in joined[-1]:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
     return joined

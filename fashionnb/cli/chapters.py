@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from fashionnb.cli.options import Json
 from fashionnb.errors import RunError
@@ -66,14 +67,12 @@ def run(
         ),
     ] = None,
     strict: Strict = False,
-) -> None:
+) -> int:
     """Run the chapters whose text, data or code has changed, if need be with other parameters.
 
     A chapter that fails stops no other. The status is 1 if one failed, or with --strict if a claim
     did not hold.
     """
-    from rich.console import Console
-
     from fashionnb.publishing import run_book
 
     outcomes = run_book.run(
@@ -92,7 +91,8 @@ def run(
     failed = [outcome.error for outcome in outcomes if outcome.error]
     if failed:
         print("\n\n".join(failed), file=sys.stderr)
-    _end(bool(failed), strict and any(outcome.claims for outcome in outcomes))
+    not_held = strict and any(outcome.claims for outcome in outcomes)
+    return int(bool(failed) or not_held)
 
 
 @app.command(
@@ -116,10 +116,8 @@ def results(profile: Profile = "cpu", as_json: Json = False) -> None:
             for name, one in found.items()
         }
         print(json.dumps(dumped, indent=2, ensure_ascii=False))
-        return
-    from rich.console import Console
-
-    Console().print(comparisons.terminal_tables(found))
+    else:
+        Console().print(comparisons.terminal_tables(found))
 
 
 @app.command(
@@ -132,7 +130,7 @@ def publish(
         typer.Option(metavar="DIR", help="Where the site is written; by default _build/site."),
     ] = None,
     strict: Strict = False,
-) -> None:
+) -> int:
     """Build the site from the chapters as they were last run.
 
     The page of a chapter that failed says so. The status is then 1, or with --strict if a claim did
@@ -143,7 +141,8 @@ def publish(
     site = publishing.publish(profile, out)
     print(site.report())
     failed = any(chapter.error for chapter in site.chapters)
-    _end(failed, strict and any(chapter.claims for chapter in site.chapters))
+    not_held = strict and any(chapter.claims for chapter in site.chapters)
+    return int(failed or not_held)
 
 
 @app.command(epilog="Examples: [b]fashionnb sync[/] · [b]fashionnb sync --check[/]")
@@ -154,20 +153,13 @@ def sync(
 ) -> None:
     """Make the notebooks (NN-name.ipynb) from their sources (NN-name.md)."""
     from fashionnb.publishing import chapters
-    from fashionnb.publishing.chapters import Book
 
-    book = Book.find()
+    book = chapters.Book.find()
     if not check:
         for path in chapters.sync(book):
             print(path)
     elif stale := chapters.stale(book):
         raise RunError("\n".join(stale))
-
-
-def _end(failed: bool, not_held: bool) -> None:
-    """End the command with status 1 if something failed that was asked for."""
-    if failed or not_held:
-        raise typer.Exit(1)
 
 
 def _split_pair(pair: str) -> tuple[str, str]:

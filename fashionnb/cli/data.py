@@ -4,6 +4,9 @@ from typing import Annotated
 
 import typer
 
+from fashionnb.data import registry
+from fashionnb.errors import DataNotFound
+
 app = typer.Typer(
     help="The datasets of the book: where they are, and how to get them.", no_args_is_help=True
 )
@@ -14,16 +17,15 @@ Name = Annotated[str, typer.Argument(help="The name of a dataset, from `fashionn
 @app.command("list", epilog="Example: [b]fashionnb data list[/]")
 def data_list() -> None:
     """List the datasets: where each is on this machine, its origin, licence and citation."""
-    from fashionnb.data import registry
-
     for name, source in registry.SOURCES.items():
-        print(f"{name}: {source.title}, {source.bytes / 1e6:,.0f} MB")
-        print(f"  here     {_place(name)}")
+        print(f"{name}: {source.title}, {source.bytes / 1e6:,.0f} MB\n  here     {_place(name)}")
         for addresses in source.urls.values():
             print(f"  from     {' or '.join(addresses)}")
-        print(f"  page     {source.homepage}")
-        print(f"  licence  {source.licence}{f' ({source.terms})' if source.terms else ''}")
-        print(f"  cite     {source.citation}")
+        print(
+            f"  page     {source.homepage}\n"
+            f"  licence  {source.licence}{f' ({source.terms})' if source.terms else ''}\n"
+            f"  cite     {source.citation}"
+        )
         for file, digest in source.sha256.items():
             print(f"  sha256   {digest}  {file}")
 
@@ -31,16 +33,12 @@ def data_list() -> None:
 @app.command("where", epilog="Example: [b]fashionnb data where fashion-mnist[/]")
 def data_where(name: Name) -> None:
     """Print where a dataset is."""
-    from fashionnb.data import registry
-
     print(registry.find(name))
 
 
 @app.command("fetch", epilog="Example: [b]fashionnb data fetch fashion-mnist[/]")
 def data_fetch(name: Name) -> None:
     """Download a dataset into the cache, unless it is there; print where it is."""
-    from fashionnb.data import registry
-
     print(registry.fetch(name))
 
 
@@ -52,16 +50,11 @@ def data_check(
     ] = None,
 ) -> None:
     """Check the counts, checksums and formats of a dataset."""
-    from fashionnb.data import registry
-
     print(*registry.check(name, path), sep="\n")
 
 
 def _place(name: str) -> str:
     """Where a dataset is on this machine, or how to get it."""
-    from fashionnb.data import registry
-    from fashionnb.errors import DataNotFound
-
     try:
         return str(registry.find(name))
     except DataNotFound:

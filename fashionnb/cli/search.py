@@ -1,4 +1,4 @@
-"""`fashionnb index build` and `fashionnb search`: search pictures by a picture."""
+"""`fashionnb index build`, `search`, `recommend` and `embed`: find pictures in a catalogue."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,16 +6,25 @@ from typing import Annotated
 import typer
 
 from fashionnb.cli.options import (
-    EMBEDDING_MODEL_HELP,
-    Html,
+    CATALOGUE_HELP,
+    MODEL_HELP,
     Json,
     Size,
     SkipUnreadable,
-    print_table,
 )
+from fashionnb.data.registry import cache_folder
+from fashionnb.errors import DataError
+from fashionnb.files import write_text
 
 app = typer.Typer()
 index = typer.Typer(help="Index pictures for `fashionnb search`.", no_args_is_help=True)
+
+EMBEDDING_MODEL_HELP = f"{MODEL_HELP[:-1]}, or siglip, resnet50 or vgg16."
+
+Html = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also write a web page that shows the answer.")
+]
+Values = list[str] | None
 
 
 @index.command(
@@ -50,13 +59,14 @@ def index_build(
     ] = None,
 ) -> None:
     """Embed all pictures of a folder, a zip file or a dataset, and write an index of them."""
-    from fashionnb.data.registry import cache_folder
     from fashionnb.search.engine import VisualSearchEngine
 
     engine = VisualSearchEngine(model, size=size)
-    unreadable = "skip" if skip_unreadable else "raise"
-    cache = cache or cache_folder() / "vectors"
-    embedded = engine.embed_dataset(source, cache=cache, unreadable=unreadable)
+    embedded = engine.embed_dataset(
+        source,
+        cache=cache or cache_folder() / "vectors",
+        unreadable="skip" if skip_unreadable else "raise",
+    )
     engine.index(embedded, kind=kind)
     engine.save(out)
     for row in embedded.unreadable.itertuples():
@@ -88,7 +98,6 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find the pictures of an index that look like a picture."""
-    from fashionnb.files import write_text
     from fashionnb.search.engine import VisualSearchEngine
 
     engine = VisualSearchEngine.load(index, model)
@@ -99,4 +108,171 @@ def search(
         print(results.to_json(orient="records", indent=2, force_ascii=False))
         return
     table = results.assign(score=results["score"].map("{:.3f}".format), picture=results["path"])
-    print_table(table[["rank", "score", "category", "picture"]].astype(str))
+    _print_table(table[["rank", "score", "category", "picture"]].astype(str))
+
+
+@app.command(
+    epilog="Examples: [b]fashionnb recommend --data drawn --colour Blue --season Winter[/] · "
+    "[b]fashionnb recommend 15970 --data fashion-product-images-small --model style2vec "
+    "--vectors shop.vectors[/] · "
+    "[b]fashionnb recommend 15970 --data fashion-product-images-small --vectors shop.vectors "
+    "--goes-with --category Jeans --html outfit.html[/] · "
+    "[b]fashionnb recommend shirt.jpg --data my-photos/ --model my-model/ --json[/]"
+)
+def recommend(
+    item: Annotated[
+        str | None,
+        typer.Argument(metavar="ITEM|PICTURE", help="The id of an item, or a picture file."),
+    ] = None,
+    data: Annotated[str, typer.Option(metavar="NAME|PATH", help=CATALOGUE_HELP)] = ...,
+    like: Annotated[
+        bool, typer.Option("--like", help="Find garments whose pictures look like it (default).")
+    ] = False,
+    overall: Annotated[
+        bool,
+        typer.Option("--overall", help="Find garments with a similar picture and attributes."),
+    ] = False,
+    goes_with: Annotated[
+        bool,
+        typer.Option(
+            "--goes-with",
+            help="Find garments of another category in colours that match its colour.",
+        ),
+    ] = False,
+    category: Annotated[
+        Values, typer.Option(help="Only this category; may be repeated, as all below.")
+    ] = None,
+    colour: Annotated[Values, typer.Option("--colour", "--color", help="Only this colour.")] = None,
+    season: Annotated[Values, typer.Option(help="Only for this season.")] = None,
+    pattern: Annotated[Values, typer.Option(help="Only with this pattern.")] = None,
+    gender: Annotated[Values, typer.Option(help="Only for Men, Women, Unisex, …")] = None,
+    usage: Annotated[
+        Values, typer.Option(help="Only for this use, such as Casual or Sports.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="How many garments to recommend.")] = 10,
+    diversity: Annotated[
+        float, typer.Option(help="From 0 to 1: how much they should differ from each other.")
+    ] = 0.0,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A file with the vectors of the pictures; with --model, it is written if missing.",
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
+    size: Size = None,
+    html: Html = None,
+    as_json: Json = False,
+) -> None:
+    """Recommend garments of a catalogue, with reasons: similar ones, or ones to wear together."""
+    from fashionnb import datasets
+    from fashionnb.search import recommend as recommenders
+
+    attributes = {
+        "category": category,
+        "colour": colour,
+        "season": season,
+        "pattern": pattern,
+        "gender": gender,
+        "usage": usage,
+    }
+    wanted = {name: values for name, values in attributes.items() if values}
+    if like + overall + goes_with > 1:
+        raise DataError("--like, --overall and --goes-with are three questions: ask one of them.")
+    if item is None and (like or overall or goes_with or not wanted):
+        raise DataError(
+            "Name an item or a picture, or say what is wanted, for instance --colour Blue."
+        )
+    catalogue = datasets.open_catalogue(data)
+    recommender = recommenders.without_pictures(catalogue)
+    # Mistakes are reported before thousands of pictures are embedded.
+    recommender.attributes.matching(wanted)
+    query = None if item is None else _query(item, recommender.attributes)
+    if query is not None or diversity:
+        recommender = recommenders.open_recommender(
+            catalogue, vectors, model, size=size, cache=cache_folder() / "vectors"
+        )
+    options = {"top_k": k, "diversity": diversity, **wanted}
+    if query is None:
+        title = "As wanted: " + ", ".join(f"{a} {' or '.join(b)}" for a, b in wanted.items())
+        answer = recommender.recommend_by_attributes(**options)
+    elif goes_with:
+        title = f"Goes with {item}"
+        answer = recommender.get_color_coordinated_items(query, **options)
+    elif overall:
+        title = f"Like {item} overall"
+        answer = recommender.ensemble_recommend(query, **options)
+    else:
+        title = f"Looks like {item}"
+        answer = recommender.find_similar_items(query, **options)
+    if html is not None:
+        write_text(html, recommender.as_page(answer, title, query))
+    if as_json:
+        print(answer.to_json(orient="records", indent=2, force_ascii=False))
+    elif len(answer):
+        print(title)
+        shown = recommender.attributes.columns[:2]  # the reasons name the others
+        table = answer.assign(score=answer["score"].map("{:.2f}".format), why=answer["reasons"])
+        _print_table(table[["rank", "id", *shown, "score", "why"]].astype(str))
+    else:
+        print("Nothing was found.")
+
+
+@app.command(
+    epilog="Examples: [b]fashionnb embed photos/ --model siglip --out photos.safetensors[/] · "
+    "[b]fashionnb embed fashion-mnist --model style2vec --out mnist.safetensors --processes 2[/]"
+)
+def embed(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="CATALOGUE", help="A folder, a zip file, or a name from `fashionnb data list`."
+        ),
+    ],
+    model: Annotated[str, typer.Option(help=EMBEDDING_MODEL_HELP)],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="Where vectors and ids are written, as safetensors."),
+    ],
+    size: Size = None,
+    processes: Annotated[
+        int, typer.Option(help="How many processes share the work; with GPUs, one for each.")
+    ] = 1,
+    batch_size: Annotated[int, typer.Option(help="How many pictures are embedded at once.")] = 256,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps; by default that of the profile.")
+    ] = None,
+) -> None:
+    """Embed all pictures. If it was stopped, run it again to resume."""
+    from fashionnb.search.embed_catalogue import embed_to_file
+
+    done = embed_to_file(
+        source, model, out, size=size, processes=processes, batch_size=batch_size, device=device
+    )
+    before = done.pictures - done.embedded
+    print(
+        f"{out}: {done.pictures:,} pictures; {done.embedded:,} embedded in {done.seconds:.1f} s, "
+        f"{done.embedded / max(done.seconds, 1e-9):,.0f} a second"
+        f"{f'; {before:,} were there' if before else ''}."
+    )
+
+
+def _query(item: str, known) -> str | Path:
+    """The id of an item, or the path of a picture; raises for anything else."""
+    from fashionnb.data.folder import SUFFIXES
+    from fashionnb.search.item_attributes import as_image
+
+    if (known.table["id"] == item).any():
+        return item
+    path = Path(item)
+    if not path.is_file() and path.suffix.lower() not in SUFFIXES:
+        known.row(item)
+    as_image(path)
+    return path
+
+
+def _print_table(table) -> None:
+    """Print a DataFrame of text for people, with its columns aligned on the left."""
+    padded = {name: column.str.ljust(column.str.len().max()) for name, column in table.items()}
+    print(table.assign(**padded).to_string(index=False, justify="left"))

@@ -84,7 +84,7 @@ def test_no_command_prints_the_help(call):
         (["rnu"], "No such command 'rnu'."),
         (["run", "--jbs", "2"], "No such option: --jbs"),
         (["run", "--jobs", "two"], "Invalid value for '--jobs'"),
-        (["run", "-p"], "-p takes a name and a value"),
+        (["run", "-p"], "Option '-p' requires an argument"),
         (["run", "-p", "epochs"], "-p takes a name and a value, for instance `-p epochs 50`"),
         (["run", "--profile", "huge"], "There is no profile 'huge'"),
         (["results"], "no results of profile cpu. `fashionnb run --profile cpu` makes them."),

@@ -122,7 +122,7 @@ class Clock:
     def __init__(self, step: float = 0.0) -> None:
         self.now, self.step, self.slept = 0.0, step, []
 
-    def __call__(self) -> float:
+    def monotonic(self) -> float:
         self.now += self.step
         return self.now
 

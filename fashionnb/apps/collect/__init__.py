@@ -1,14 +1,13 @@
 """Collect the pictures of a list of links: politely, safely, and resuming where a run stopped.
 
-`collect` does it, or `fashionnb collect` on the command line. It is built on `safe_urls` (which
-addresses may be contacted), `http_request` (one request), `polite_client` (robots.txt, pauses,
-redirects) and `manifest` (what is written down). Whether a picture may be used is another question:
-keep its licence in the list, and it goes into the manifest.
+`collect` does it, or `fashionnb collect` on the command line. It is built on `http_request` (one
+request, to an address that may be contacted), `polite_client` (robots.txt, pauses, redirects) and
+`manifest` (what is written down). Whether a picture may be used is another question: keep its
+licence in the list, and it goes into the manifest.
 """
 
-import time
+import math
 from collections import Counter, deque
-from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from fashionnb import files
-from fashionnb.apps.collect.http_request import Limits
+from fashionnb.apps.collect.http_request import FetchError, parse
 from fashionnb.apps.collect.manifest import (
     FINDINGS,
     IMAGES,
@@ -25,16 +24,17 @@ from fashionnb.apps.collect.manifest import (
     Row,
     as_table,
     file_name,
-    read,
     read_list,
 )
 from fashionnb.apps.collect.polite_client import PoliteClient
-from fashionnb.apps.collect.safe_urls import FetchError, parse
 from fashionnb.data import downloads
 from fashionnb.data.images import decode
 from fashionnb.errors import DataError, DataNotFound
 
-__all__ = ["Limits", "collect", "read", "report"]
+__all__ = ["collect", "report"]
+
+TRIES = 4
+"""How often one link is tried in a run."""
 
 _WORDS = {
     "dead": "dead link(s)",
@@ -54,15 +54,13 @@ _ENDINGS = {
 
 
 def collect(
-    rows: Path | str | pd.DataFrame,
+    links: Path | str,
     out: Path | str,
     *,
-    limits: Limits | None = None,
+    pause: float = 1.0,
+    max_bytes: int = 20_000_000,
     allow_private: bool = False,
     again: bool = False,
-    progress: bool = True,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> pd.DataFrame:
     """Download the pictures of a list of links, and write down what became of each link.
 
@@ -74,22 +72,20 @@ def collect(
 
     Parameters
     ----------
-    rows : Path, str or DataFrame
-        A CSV file or a table. `url` is required; `id` names the picture; `source`, `licence` and
+    links : Path or str
+        A CSV file. The column `url` is required; `id` names the picture; `source`, `licence` and
         any other column are copied into the manifest.
     out : Path or str
         A folder, made if need be. One run at a time may write to it.
-    limits : Limits, optional
-        How fast, how long, how large; None for the defaults.
+    pause : float
+        Seconds between two requests to one host; a site may ask for more (Crawl-delay).
+    max_bytes : int
+        Larger pictures are not downloaded.
     allow_private : bool
         Contact machines of the local network, too. For an intranet; never for a list of unknown
         origin.
     again : bool
         Ask again for every row without a picture, dead links included.
-    progress : bool
-        Show a bar on stderr.
-    clock, sleep : callable
-        As `time.monotonic` and `time.sleep`.
 
     Returns
     -------
@@ -107,12 +103,14 @@ def collect(
         If there is no such list; or if `FASHIONNB_OFFLINE` forbids the network, and something is to
         be fetched.
     DataError
-        If the list or the manifest is broken.
+        If the list or the manifest is broken, or the pause is no time.
     WriteError
         If the folder cannot be written, or the disk is full. What was fetched is kept.
     """
-    wanted, out = read_list(rows), Path(out)
-    client = PoliteClient(limits or Limits(), allow_private, clock, sleep)
+    if not 0 <= pause < math.inf:
+        raise DataError(f"pause is a number of seconds from 0 on, got {pause!r}.")
+    wanted, out = read_list(links), Path(out)
+    client = PoliteClient(pause, max_bytes, allow_private)
     manifest = Manifest(out)
     try:
         settled = {item: row for item, row in manifest.rows.items() if _is_settled(row, out, again)}
@@ -127,8 +125,7 @@ def collect(
             raise DataNotFound(
                 f"FASHIONNB_OFFLINE is set, so {len(todo)} picture(s) were not asked for. Unset it."
             )
-        hidden = not (progress and todo)
-        with tqdm(total=len(todo), unit="picture", disable=hidden, ncols=79) as bar:
+        with tqdm(total=len(todo), unit="picture", disable=not todo, ncols=79) as bar:
             _fetch_all(todo, manifest, settled, client, bar)
     finally:
         manifest.close(row["id"] for row in wanted)
@@ -181,15 +178,18 @@ def _fetch_all(
                 found = _fetch(row, client, manifest.folder, by_content)
             except FetchError as error:
                 tries[row["id"]] += 1
-                if error.retry and tries[row["id"]] < client.limits.tries:
+                if error.retry and tries[row["id"]] < TRIES:
                     client.postpone(host, max(error.wait, 2.0 ** tries[row["id"]]))
                     continue
                 found = {"status": error.status, "error": " ".join(error.reason.split())}
                 if host and error.host == host:  # all that was to be asked of it fails alike
                     finished = len(queue)
         for row in [queue.popleft() for _ in range(finished)]:
-            finding = _same(by_url[row["url"]]) if row["url"] in by_url else _dated(found)
-            by_url[row["url"]] = row | finding
+            if row["url"] in by_url:
+                by_url[row["url"]] = row | _same(by_url[row["url"]])
+            else:
+                now = datetime.now(UTC).isoformat(timespec="seconds")
+                by_url[row["url"]] = row | dict.fromkeys(FINDINGS, "") | found | {"date": now}
             manifest.add(by_url[row["url"]])
             bar.update()
         if not queue:
@@ -233,15 +233,9 @@ def _write(data: bytes, digest: str, item: str, folder: Path) -> str:
     return target.name
 
 
-def _dated(found: Row) -> Row:
-    """All columns of a finding, with the time."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return dict.fromkeys(FINDINGS, "") | found | {"date": now}
-
-
 def _same(row: Row) -> Row:
     """The finding of a URL that another row has, too."""
-    found = {column: row.get(column, "") for column in FINDINGS}
+    found = {column: row[column] for column in FINDINGS}
     return found | {"status": "duplicate"} if found["file"] else found
 
 

@@ -1,100 +1,161 @@
-"""Make one HTTP request within limits: of silence, of total time, of bytes packed and unpacked.
+"""Make one HTTP request safely: to a public address, and within limits of time and size.
 
-Built on Python's `http.client` rather than `requests`, because the connection must go to the very
-IP address that was checked, and no server may keep us longer than the limits allow, not even with
-one byte of its headers a second.
+A list of links is somebody else's text. A link, or a redirect, could make this machine contact its
+own network: a router, a printer, the metadata service of a cloud. So a host name is resolved once,
+its addresses are checked, and the connection goes to an address that was checked: a name that
+resolves differently a moment later ("DNS rebinding") gains nothing. Neither `requests` nor urllib3
+can connect to a given address and limit the time of a whole answer, so this is built on Python's
+`http.client`: no server may keep us for long, not even with one byte of its headers a second.
 """
 
-import http
+import gzip
 import http.client
 import io
-import math
+import ipaddress
+import re
 import socket
 import ssl
+import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from http.client import HTTPResponse
 
+import requests.certs
+from urllib3.exceptions import InvalidHeader, LocationParseError
+from urllib3.util import Retry, Url, parse_url
+
 import fashionnb
-from fashionnb.apps.collect.safe_urls import FetchError, Url
-from fashionnb.errors import DataError
 
 AGENT = f"fashionnb/{fashionnb.__version__} (+https://github.com/fashionnb/fashionnb)"
 """How we introduce ourselves to a server."""
 
-_CHUNK = 1 << 16
+READ_TIMEOUT, TOTAL_TIMEOUT = 15.0, 60.0
+"""Seconds without a byte, and for a whole answer."""
+
+MAX_WAIT = 120.0
+"""Seconds; a server that asks for a longer wait is left alone until the next run."""
+
+_PORTS = {"http": 80, "https": 443}
 _MAX_ADDRESSES = 4  # of a host with many addresses, so many are tried
 _TRY_AGAIN = (408, 425, 429)
 _GONE = (404, 410)
+_LABEL = "[a-z0-9_-]{1,63}"  # a part of a host's name
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*|\[[0-9a-f:.]+\]")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv4 addresses as networks without IPv4 write them
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How patient to be, and how polite.
+class FetchError(Exception):
+    """Why there is no picture.
 
-    Attributes
+    Parameters
     ----------
-    pause : float
-        Seconds between two requests to one host; a site may ask for more (Crawl-delay).
-    tries : int
-        Of one URL.
-    max_wait : float
-        Seconds; a server that asks for a longer wait is left alone until the next run, and a
-        Crawl-delay counts up to this.
-    read_timeout : float
-        Seconds without a byte.
-    total_timeout : float
-        Seconds for a whole answer.
-    max_bytes : int
-        Of a picture, unpacked.
-    max_redirects : int
-        Followed for one picture.
+    status : str
+        "dead" (no such page), "refused" (by us, by robots.txt, by the server), "unusable" (the
+        answer is no picture that we accept) or "failed" (no answer, or not now; the next run asks
+        again).
+    reason : str
+        For people.
+    retry : bool
+        Whether asking once more may help.
+    wait : float
+        Seconds to wait before that.
+    host : str
+        The host that fails in this way whatever it is asked for; "" if only this URL fails.
+    """
+
+    def __init__(
+        self, status: str, reason: str, *, retry: bool = False, wait: float = 0.0, host: str = ""
+    ) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+        self.retry, self.wait, self.host = retry, wait, host
+
+
+def parse(text: str) -> Url:
+    """Split a URL into its parts, in one form and in ASCII; a "#fragment" is dropped.
 
     Raises
     ------
-    DataError
-        If a number makes no sense.
+    FetchError
+        "refused", if it is not http or https, holds a password, or is broken.
     """
+    try:
+        url = parse_url(text.strip())
+    except LocationParseError as error:
+        raise FetchError("refused", f"the address is broken ({error})") from error
+    if url.scheme not in _PORTS:
+        got = url.scheme or "an address without scheme"
+        raise FetchError("refused", f"only http and https are asked, not {got!r:.30}")
+    if url.auth:
+        raise FetchError("refused", "the address holds a user name or password")
+    host = (url.host or "").rstrip(".")
+    if not _HOST.fullmatch(host):
+        raise FetchError("refused", f"{host!r:.60} is no name of a host")
+    port = None if url.port == _PORTS[url.scheme] else url.port
+    return url._replace(host=host, port=port, path=url.path or "/", fragment=None)
 
-    pause: float = 1.0
-    tries: int = 4
-    max_wait: float = 120.0
-    read_timeout: float = 15.0
-    total_timeout: float = 60.0
-    max_bytes: int = 20_000_000
-    max_redirects: int = 5
 
-    def __post_init__(self) -> None:
-        smallest = {"tries": 1, "max_bytes": 1, "read_timeout": 0.001, "total_timeout": 0.001}
-        for name, value in vars(self).items():
-            least = smallest.get(name, 0)
-            if not least <= value < math.inf:
-                raise DataError(f"Limits: {name} is a number from {least} on, got {value!r}.")
+def resolve(host: str, port: int) -> list[str]:
+    """Look up the IP addresses of a host, best first; raises OSError (`socket.gaierror`)."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def checked_addresses(url: Url, allow_private: bool) -> list[tuple[str, int]]:
+    """Look up the addresses of a URL's host, once, and check them: where to connect to.
+
+    Returns
+    -------
+    list of (str, int)
+        IP addresses with the port, best first.
+
+    Raises
+    ------
+    FetchError
+        "refused", if any of them is not public, unless `allow_private`; "failed", if there is no
+        such host.
+    """
+    host, port = url.host.strip("[]"), url.port or _PORTS[url.scheme]
+    try:
+        addresses = resolve(host, port)
+    except OSError as error:
+        if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)):
+            raise FetchError("failed", "there is no host of that name", host=url.host) from error
+        reason = f"the name of the host cannot be looked up ({error})"
+        raise FetchError("failed", reason, retry=True, host=url.host) from error
+    private = [address for address in addresses if not is_public(address)]
+    if private and not allow_private:
+        where = host if host == private[0] else f"{host} is {private[0]}, which"
+        reason = f"{where} is no address of the public internet (private, local or reserved)"
+        raise FetchError("refused", reason, host=url.host)
+    return [(address, port) for address in addresses]
+
+
+def is_public(text: str) -> bool:
+    """Whether the public internet reaches an IP address; of IPv4 within IPv6, the IPv4 counts."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if address in _NAT64:
+        address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    elif address.version == 6:
+        address = address.ipv4_mapped or address.sixtofour or address
+    local = address.is_multicast or address.is_reserved or getattr(address, "is_site_local", False)
+    return address.is_global and not local
 
 
 @contextmanager
-def get(
-    url: Url, addresses: list[str], accept: str, limits: Limits, clock: Callable[[], float]
-) -> Iterator[HTTPResponse]:
+def get(url: Url, accept: str, allow_private: bool) -> Iterator[HTTPResponse]:
     """Request a URL; of the response, the headers are read and the body is not.
 
     Parameters
     ----------
     url : Url
-        What to request.
-    addresses : list of str
-        IP addresses of its host; the first that answers is used.
+        Of `parse`.
     accept : str
         The Accept header.
-    limits : Limits
-        Of time, also while the body is read.
-    clock : callable
-        As `time.monotonic`.
+    allow_private : bool
+        Whether to connect to private addresses.
 
     Yields
     ------
@@ -104,32 +165,33 @@ def get(
     Raises
     ------
     FetchError
-        "failed", here or while the body is read: no connection, no answer in time, or not HTTP.
+        As `checked_addresses`; or "failed", here or while the body is read: no connection, no
+        answer in time, or not HTTP.
     """
-    deadline = clock() + limits.total_timeout
     request = (
-        f"GET {url.target} HTTP/1.1\r\nHost: {url.netloc}\r\nUser-Agent: {AGENT}\r\n"
+        f"GET {url.request_uri} HTTP/1.1\r\nHost: {url.netloc}\r\nUser-Agent: {AGENT}\r\n"
         f"Accept: {accept}\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n"
     )
-    sock = _connect(url, addresses, deadline, limits, clock)
+    sock = _connect(url, checked_addresses(url, allow_private))
+    deadline = time.monotonic() + TOTAL_TIMEOUT
     try:
         sock.sendall(request.encode("ascii"))
-        response = HTTPResponse(_TimedSocket(sock, deadline, limits, clock), method="GET")
+        response = HTTPResponse(_TimedSocket(sock, deadline), method="GET")
         response.begin()
         yield response
     except TimeoutError as error:
-        raise FetchError(
-            "failed", f"no answer for {limits.read_timeout:g} s", retry=True
-        ) from error
-    except (http.client.IncompleteRead, OSError) as error:
-        raise _broke_off() from error
+        if time.monotonic() >= deadline:
+            raise FetchError("failed", f"not done after {TOTAL_TIMEOUT:g} s") from error
+        raise FetchError("failed", f"no answer for {READ_TIMEOUT:g} s", retry=True) from error
+    except (http.client.IncompleteRead, OSError, EOFError) as error:
+        raise FetchError("failed", "the connection broke off midway", retry=True) from error
     except http.client.HTTPException as error:
         raise FetchError("failed", f"the answer is no HTTP ({type(error).__name__})") from error
     finally:
         sock.close()
 
 
-def read_body(response: HTTPResponse, limit: int, cut: bool = False) -> bytes:
+def read_body(response: HTTPResponse, limit: int) -> bytes:
     """Read the content of a response, and unpack it.
 
     Parameters
@@ -137,9 +199,7 @@ def read_body(response: HTTPResponse, limit: int, cut: bool = False) -> bytes:
     response : HTTPResponse
         Of `get`.
     limit : int
-        Bytes at most, unpacked.
-    cut : bool
-        True leaves what comes after `limit` bytes unread, rather than to raise.
+        What comes after so many bytes, unpacked, is not read.
 
     Returns
     -------
@@ -149,80 +209,47 @@ def read_body(response: HTTPResponse, limit: int, cut: bool = False) -> bytes:
     Raises
     ------
     FetchError
-        "unusable", if it is larger than `limit` or packed in a way that was not asked for;
-        "failed", if it is incomplete.
+        "unusable", if it is packed in a way that was not asked for.
+    EOFError
+        If it is incomplete; `get` makes "failed" of it.
     """
-    too_large = FetchError("unusable", f"more than {limit / 1e6:,.3g} MB")
-    if not cut and (response.length or 0) > limit:
-        raise too_large
     packing = response.getheader("Content-Encoding", "").strip().lower()
     if packing not in ("", "identity", "gzip", "x-gzip"):
         raise FetchError("unusable", f"packed as {packing!r:.40}, which was not asked for")
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16) if "gzip" in packing else None
-    content = bytearray()
-    while chunk := response.read(_CHUNK):
-        if unpacker:
-            # One byte beyond the limit is enough to know: a "bomb" is never unpacked.
-            chunk = _unpack(unpacker, chunk, limit - len(content) + 1)
-        content += chunk
-        if len(content) > limit:
-            if cut:
-                return bytes(content[:limit])
-            raise too_large
-        if unpacker and unpacker.eof:  # what follows is no part of it, and could be endless
-            return bytes(content)
-    if response.length or unpacker:
-        raise _broke_off()
-    return bytes(content)
-
-
-def _unpack(unpacker, chunk: bytes, limit: int) -> bytes:
+    body = gzip.GzipFile(fileobj=response) if "gzip" in packing else response
     try:
-        return unpacker.decompress(chunk, limit)
-    except zlib.error as error:
+        content = body.read(limit)
+    except (gzip.BadGzipFile, zlib.error) as error:
         raise FetchError("unusable", "its gzip packing is damaged") from error
+    if len(content) < limit and response.length:
+        raise EOFError
+    return content
 
 
-def status_error(response: HTTPResponse, limits: Limits, host: str) -> FetchError:
+def status_error(response: HTTPResponse, host: str) -> FetchError:
     """The error that a status other than 200 means."""
-    try:  # the standard phrase, never the server's own words
-        status = f"{response.status} {http.HTTPStatus(response.status).phrase}"
-    except ValueError:
-        status = str(response.status)
-    reason = f"the server answered {status}"
+    # The standard phrase, never the server's own words.
+    phrase = http.client.responses.get(response.status, "")
+    reason = f"the server answered {response.status} {phrase}".strip()
     if response.status in _GONE:
         return FetchError("dead", reason)
     if response.status < 500 and response.status not in _TRY_AGAIN:
         return FetchError("refused", reason)
-    wait = retry_after(response)
-    if wait > limits.max_wait:
-        reason += f" and asks to be left alone for {wait:,.0f} s; run this again later"
+    try:  # a number of seconds, or a date
+        wait = Retry().parse_retry_after(response.getheader("Retry-After", ""))
+    except InvalidHeader:
+        wait = 0.0
+    if wait > MAX_WAIT:
+        reason += f" and asks to be left alone for more than {MAX_WAIT:g} s; run this again later"
         return FetchError("failed", reason, host=host)
     return FetchError("failed", reason, retry=True, wait=wait)
-
-
-def retry_after(response: HTTPResponse) -> float:
-    """The seconds that a server asks us to wait, as a number or a date; 0 if it does not."""
-    value = response.getheader("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:12])
-    try:
-        then = parsedate_to_datetime(value)
-        # By the server's clock, if it sends the time: ours may be wrong.
-        date = response.getheader("Date")
-        now = parsedate_to_datetime(date) if date else datetime.now(UTC)
-        return max(0.0, (then - now).total_seconds())
-    except (TypeError, ValueError):  # no date; or one of the two without a time zone
-        return 0.0
 
 
 class _TimedSocket(io.RawIOBase):
     """A socket for `HTTPResponse` that limits the time of each read and of all together."""
 
-    def __init__(
-        self, sock: socket.socket, deadline: float, limits: Limits, clock: Callable[[], float]
-    ) -> None:
-        self._sock, self._deadline, self._limits, self._clock = sock, deadline, limits, clock
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._sock, self._deadline = sock, deadline
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self)
@@ -231,63 +258,33 @@ class _TimedSocket(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:
-        left = self._deadline - self._clock()
+        left = self._deadline - time.monotonic()
         if left <= 0:
-            raise _too_slow(self._limits)
-        self._sock.settimeout(min(left, self._limits.read_timeout))
-        try:
-            return self._sock.recv_into(buffer)
-        except TimeoutError:
-            if left <= self._limits.read_timeout:
-                raise _too_slow(self._limits) from None
-            raise
+            raise TimeoutError
+        self._sock.settimeout(min(left, READ_TIMEOUT))
+        return self._sock.recv_into(buffer)
 
 
-def _broke_off() -> FetchError:
-    return FetchError("failed", "the connection broke off midway", retry=True)
-
-
-def _too_slow(limits: Limits) -> FetchError:
-    return FetchError("failed", f"not done after {limits.total_timeout:g} s")
-
-
-def _connect(
-    url: Url, addresses: list[str], deadline: float, limits: Limits, clock: Callable[[], float]
-) -> socket.socket:
+def _connect(url: Url, addresses: list[tuple[str, int]]) -> socket.socket:
     """Connect to the first address that accepts; with https, only to one that proves its name."""
     reason = "no address"
     for address in addresses[:_MAX_ADDRESSES]:
-        left = deadline - clock()
-        if left <= 0:
-            raise _too_slow(limits)
         try:
-            return _connection(url, address, min(left, limits.read_timeout))
+            sock = socket.create_connection(address, timeout=READ_TIMEOUT)
+            if url.scheme == "https":
+                sock = _tls().wrap_socket(sock, server_hostname=url.host.strip("[]"))
+            return sock
         except ssl.SSLCertVerificationError as error:
             reason = f"its certificate is not valid ({error.verify_message})"
             raise FetchError("failed", reason, host=url.host) from error
-        except TimeoutError:
-            reason = "no answer in time"
         except OSError as error:
             reason = error.strerror or str(error)
     raise FetchError("failed", f"no connection ({reason})", retry=True, host=url.host)
 
 
-def _connection(url: Url, address: str, timeout: float) -> socket.socket:
-    sock = socket.create_connection((address, url.port), timeout=timeout)
-    if url.scheme == "http":
-        return sock
-    try:
-        return _tls().wrap_socket(sock, server_hostname=url.host)
-    except OSError:
-        sock.close()
-        raise
-
-
 @cache
 def _tls() -> ssl.SSLContext:
     """Trusts what the system trusts, and what `requests` brings for systems without a list."""
-    import requests.certs
-
     context = ssl.create_default_context()
     context.load_verify_locations(requests.certs.where())
     return context

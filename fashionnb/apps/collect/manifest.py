@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,13 +32,13 @@ _RESERVED_NAMES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)")  # on Windows
 Row = dict[str, str]
 
 
-def read_list(rows: Path | str | pd.DataFrame) -> list[Row]:
+def read_list(path: Path | str) -> list[Row]:
     """Read the links to collect.
 
     Parameters
     ----------
-    rows : Path, str or DataFrame
-        A CSV file or a table, with the column `url`.
+    path : Path or str
+        A CSV file with the column `url`.
 
     Returns
     -------
@@ -53,36 +54,26 @@ def read_list(rows: Path | str | pd.DataFrame) -> list[Row]:
         If it is not CSV in UTF-8, has no column `url` or one that the manifest writes, or has an
         id twice.
     """
-    if isinstance(rows, pd.DataFrame):
-        where, columns = "The table", [str(column) for column in rows.columns]
-        cells = [
-            ["" if pd.isna(cell) else str(cell) for cell in row]
-            for row in rows.itertuples(index=False)
-        ]
-    else:
-        where = str(rows)
-        columns, cells = _read_csv(Path(rows))
-    _check_columns(columns, where)
+    columns, listed = _read_csv(Path(path))
+    _check_columns(columns, path)
     found: dict[str, Row] = {}
-    for line in cells:
-        row = dict.fromkeys(_COLUMNS, "") | dict(zip(columns, line, strict=True))
+    without_id = Counter()
+    for line in listed:
+        row = dict.fromkeys(_COLUMNS, "") | line
         row["url"] = row["url"].strip()
-        row["id"] = row["id"] or _new_id(row["url"], found)
+        if not row["id"]:
+            without_id[row["url"]] += 1
+            row["id"] = _new_id(row["url"], without_id[row["url"]])
         if row["id"] in found:
             raise DataError(
-                f"{where}: the id {row['id']!r} stands twice. "
+                f"{path}: the id {row['id']!r} stands twice. "
                 "Ids must be unique; leave them out if need be."
             )
         found[row["id"]] = row
-    try:
-        json.dumps(list(found.values()), ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        broken = error.object[error.start : error.end]
-        raise DataError(f"{where}: it holds half a character ({broken!r}).") from error
     return list(found.values())
 
 
-def _check_columns(columns: list[str], where: str) -> None:
+def _check_columns(columns: list[str], where: Path | str) -> None:
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
         raise DataError(f"{where}: the column(s) {', '.join(twice)} stand twice.")
@@ -96,14 +87,10 @@ def _check_columns(columns: list[str], where: str) -> None:
         )
 
 
-def _new_id(url: str, taken: dict[str, Row]) -> str:
-    """An id for a URL; a URL that comes again gets a number."""
-    made = new = f"url-{_digest(url)}"
-    number = 1
-    while new in taken:
-        number += 1
-        new = f"{made}-{number}"
-    return new
+def _new_id(url: str, number: int) -> str:
+    """An id for a URL; one that comes again gets a number."""
+    new = f"url-{_digest(url)}"
+    return new if number == 1 else f"{new}-{number}"
 
 
 def file_name(item: str, ending: str) -> str:
@@ -141,16 +128,14 @@ class Manifest:
         self.folder = folder
         self.rows: dict[str, Row] = {}
         if (folder / MANIFEST).exists():
-            columns, cells = _read_csv(folder / MANIFEST)
+            columns, rows = _read_csv(folder / MANIFEST)
             missing = [column for column in [*_COLUMNS, *FINDINGS] if column not in columns]
             if missing:
                 raise DataError(
                     f"{folder / MANIFEST}: no manifest of `fashionnb collect`, it lacks the "
                     f"column(s) {', '.join(missing)}. Move it away, or choose another folder."
                 )
-            for line in cells:
-                row = dict(zip(columns, line, strict=True))
-                self.rows[row["id"]] = row
+            self.rows = {row["id"]: row for row in rows}
         self.rows.update((row["id"], row) for row in _read_journal(folder / JOURNAL))
         self._save(())
         self._journal = (folder / JOURNAL).open("a", encoding="utf-8")
@@ -174,11 +159,11 @@ class Manifest:
 
     def _save(self, first: Iterable[str]) -> None:
         ids = dict.fromkeys([*(item for item in first if item in self.rows), *self.rows])
-        columns = _column_order(self.rows.values())
         text = io.StringIO(newline="")
-        writer = csv.writer(text)  # its "\r\n" at line ends makes it quote both within a field
-        writer.writerow(columns)
-        writer.writerows([self.rows[item].get(column, "") for column in columns] for item in ids)
+        # Its "\r\n" at line ends makes it quote both within a field.
+        writer = csv.DictWriter(text, _column_order(self.rows.values()), restval="")
+        writer.writeheader()
+        writer.writerows(self.rows[item] for item in ids)
         write_text(self.folder / MANIFEST, text.getvalue())
         (self.folder / JOURNAL).unlink(missing_ok=True)
 
@@ -192,27 +177,13 @@ def as_table(rows: Iterable[Row]) -> pd.DataFrame:
     return table
 
 
-def read(folder: Path | str) -> pd.DataFrame:
-    """Read every row that was collected into a folder, in the form that `collect` returns.
-
-    Raises
-    ------
-    DataNotFound
-        If there is no manifest.
-    DataError
-        If it is damaged.
-    """
-    columns, cells = _read_csv(Path(folder) / MANIFEST)
-    return as_table(dict(zip(columns, line, strict=True)) for line in cells)
-
-
 def _column_order(rows: Iterable[Row]) -> list[str]:
     """The columns of all rows, those of the list first, then the findings."""
     columns = dict.fromkeys([*_COLUMNS, *(name for row in rows for name in row)])
     return [*(column for column in columns if column not in FINDINGS), *FINDINGS]
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
+def _read_csv(path: Path) -> tuple[list[str], list[Row]]:
     """The header and the rows, all of one length."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -224,20 +195,21 @@ def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
         raise DataError(
             f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8."
         ) from error
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    cells = []
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows = []
     try:
-        columns = [column.strip() for column in next(rows, [])]
-        for row in filter(None, rows):
-            if len(row) != len(columns):
+        columns = [column.strip() for column in next(lines, [])]
+        for cells in filter(None, lines):
+            if len(cells) != len(columns):
                 raise DataError(
-                    f"{path}, line {rows.line_num}: {len(row)} fields, expected {len(columns)}. "
+                    f"{path}, line {lines.line_num}: {len(cells)} fields, "
+                    f"expected {len(columns)}. "
                     'A field with a comma in it must stand in quotation marks: "a,b".'
                 )
-            cells.append(row)
+            rows.append(dict(zip(columns, cells, strict=True)))
     except csv.Error as error:
-        raise DataError(f"{path}, line {rows.line_num}: not CSV ({error}).") from error
-    return columns, cells
+        raise DataError(f"{path}, line {lines.line_num}: not CSV ({error}).") from error
+    return columns, rows
 
 
 def _read_journal(path: Path) -> list[Row]:

@@ -1,18 +1,23 @@
 """Fetch pictures politely: robots.txt first, pauses between requests, every redirect checked."""
 
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPResponse
-from typing import TypeVar
 from urllib.parse import urljoin
 
 from protego import Protego
+from urllib3.util import Url
 
-from fashionnb.apps.collect import safe_urls
-from fashionnb.apps.collect.http_request import Limits, get, read_body, status_error
-from fashionnb.apps.collect.safe_urls import FetchError, Url
-
-T = TypeVar("T")
+from fashionnb.apps.collect.http_request import (
+    MAX_WAIT,
+    FetchError,
+    get,
+    parse,
+    read_body,
+    status_error,
+)
 
 ROBOT = "fashionnb"
 """What a robots.txt calls us."""
@@ -20,9 +25,10 @@ ROBOT = "fashionnb"
 MAX_ROBOTS_BYTES = 500 * 1024
 """What comes after this many bytes of a robots.txt is not read; RFC 9309 asks for no more."""
 
+MAX_REDIRECTS = 5
+"""Followed for one picture."""
+
 _REDIRECTS = (301, 302, 303, 307, 308)
-# What careless servers call a picture.
-_UNKNOWN_TYPES = ("", "application/octet-stream", "binary/octet-stream")
 # RFC 9309: "User-agent: fashionnb/2.0" means "fashionnb"; Protego keeps the version.
 _VERSION = re.compile(r"^(\s*user-agent\s*:\s*[\w-]+)/.*", re.IGNORECASE | re.MULTILINE)
 
@@ -32,34 +38,27 @@ class PoliteClient:
 
     Parameters
     ----------
-    limits : Limits
-        How fast, how long, how large.
+    pause : float
+        Seconds between two requests to one host; a site may ask for more (Crawl-delay).
+    max_bytes : int
+        Of a picture, unpacked.
     allow_private : bool
         Whether to connect to private addresses.
-    clock, sleep : callable
-        As `time.monotonic` and `time.sleep`.
 
     Attributes
     ----------
     ready : dict of str to float
-        When each host may be asked next, by `clock`.
+        When each host may be asked next, by `time.monotonic`.
     """
 
-    def __init__(
-        self,
-        limits: Limits,
-        allow_private: bool,
-        clock: Callable[[], float],
-        sleep: Callable[[float], None],
-    ) -> None:
-        self.limits, self.allow_private = limits, allow_private
-        self.clock, self.sleep = clock, sleep
+    def __init__(self, pause: float, max_bytes: int, allow_private: bool) -> None:
+        self.pause, self.max_bytes, self.allow_private = pause, max_bytes, allow_private
         self.ready: dict[str, float] = {}
         self._delays: dict[str, float] = {}
         self._robots: dict[str, Protego] = {}
 
     def picture(self, url: str) -> tuple[bytes, str]:
-        """Fetch what claims to be a picture.
+        """Fetch what may be a picture; what a server says of its type is not asked.
 
         Returns
         -------
@@ -73,16 +72,16 @@ class PoliteClient:
         FetchError
             Why there is no picture.
         """
-
-        def content(response: HTTPResponse, asked: Url) -> bytes:
+        too_large = FetchError("unusable", f"more than {self.max_bytes / 1e6:,.3g} MB")
+        with self._followed(url, "image/*", obey_robots=True) as (response, asked):
             if response.status != 200:
-                raise status_error(response, self.limits, asked.host)
-            kind = response.getheader("Content-Type", "").partition(";")[0].strip().lower()
-            if not kind.startswith("image/") and kind not in _UNKNOWN_TYPES:
-                raise FetchError("unusable", f"not a picture, its type is {kind!r:.60}")
-            return read_body(response, self.limits.max_bytes)
-
-        return self._follow(url, "image/*", content, obey_robots=True)
+                raise status_error(response, asked.host)
+            if (response.length or 0) > self.max_bytes:
+                raise too_large
+            content = read_body(response, self.max_bytes + 1)
+            if len(content) > self.max_bytes:
+                raise too_large
+            return content, asked.url
 
     def read_robots(self, url: Url) -> bool:
         """Read the robots.txt of a site, unless that was done; True if it was read now.
@@ -92,65 +91,55 @@ class PoliteClient:
         FetchError
             If it cannot be read.
         """
-        if url.origin in self._robots:
+        origin = _origin(url)
+        if origin in self._robots:
             return False
-        self._robots[url.origin] = robots = self._fetch_robots(url)
-        delay = min(robots.crawl_delay(ROBOT) or 0.0, self.limits.max_wait)
+        self._robots[origin] = robots = self._fetch_robots(url)
+        delay = min(robots.crawl_delay(ROBOT) or 0.0, MAX_WAIT)
         self._delays[url.host] = delay = max(self._delays.get(url.host, 0.0), delay)
         self.postpone(url.host, delay)
         return True
 
     def postpone(self, host: str, seconds: float) -> None:
         """Ask nothing more of a host for so many seconds."""
-        self.ready[host] = max(self.ready.get(host, 0.0), self.clock() + seconds)
+        self.ready[host] = max(self.ready.get(host, 0.0), time.monotonic() + seconds)
 
-    def _follow(
-        self,
-        url: str,
-        accept: str,
-        content: Callable[[HTTPResponse, Url], T],
-        obey_robots: bool,
-    ) -> tuple[T, str]:
-        """Follow redirects; return what `content` makes of the last response, and its URL."""
-        for _ in range(self.limits.max_redirects + 1):
-            asked = safe_urls.parse(url)
+    @contextmanager
+    def _followed(
+        self, url: str, accept: str, obey_robots: bool
+    ) -> Iterator[tuple[HTTPResponse, Url]]:
+        """The response at the end of all redirects, and its URL."""
+        for _ in range(MAX_REDIRECTS + 1):
+            asked = parse(url)
             if obey_robots:
-                self._check_robots(asked)
-            early = self.ready.get(asked.host, 0.0) - self.clock()
+                self.read_robots(asked)
+                if not self._robots[_origin(asked)].can_fetch(asked.url, ROBOT):
+                    reason = f"robots.txt of {asked.host} asks robots to leave this address alone"
+                    raise FetchError("refused", reason)
+            early = self.ready.get(asked.host, 0.0) - time.monotonic()
             if early > 0:
-                self.sleep(early)
-            addresses = safe_urls.checked_addresses(asked, self.allow_private)
+                time.sleep(early)
             try:
-                with get(asked, addresses, accept, self.limits, self.clock) as response:
+                with get(asked, accept, self.allow_private) as response:
                     target = response.getheader("Location")
                     if response.status not in _REDIRECTS or not target:
-                        return content(response, asked), asked.text
-                    url = _joined(asked.text, target)
+                        yield response, asked
+                        return
+                    url = _joined(asked.url, target)
             finally:
-                pause = max(self.limits.pause, self._delays.get(asked.host, 0.0))
-                self.postpone(asked.host, pause)
-        raise FetchError("unusable", f"more than {self.limits.max_redirects} redirects")
-
-    def _check_robots(self, url: Url) -> None:
-        self.read_robots(url)
-        if not self._robots[url.origin].can_fetch(url.text, ROBOT):
-            raise FetchError(
-                "refused", f"robots.txt of {url.host} asks robots to leave this address alone"
-            )
+                self.postpone(asked.host, max(self.pause, self._delays.get(asked.host, 0.0)))
+        raise FetchError("unusable", f"more than {MAX_REDIRECTS} redirects")
 
     def _fetch_robots(self, url: Url) -> Protego:
         """A site without a robots.txt allows everything; one that fails, nothing (RFC 9309)."""
-
-        def content(response: HTTPResponse, asked: Url) -> Protego:
-            if 400 <= response.status < 500 and response.status != 429:
-                return Protego()
-            if not 200 <= response.status < 300:
-                raise status_error(response, self.limits, asked.host)
-            return parse_robots(read_body(response, MAX_ROBOTS_BYTES, cut=True))
-
-        where = f"{url.origin}/robots.txt"
+        where = f"{_origin(url)}/robots.txt"
         try:
-            return self._follow(where, "text/plain", content, obey_robots=False)[0]
+            with self._followed(where, "text/plain", obey_robots=False) as (response, asked):
+                if 400 <= response.status < 500 and response.status != 429:
+                    return Protego()
+                if not 200 <= response.status < 300:
+                    raise status_error(response, asked.host)
+                return parse_robots(read_body(response, MAX_ROBOTS_BYTES))
         except FetchError as error:
             if error.host == url.host:  # it fails whatever it is asked for
                 raise
@@ -163,6 +152,11 @@ class PoliteClient:
 def parse_robots(content: bytes) -> Protego:
     """Read a robots.txt; lines that cannot be understood are passed over."""
     return Protego.parse(_VERSION.sub(r"\1", content.decode("utf-8-sig", "replace")))
+
+
+def _origin(url: Url) -> str:
+    """Scheme, host and port."""
+    return f"{url.scheme}://{url.netloc}"
 
 
 def _joined(base: str, target: str) -> str:

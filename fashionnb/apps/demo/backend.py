@@ -8,6 +8,7 @@ represented by the garment most similar to it.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -21,8 +22,7 @@ from fashionnb.data.registry import cache_folder
 from fashionnb.errors import DataError
 from fashionnb.outfits import generate
 from fashionnb.search import ranking
-from fashionnb.search.engine import VisualSearchEngine
-from fashionnb.search.recommend import COPIES, Recommender
+from fashionnb.search.recommend import COPIES, Recommender, open_recommender
 from fashionnb.synthetic import drawn_garments
 from fashionnb.synthetic.composed_outfits.rules import ROLES, roles
 
@@ -84,8 +84,8 @@ class DemoBackend:
         That of the recommender, with the column `role`.
     roles : tuple of str
         The roles that occur in the catalogue, in the order in which a person dresses.
-    row : dict of str to int
-        The row of each item.
+    scores_outfits : bool
+        Whether there are two roles, without which there are no outfits.
     scorer : RuleBasedScorer
         Scores the outfits.
     """
@@ -95,20 +95,17 @@ class DemoBackend:
         table = catalogue.table.assign(role=roles(catalogue))
         self.catalogue = replace(catalogue, table=table)
         self.recommender = recommender
-        self.row = {item: row for row, item in enumerate(table["id"])}
         self.roles = tuple(role for role in ROLES if (table["role"] == role).any())
+        self.scores_outfits = len(self.roles) > 1
         self.scorer = RuleBasedScorer(self.catalogue)
-        self._random_scores: dict[int, np.ndarray] = {}
-        if self.scores_outfits:
-            self._random_scores = random_outfit_scores(self.scorer, self.catalogue)
-        order = np.random.default_rng(0).permutation(len(table))
-        rank_in_role = table.iloc[order].groupby("role").cumcount().sort_index()
-        self._candidates = (rank_in_role < MAX_CANDIDATES).to_numpy()
 
-    @property
-    def scores_outfits(self) -> bool:
-        """Whether the catalogue has two roles, without which there are no outfits."""
-        return len(self.roles) > 1
+    @cached_property
+    def _random_scores(self) -> dict[int, np.ndarray]:
+        return random_outfit_scores(self.scorer, self.catalogue)
+
+    def row(self, item: str) -> int:
+        """Return the row of an item in the catalogue; `DataError` if it is not there."""
+        return self.recommender.attributes.row(item)
 
     def similar(self, query: Image.Image | str, k: int = 12) -> pd.DataFrame:
         """Find the garments that look most like a photo or like an item.
@@ -167,7 +164,7 @@ class DemoBackend:
         """
         nearby = self._with_candidates(items, role)
         found = generate.complete_outfit(self.scorer, items, nearby, role, _POOL * k, by="role")
-        vectors = self.recommender.vectors[[self.row[item] for item in found["id"]]]
+        vectors = self.recommender.vectors[[self.row(item) for item in found["id"]]]
         chosen = ranking.diverse(found["score"].to_numpy(), vectors, k, _DIVERSITY)
         found = found.iloc[chosen].reset_index(drop=True).assign(rank=np.arange(1, len(chosen) + 1))
         reasons = []
@@ -198,7 +195,7 @@ class DemoBackend:
         ------
         DataError
             If there are fewer than two items or more than `MAX_OUTFIT`, an unknown one, or one
-            twice.
+            twice; or if the catalogue has no outfits.
         """
         items = list(items)
         if not 2 <= len(items) <= MAX_OUTFIT or len(set(items)) < len(items):
@@ -215,20 +212,18 @@ class DemoBackend:
 
     def caption(self, item: str) -> str:
         """Describe an item in a few words, such as "Blue Striped Shirt"."""
-        known = self.recommender.attributes.of(self.row[item])
+        known = self.recommender.attributes.of(self.row(item))
         words = [known.get("colour", ""), known.get("pattern", ""), known.get("category", "")]
         return " ".join(word for word in words if word and word != "Solid") or item
 
     def _role(self, item: str) -> str:
-        if item not in self.row:
-            raise DataError(f"{self.catalogue.name} has no item {item!r:.60}.")
-        return self.catalogue.table["role"].iloc[self.row[item]]
+        return self.catalogue.table["role"].iloc[self.row(item)]
 
     def _with_candidates(self, items: Sequence[str], role: str) -> Catalogue:
         """These items and the candidates of a role; searching all 40,000 garments is slow."""
-        table = self.catalogue.table
-        chosen = table["id"].isin([*items]) | (self._candidates & (table["role"] == role))
-        return self.catalogue.take(chosen)
+        rows = np.flatnonzero(self.catalogue.table["role"] == role)
+        some = np.random.default_rng(0).permutation(rows)[:MAX_CANDIDATES]
+        return self.catalogue.take(np.union1d(some, [self.row(item) for item in items]))
 
     def _reasons(self, pairs: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
         """What counts for and what against some pairs of items, each reason once."""
@@ -261,7 +256,7 @@ class DemoBackend:
         return None
 
 
-def open_backend(data: str = "drawn", *, progress: bool = False) -> DemoBackend:
+def open_backend(data: str = "drawn") -> DemoBackend:
     """Open a catalogue for the demo; the embeddings of its pictures are kept in the cache.
 
     Parameters
@@ -269,8 +264,6 @@ def open_backend(data: str = "drawn", *, progress: bool = False) -> DemoBackend:
     data : str
         As `fashionnb.datasets.open_catalogue` takes it. Of "drawn" there are fewer garments here,
         in larger pictures.
-    progress : bool
-        Whether to show a bar while pictures are embedded; drawn garments are embedded without.
 
     Raises
     ------
@@ -281,15 +274,12 @@ def open_backend(data: str = "drawn", *, progress: bool = False) -> DemoBackend:
     WriteError
         If the cache cannot be written.
     """
-    if data in DRAWN_NAMES:
-        catalogue, progress = drawn_garments.catalogue(DRAWN_GARMENTS, DRAWN_SIZE), False
+    drawn = data in DRAWN_NAMES
+    if drawn:
+        catalogue = drawn_garments.catalogue(DRAWN_GARMENTS, DRAWN_SIZE)
     else:
         catalogue = datasets.open_catalogue(data)
-    engine = VisualSearchEngine(MODEL)
     cache = cache_folder() / "vectors"
-    vectors = engine.embed_dataset(catalogue, cache=cache, progress=progress).vectors
-    # A photo that is a copy of a garment should find it, so nothing counts as a copy.
-    recommender = Recommender(
-        catalogue, vectors, embed=engine.embed_image, copies=-1, model=engine.fingerprint
-    )
+    recommender = open_recommender(catalogue, model=MODEL, cache=cache, progress=not drawn)
+    recommender.copies = -1  # a photo that is a copy of a garment should find it
     return DemoBackend(recommender)

@@ -1,25 +1,40 @@
-"""The demo's page: its layout, and what happens when something on it is clicked.
+"""The demo's page: its layout, its HTML, and what happens when something on it is clicked.
 
-Gradio lays out the page and keeps what each visitor chose; `fashionnb.apps.demo.html_rendering`
-makes the parts that change, and all answers come from a `fashionnb.apps.demo.backend.DemoBackend`.
-A mistake becomes a sentence on the page, never a broken page.
+Gradio lays out the page and keeps what each visitor chose; the parts that change are HTML, and all
+answers come from a `fashionnb.apps.demo.backend.DemoBackend`. A mistake becomes a sentence on the
+page, never a broken page. Templates escape all text that comes from data. Garments are real
+buttons, so they work with the keyboard and screen readers say their names.
 """
 
+import base64
+import io
 from collections.abc import Sequence
 
 import gradio as gr
+from jinja2 import Environment
 from PIL import Image
 
-from fashionnb.apps.demo import html_rendering as html
-from fashionnb.apps.demo.backend import DRAWN_NAMES, MAX_OUTFIT, MODEL, DemoBackend
+from fashionnb.apps.demo.backend import (
+    DRAWN_NAMES,
+    MAX_OUTFIT,
+    MODEL,
+    DemoBackend,
+    OutfitScore,
+)
 from fashionnb.apps.demo.photo_store import MAX_BYTES, PhotoStore, too_large_message
-from fashionnb.errors import FashionNBError
+from fashionnb.errors import DataError, FashionNBError
 
 SIMILAR, PER_ROLE, TO_PICK = 12, 4, 12
 """Garments that are shown: similar to the query, for each role, and to pick from."""
 
+PIXELS = 200
+"""Longer side of a picture on the page."""
+
 ALL_MISSING = "everything that is missing"
 NO_QUERY = "<p>Send a photo, or pick a garment.</p>"
+EMPTY_OUTFIT = (
+    "<p>Your outfit is empty. Click garments below to put them in; two or more get a score.</p>"
+)
 
 UPLOAD = """
 <label class="upload"><input type="file" accept="image/*">
@@ -51,17 +66,94 @@ for (const kind of ['dragenter', 'dragover', 'dragleave', 'drop']) {
 }
 """.replace("MAX_BYTES", str(MAX_BYTES))
 
-CSS = (
-    html.STYLE
-    + """
+SEND_CLICKS = """
+element.addEventListener('click', event => {
+    const button = event.target.closest('button[data-item]');
+    if (button) trigger('click', {item: button.dataset.item, act: button.dataset.act});
+});
+"""
+"""The script of each part with garments: reports which one was clicked, and what for."""
+
+CSS = """
+.garments { list-style: none; margin: 0; padding: 0; display: grid; gap: .75rem;
+    grid-template-columns: repeat(auto-fill, minmax(min(8.5rem, 46%), 1fr)); }
+.garments li { margin: 0; }
+.garment { display: flex; flex-direction: column; gap: .25rem; width: 100%; height: 100%;
+    padding: .4rem; text-align: left; font: inherit; color: inherit; cursor: pointer;
+    border-radius: .5rem;
+    background: var(--background-fill-primary); border: 1px solid var(--border-color-primary); }
+.garment:hover { border-color: var(--color-accent); }
+.garment:focus-visible { outline: 3px solid var(--color-accent); outline-offset: 2px; }
+.garment img, .photo img { width: 100%; aspect-ratio: 1; object-fit: contain; background: #fff;
+    border-radius: .3rem; }
+.garment .caption { font-weight: 600; line-height: 1.25; overflow-wrap: anywhere; }
+.garment .reason { font-size: .82em; line-height: 1.35; overflow-wrap: anywhere; }
+.garment .action { margin-top: auto; font-size: .82em; color: var(--link-text-color); }
+.garment.weakest { border: 3px solid #c2410c; }
+.small .garments { gap: .4rem;
+    grid-template-columns: repeat(auto-fill, minmax(min(5.5rem, 30%), 1fr)); }
+.small .caption { font-size: .78em; font-weight: 400; }
+.photo { display: flex; gap: .75rem; align-items: flex-start; }
+.photo img { width: 7rem; flex: none; border: 1px solid var(--border-color-primary); }
+.message { padding: .6rem .8rem; border-radius: .4rem; border-left: .3rem solid #c2410c;
+    background: var(--background-fill-secondary); }
+.score b { font-size: 1.3em; }
+.score progress { width: 100%; height: .8rem; accent-color: #0369a1; }
+.score ul.reasons { margin: .3rem 0 0 1.1rem; padding: 0; list-style: disc; }
+h3.role { margin: 1rem 0 .4rem; font-size: 1.05em; }
+label.upload { display: block; padding: 1.1rem .8rem; text-align: center; cursor: pointer;
+    border-radius: .5rem; border: 2px dashed var(--border-color-accent, #888); }
+label.upload:focus-within { outline: 3px solid var(--color-accent); outline-offset: 2px; }
+label.upload.over { background: var(--background-fill-secondary); }
+label.upload input { position: absolute; opacity: 0; width: 1px; height: 1px; }
 .gradio-container { max-width: 1240px !important; margin: 0 auto; }
 h1 { font-size: 1.5rem; margin: 0; }
 .main.fillable { padding: 1rem min(2rem, 2vw) !important; }
 """
-)
+
+_template = Environment(autoescape=True).from_string
+
+ABOUT = _template("""<h1>Complete the look</h1>
+<p>{{ "{:,}".format(catalogue | length) }}
+{% if drawn %}drawn garments{% else %}garments of {{ catalogue.name }}{% endif %}.
+{% if catalogue.stands_in_for %}They are drawn: the real ones are not on this machine.{% endif %}
+<b>Similar</b>: by the book's <i>{{ model }}</i> network and by colour. <b>Outfits</b>:
+{% if backend.scores_outfits %}{{ backend.scorer.description }}{% else %}{{ catalogue.name }} does
+not say which garments are tops, shoes and so on, so there are no outfits to score. Start the demo
+with another catalogue, for instance `fashionnb demo --data drawn`.{% endif %}</p>""")
+
+GARMENTS = _template("""<ul class="garments">{% for item, reason in garments %}
+<li><button type="button" class="garment{% if item == weakest %} weakest{% endif %}"
+    data-item="{{ item }}" data-act="{{ act }}">
+<img src="garments/{{ backend.row(item) }}.webp" alt="" width="{{ pixels }}"
+    height="{{ pixels }}" loading="lazy">
+<span class="caption">{{ backend.caption(item) }}</span>
+{% if reason %}<span class="reason">{{ reason }}</span>{% endif %}
+{% if action %}<span class="action">{{ action }}</span>{% endif %}
+</button></li>{% endfor %}</ul>""")
+
+MESSAGE = _template('<p class="message" role="alert">{{ text }}</p>')
+"""What went wrong and what to do; a screen reader reads it out at once."""
+
+PHOTO = _template("""<div class="photo">
+<img src="data:image/webp;base64,{{ data }}" alt="The query">
+<p role="status">{{ text }}</p></div>""")
+
+SCORE = _template("""<div class="score small" role="status">
+<p>A higher score than <b>{{ percent }} of 100</b> random outfits.</p>
+<progress max="100" value="{{ percent }}"
+    aria-label="Share of random outfits that score lower"></progress>
+{% if found.weakest %}<p>What breaks it: <strong>{{ backend.caption(found.weakest) }}</strong>.</p>
+{% elif found.reasons %}<p>Nothing breaks it. What speaks for it:</p>{% endif %}
+<ul class="reasons">{% for reason in found.reasons %}<li>{{ reason }}</li>{% endfor %}</ul>
+{% if found.replacement %}<p>Better in its place, click to swap:</p>{{ better | safe }}{% endif %}
+</div>""")
 
 EVENT = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Options of every event: answered at once, and not listed as an API."""
+
+UNCHANGED = (gr.skip(),) * 4
+"""For the four parts that depend on the query, or the four that depend on the outfit."""
 
 
 def build(backend: DemoBackend, photos: PhotoStore) -> gr.Blocks:
@@ -75,9 +167,13 @@ def build(backend: DemoBackend, photos: PhotoStore) -> gr.Blocks:
         Holds the photos that visitors uploaded.
     """
     handlers = _Handlers(backend, photos)
+    outfits = backend.scores_outfits
     with gr.Blocks(title="fashionnb: complete the look", analytics_enabled=False) as page:
         query, outfit = gr.State(""), gr.State(())
-        gr.HTML(f"<h1>Complete the look</h1><p>{_about(backend)}</p>")
+        drawn = backend.catalogue.name in DRAWN_NAMES
+        gr.HTML(
+            ABOUT.render(backend=backend, catalogue=backend.catalogue, model=MODEL, drawn=drawn)
+        )
         with gr.Row():
             with gr.Column(scale=1, min_width=280):
                 upload = gr.HTML(UPLOAD, elem_id="upload", js_on_load=SEND_PHOTO)
@@ -86,14 +182,13 @@ def build(backend: DemoBackend, photos: PhotoStore) -> gr.Blocks:
             with gr.Column(scale=3, min_width=280), gr.Tabs():
                 with gr.Tab("Similar"):
                     similar = _clickable(NO_QUERY, "similar")
-                with gr.Tab("Complete the look"):
+                with gr.Tab("Complete the look", visible=outfits):
                     role = gr.Dropdown(
-                        [ALL_MISSING, *backend.roles], value=ALL_MISSING, label="Look for",
-                        visible=backend.scores_outfits,
-                    )  # fmt: skip
+                        [ALL_MISSING, *backend.roles], value=ALL_MISSING, label="Look for"
+                    )
                     complete = _clickable(NO_QUERY, "complete")
-                with gr.Tab("Your outfit"):
-                    outfit_html = _clickable(handlers.outfit_html(()), "outfit")
+                with gr.Tab("Your outfit", visible=outfits):
+                    outfit_html = _clickable(EMPTY_OUTFIT, "outfit")
                     score = _clickable("", "score")
                     adder = _picker(
                         handlers, "add", "Click garments to put them into your outfit", "add"
@@ -101,16 +196,8 @@ def build(backend: DemoBackend, photos: PhotoStore) -> gr.Blocks:
                     more = _clickable("", "more")
         of_query = [query, query_html, similar, complete]
         of_outfit = [outfit, outfit_html, score, more]
-
-        def upload_event(event: gr.EventData, role: str):
-            return handlers.uploaded(_event_data(event), role)
-
-        def click_event(event: gr.EventData, query: str, outfit: Sequence[str], role: str):
-            return handlers.clicked(_event_data(event), query, outfit, role)
-
-        upload.click(upload_event, [role], of_query, **EVENT)
-        for part in (picker, similar, complete, outfit_html, score, adder, more):
-            part.click(click_event, [query, outfit, role], [*of_query, *of_outfit], **EVENT)
+        for part in (upload, picker, similar, complete, outfit_html, score, adder, more):
+            part.click(handlers.clicked, [query, outfit, role], [*of_query, *of_outfit], **EVENT)
         role.change(handlers.completions_html, [query, role], complete, **EVENT)
     return page
 
@@ -121,94 +208,80 @@ class _Handlers:
     def __init__(self, backend: DemoBackend, photos: PhotoStore) -> None:
         self.backend, self.photos = backend, photos
 
-    def uploaded(self, event: dict, role: str) -> tuple:
-        """The parts that depend on the query, after a photo was uploaded or refused."""
-        size = event.get("bytes")
-        if isinstance(size, int):
-            return _query_error(too_large_message(size))
-        if "token" not in event:
-            return _query_error(str(event.get("refused", "No photo came.")))
+    def clicked(self, event: gr.EventData, query: str, outfit: Sequence[str], role: str) -> tuple:
+        """All parts, after a photo was sent, or a garment asked for, added, removed or swapped."""
+        # Anybody may send anything.
+        sent = event._data if isinstance(event._data, dict) else {}
+        item, act = str(sent.get("item")), sent.get("act", "photo")
         try:
-            return self.after_query(self.photos.take(str(event["token"])), role)
+            if act == "photo":
+                return *self.after_query(self._photo(sent), role), *UNCHANGED
+            if act == "ask":
+                return *self.after_query(item, role), *UNCHANGED
+            outfit = self._changed(item, act, query, tuple(outfit))
+            return *UNCHANGED, *self.after_outfit(outfit)
         except FashionNBError as error:
-            return _query_error(str(error))
-
-    def clicked(self, event: dict, query: str, outfit: Sequence[str], role: str) -> tuple:
-        """All parts, after a garment was made the query, added, removed or swapped in."""
-        item, act, unchanged = str(event.get("item")), event.get("act"), (gr.skip(),) * 4
-        if act == "ask":
-            return *self.after_query(item, role), *unchanged
-        try:
-            return *unchanged, *self.after_outfit(self._changed(item, act, query, tuple(outfit)))
-        except FashionNBError as error:
-            message = html.error_message(str(error))
-            return *unchanged, gr.skip(), gr.skip(), message, gr.skip()
+            message = MESSAGE.render(text=error)
+        if act in ("photo", "ask"):
+            return gr.skip(), message, gr.skip(), gr.skip(), *UNCHANGED
+        return *UNCHANGED, gr.skip(), gr.skip(), message, gr.skip()
 
     def after_query(self, query: Image.Image | str, role: str) -> tuple:
         """The parts that depend on the query, a photo or an item id; first the id itself.
 
         In outfits, a photo is represented by the garment most similar to it.
         """
-        try:
-            found = self.backend.similar(query, SIMILAR)
-            if isinstance(query, str):
-                item, picture = query, self.backend.catalogue.image(query)
-                text = f"{self.backend.caption(item)}, a garment of the catalogue."
-            else:
-                item, picture = found["id"].iloc[0], query
-                text = (
-                    "Your photo. In outfits the most similar garment represents it: "
-                    f"{self.backend.caption(item)}."
-                )
-        except FashionNBError as error:
-            return _query_error(str(error))
-        reasons = [_similarity(row) for row in found.itertuples()]
-        items = found["id"].tolist()
-        similar = html.garment_grid(self.backend, items, "ask", "search on from here", reasons)
-        return item, html.photo(picture, text), similar, self.completions_html(item, role)
+        found = self.backend.similar(query, SIMILAR)
+        if isinstance(query, str):
+            item, picture = query, self.backend.catalogue.image(query)
+            text = f"{self.backend.caption(item)}, a garment of the catalogue."
+        else:
+            item, picture = found["id"].iloc[0], query
+            text = (
+                "Your photo. In outfits the most similar garment represents it: "
+                f"{self.backend.caption(item)}."
+            )
+        similar = self._grid(found["id"], "ask", "search on from here", found["reasons"])
+        data = base64.b64encode(thumbnail(picture)).decode()
+        return item, PHOTO.render(data=data, text=text), similar, self.completions_html(item, role)
 
     def completions_html(self, query: str, role: str) -> str:
         """What goes with the query, role by role."""
         if not query:
             return NO_QUERY
-        wanted = None if role == ALL_MISSING else role
-        try:
-            return self._completions([query], wanted, "put into the outfit")
-        except FashionNBError as error:
-            return html.error_message(str(error))
+        wanted = self.backend.missing([query]) if role == ALL_MISSING else [role]
+        return self._completions([query], wanted, "put into the outfit")
 
     def after_outfit(self, outfit: tuple[str, ...]) -> tuple:
         """The parts that depend on the outfit."""
-        more = ""
-        if 0 < len(outfit) < MAX_OUTFIT:
-            more = f"<p><b>What would complete it</b></p>{self._completions(outfit)}"
-        if len(outfit) < 2 or not self.backend.scores_outfits:
-            return outfit, self.outfit_html(outfit), "", more
-        found = self.backend.score(outfit)
-        score = html.outfit_score(self.backend, found)
-        return outfit, self.outfit_html(outfit, found.weakest), score, more
-
-    def outfit_html(self, outfit: Sequence[str], weakest: str | None = None) -> str:
-        """The outfit itself."""
-        if not self.backend.scores_outfits:
-            return html.error_message(_no_outfits(self.backend))
         if not outfit:
-            return (
-                "<p>Your outfit is empty. Click garments below to put them in; "
-                "two or more get a score.</p>"
-            )
-        grid = html.garment_grid(self.backend, outfit, "remove", "take out", weakest=weakest)
-        return f'<h3 class="role">Your outfit</h3><div class="small">{grid}</div>'
+            return outfit, EMPTY_OUTFIT, "", ""
+        more = ""
+        if len(outfit) < MAX_OUTFIT:
+            completions = self._completions(outfit, self.backend.missing(outfit))
+            more = f"<p><b>What would complete it</b></p>{completions}"
+        if len(outfit) == 1:
+            return outfit, self._outfit_html(outfit), "", more
+        found = self.backend.score(outfit)
+        return outfit, self._outfit_html(outfit, found.weakest), self._score_html(found), more
 
     def category_html(self, category: str, act: str) -> str:
         """Some garments of a category."""
         table = self.backend.catalogue.table
-        ids = table.loc[table["category"] == category, "id"].head(TO_PICK).tolist()
-        return f'<div class="small">{html.garment_grid(self.backend, ids, act)}</div>'
+        ids = table.loc[table["category"] == category, "id"].head(TO_PICK)
+        return f'<div class="small">{self._grid(ids, act)}</div>'
+
+    def _photo(self, sent: dict) -> Image.Image:
+        """The photo that was uploaded, unless it was refused."""
+        if "refused" in sent:
+            raise DataError(str(sent["refused"]))
+        if isinstance(sent.get("bytes"), int):
+            raise DataError(too_large_message(sent["bytes"]))
+        return self.photos.take(str(sent.get("token")))
 
     def _changed(self, item: str, act: str, query: str, outfit: tuple[str, ...]) -> tuple[str, ...]:
         """The outfit after a click."""
-        self.backend.missing([item])  # raises for an item that is not there
+        self.backend.row(item)  # raises for an item that is not there
         if act == "remove":
             return tuple(one for one in outfit if one != item)
         if act == "swap":
@@ -218,33 +291,53 @@ class _Handlers:
             outfit = (query,)
         return outfit if item in outfit or len(outfit) >= MAX_OUTFIT else (*outfit, item)
 
-    def _completions(self, items: Sequence[str], role: str | None = None, action: str = "") -> str:
-        """What could complete items: garments of one role, or of each that is missing."""
-        if not self.backend.scores_outfits:
-            return html.error_message(_no_outfits(self.backend))
+    def _completions(self, items: Sequence[str], wanted: Sequence[str], action: str = "") -> str:
+        """What could complete items: garments of each role that is wanted."""
         parts = []
-        for one in self.backend.missing(items) if role is None else [role]:
-            found = self.backend.complete(items, one, PER_ROLE)
-            ids, reasons = found["id"].tolist(), found["reasons"].tolist()
-            grid = html.garment_grid(self.backend, ids, "add", action, reasons)
-            parts.append(f'<h3 class="role">{one.capitalize()}</h3>{grid}')
+        for role in wanted:
+            found = self.backend.complete(items, role, PER_ROLE)
+            grid = self._grid(found["id"], "add", action, found["reasons"])
+            parts.append(f'<h3 class="role">{role.capitalize()}</h3>{grid}')
         return "".join(parts) or "<p>Nothing is missing: there is a garment of every role.</p>"
 
+    def _outfit_html(self, outfit: Sequence[str], weakest: str | None = None) -> str:
+        grid = self._grid(outfit, "remove", "take out", weakest=weakest)
+        return f'<h3 class="role">Your outfit</h3><div class="small">{grid}</div>'
 
-def _event_data(event: gr.EventData) -> dict:
-    """What the page's script sent; anybody may send anything."""
-    return event._data if isinstance(event._data, dict) else {}
+    def _score_html(self, found: OutfitScore) -> str:
+        """How good an outfit is, its weakest item, and what would be better."""
+        better = [] if found.replacement is None else [found.replacement]
+        return SCORE.render(
+            found=found, backend=self.backend, percent=round(100 * found.share_below),
+            better=self._grid(better, "swap"),
+        )  # fmt: skip
+
+    def _grid(
+        self,
+        items: Sequence[str],
+        act: str,
+        action: str = "",
+        reasons: Sequence[str] | None = None,
+        weakest: str | None = None,
+    ) -> str:
+        """Items as a grid of buttons.
+
+        `act` is what a click asks for, a word for the program, and `action` the same for people,
+        "" where a heading says it. `weakest` is the item that is marked.
+        """
+        garments = zip(items, [""] * len(items) if reasons is None else reasons, strict=True)
+        return GARMENTS.render(
+            garments=garments, backend=self.backend, act=act, action=action, weakest=weakest,
+            pixels=PIXELS,
+        )  # fmt: skip
 
 
-def _query_error(text: str) -> tuple:
-    """The parts that depend on the query, when it cannot be used."""
-    return gr.skip(), html.error_message(text), gr.skip(), gr.skip()
-
-
-def _similarity(row) -> str:
-    """Why a garment is similar, from a row of the recommender's table."""
-    agree = f", the same {', '.join(row.agree)}" if row.agree else ""
-    return f"image similarity {row.similarity:.2f}{agree}"
+def thumbnail(picture: Image.Image) -> bytes:
+    """A picture as WebP, at most `PIXELS` wide and high."""
+    small, buffer = picture.convert("RGB"), io.BytesIO()
+    small.thumbnail((PIXELS, PIXELS))
+    small.save(buffer, "WEBP", quality=85)
+    return buffer.getvalue()
 
 
 def _picker(handlers: _Handlers, act: str, label: str, name: str) -> gr.HTML:
@@ -263,29 +356,4 @@ def _picker(handlers: _Handlers, act: str, label: str, name: str) -> gr.HTML:
 
 
 def _clickable(value: str, name: str) -> gr.HTML:
-    return gr.HTML(value, elem_id=name, js_on_load=html.SEND_CLICKS)
-
-
-def _about(backend: DemoBackend) -> str:
-    catalogue = backend.catalogue
-    what = f"garments of {html.escape(catalogue.name)}"
-    if catalogue.name in DRAWN_NAMES:
-        what = "drawn garments"
-    note = ""
-    if catalogue.stands_in_for:
-        note = " They are drawn: the real ones are not on this machine."
-    outfits = _no_outfits(backend)
-    if backend.scores_outfits:
-        outfits = backend.scorer.description
-    return (
-        f"{len(catalogue):,} {what}.{note} <b>Similar</b>: by the book's <i>{MODEL}</i> network "
-        f"and by colour. <b>Outfits</b>: {html.escape(outfits)}"
-    )
-
-
-def _no_outfits(backend: DemoBackend) -> str:
-    return (
-        f"{backend.catalogue.name} does not say which garments are tops, shoes and so on, so there "
-        "are no outfits to score. Start the demo with another catalogue, for instance "
-        "`fashionnb demo --data drawn`."
-    )
+    return gr.HTML(value, elem_id=name, js_on_load=SEND_CLICKS)

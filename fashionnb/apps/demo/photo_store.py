@@ -24,23 +24,12 @@ MAX_WAITING = 100
 
 
 class PhotoStore:
-    """Uploaded photos, each under a random token; safe for several threads.
+    """Uploaded photos, each under a random token; safe for several threads."""
 
-    Parameters
-    ----------
-    capacity : int
-        How many photos are kept at most.
-    """
-
-    def __init__(self, capacity: int = MAX_WAITING) -> None:
-        self.capacity = capacity
+    def __init__(self) -> None:
         self._photos: OrderedDict[str, Image.Image] = OrderedDict()
-        self._lock = threading.Lock()
         # A photo of 50 megapixels takes 150 MB while it is decoded: one at a time.
-        self._decoding = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._photos)
+        self._adding = threading.Lock()
 
     def add(self, data: bytes) -> str:
         """Keep the picture in these bytes, and return the token to ask for it by.
@@ -53,13 +42,12 @@ class PhotoStore:
         """
         if len(data) > MAX_BYTES:
             raise DataError(too_large_message(len(data)))
-        with self._decoding:
+        token = secrets.token_urlsafe(16)
+        with self._adding:
             photo = decode(data, "Your file").convert("RGB")
             photo.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BICUBIC)
-        token = secrets.token_urlsafe(16)
-        with self._lock:
             self._photos[token] = photo
-            while len(self._photos) > self.capacity:
+            if len(self._photos) > MAX_WAITING:
                 self._photos.popitem(last=False)
         return token
 
@@ -71,8 +59,7 @@ class PhotoStore:
         DataError
             If there is no photo of this token, or no longer.
         """
-        with self._lock:
-            photo = self._photos.pop(token, None)
+        photo = self._photos.pop(token, None)
         if photo is None:
             raise DataError(
                 "Your photo is not there any more: photos are not kept. Choose it again."
@@ -80,10 +67,9 @@ class PhotoStore:
         return photo
 
 
-def too_large_message(size: int | None) -> str:
-    """Say that an upload is too large; `size` is in bytes, None if it is not known."""
-    got = "more" if size is None else f"{size / 1e6:,.0f} MB"
+def too_large_message(size: int) -> str:
+    """Say that an upload of so many bytes is too large."""
     return (
-        f"Your file has {got}; at most {MAX_BYTES / 1e6:.0f} MB are accepted. "
+        f"Your file has {size / 1e6:,.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are accepted. "
         "Send the photo smaller: a side of 1,000 pixels is plenty."
     )

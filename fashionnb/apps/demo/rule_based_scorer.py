@@ -121,7 +121,12 @@ class RuleBasedScorer:
         """
         rows = self.rules.rows([one, other])
         a, b = (self.attributes.of(row) for row in rows)
-        supporting, opposing = _colour_reasons(a.get("colour"), b.get("colour"))
+        supporting, opposing = [], []
+        found = harmony(a.get("colour", ""), b.get("colour", ""))
+        if found.kind in HARMONIES:
+            supporting.append(f"{a['colour']} with {b['colour']}: {HARMONIES[found.kind]}")
+        elif found.kind == "weak":
+            opposing.append(f"{a['colour']} with {b['colour']}: {found.reason}")
         for name in SHARED_ATTRIBUTES:
             if name in a and a[name] == b.get(name):
                 supporting.append(f"both {a[name]}")
@@ -142,20 +147,8 @@ class RuleBasedScorer:
         return f"{rule}: {a[rule]} against {b[rule]}"
 
 
-def _colour_reasons(one: str | None, other: str | None) -> tuple[list[str], list[str]]:
-    """What two colours say for and against a pair; an unknown colour says nothing."""
-    if one is None or other is None:
-        return [], []
-    found = harmony(one, other)
-    if found.kind in HARMONIES:
-        return [f"{one} with {other}: {HARMONIES[found.kind]}"], []
-    if found.kind == "weak":
-        return [], [f"{one} with {other}: {found.reason}"]
-    return [], []
-
-
 def random_outfit_scores(
-    scorer: Callable[[Sequence[Sequence[str]]], np.ndarray], catalogue: Catalogue, seed: int = 0
+    scorer: Callable[[Sequence[Sequence[str]]], np.ndarray], catalogue: Catalogue
 ) -> dict[int, np.ndarray]:
     """Score outfits that are drawn at random, as a reference for other scores.
 
@@ -167,8 +160,6 @@ def random_outfit_scores(
         From outfits to their scores.
     catalogue : Catalogue
         With items of two roles or more.
-    seed : int
-        Of the random draw.
 
     Returns
     -------
@@ -188,7 +179,7 @@ def random_outfit_scores(
             f"{catalogue.name}: outfits need garments of two roles or more, "
             "such as tops and bottoms."
         )
-    rng, found = np.random.default_rng(seed), {}
+    rng, found = np.random.default_rng(0), {}
     for size in range(2, len(members) + 1):
         chosen = [rng.permutation(len(members))[:size] for _ in range(_RANDOM_OUTFITS)]
         outfits = [[rng.choice(members[i]) for i in some] for some in chosen]

@@ -157,6 +157,8 @@ def test_a_catalogue_without_roles_has_similar_garments_only(backend):
     assert found.roles == ()
     assert len(found.similar("drawn-00001", 5)) == 5
     assert found.caption("drawn-00001") == "thing"
+    with pytest.raises(DataError, match="garments of two roles or more"):
+        found.score(["drawn-00001", "drawn-00002"])
 
 
 def test_open_backend_draws_and_keeps_the_vectors(monkeypatch, tmp_path):

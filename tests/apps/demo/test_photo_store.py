@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from visitor import bomb
 
+from fashionnb.apps.demo import photo_store
 from fashionnb.apps.demo.photo_store import MAX_BYTES, MAX_SIDE, PhotoStore, too_large_message
 from fashionnb.errors import DataError
 
@@ -36,12 +37,12 @@ def test_pixels_of_a_small_photo_are_left_alone():
     assert np.array_equal(np.asarray(kept.take(kept.add(packed(Image.fromarray(pixels))))), pixels)
 
 
-def test_only_so_many_wait():
-    kept, one = PhotoStore(capacity=3), packed(Image.new("RGB", (2, 2)))
+def test_only_so_many_wait(monkeypatch):
+    monkeypatch.setattr(photo_store, "MAX_WAITING", 3)
+    kept, one = PhotoStore(), packed(Image.new("RGB", (2, 2)))
     tokens = [kept.add(one) for _ in range(5)]
     assert len(set(tokens)) == 5
-    assert len(kept) == 3
-    assert kept.take(tokens[-1]).size == (2, 2)
+    assert all(kept.take(token).size == (2, 2) for token in tokens[2:])
     for token in (*tokens[:2], "", "../../etc/passwd"):
         with pytest.raises(DataError, match="Choose it again"):
             kept.take(token)
@@ -61,12 +62,9 @@ def test_only_so_many_wait():
     ids=["text", "empty", "svg", "eps", "cut short", "bomb", "large"],
 )
 def test_what_is_no_photo_is_refused_with_a_reason(data, phrase):
-    kept = PhotoStore()
     with pytest.raises(DataError, match=phrase):
-        kept.add(data)
-    assert len(kept) == 0
+        PhotoStore().add(data)
 
 
 def test_too_large_says_how_large():
     assert "200 MB" in too_large_message(200_000_000)
-    assert "more" in too_large_message(None)

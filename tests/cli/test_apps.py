@@ -1,9 +1,10 @@
-"""`fashionnb collect`: what it prints, and its exit status."""
+"""`fashionnb collect` and `fashionnb demo`: what they print, what they refuse, and their exit status."""
 
 import pytest
 import web as support
 
 from fashionnb import cli
+from fashionnb.apps.demo import backend, server
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_collect(web, tmp_path, capsys):
     assert "CC0" in (tmp_path / "photos" / "manifest.csv").read_text()
 
 
-def test_help_and_mistakes(web, capsys):
+def test_help_and_mistakes_of_collect(web, capsys):
     assert cli.main(["collect", "--help"]) == 0
     assert "Example" in capsys.readouterr().out
     for words, phrase in [
@@ -44,7 +45,7 @@ def test_help_and_mistakes(web, capsys):
         (["collect"], "Missing argument"),
         (
             ["collect", "nowhere.csv", "--out", "photos", "--pause", "inf"],
-            "Limits: pause is a number from 0 on",
+            "pause is a number of seconds from 0 on",
         ),
         (
             ["collect", "nowhere.csv", "--out", "photos", "--megabytes", "0"],
@@ -55,3 +56,45 @@ def test_help_and_mistakes(web, capsys):
         out, err = capsys.readouterr()
         assert out == ""
         assert phrase in err
+
+
+class Pretended:
+    """A server that only says where it would be."""
+
+    def __init__(self, found, host="127.0.0.1", port=8000):
+        self.address = f"http://{host}:{port}"
+
+    def run(self):
+        print("runs")
+
+
+@pytest.fixture
+def pretend(monkeypatch):
+    monkeypatch.setattr(server, "Server", Pretended)
+    monkeypatch.setattr(backend, "open_backend", lambda data: f"the backend of {data}")
+
+
+def test_help_of_demo(capsys):
+    assert cli.main(["demo", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "Usage: fashionnb demo" in said
+    assert "127.0.0.1" in said
+
+
+def test_the_command_says_where_it_is(capsys, pretend):
+    assert cli.main(["demo"]) == 0
+    assert (
+        capsys.readouterr().out == "The demo is on http://127.0.0.1:8000 (Ctrl-C ends it).\nruns\n"
+    )
+
+
+def test_who_lets_everybody_in_is_told_so(capsys, pretend):
+    assert cli.main(["demo", "--host", "0.0.0.0", "--port", "9000"]) == 0
+    said = capsys.readouterr().out
+    assert "http://0.0.0.0:9000" in said
+    assert "Everybody who can reach this machine can use it; there is no password." in said
+
+
+def test_data_that_are_not_there(capsys, tmp_path):
+    assert cli.main(["demo", "--data", str(tmp_path / "nothing")]) == 2
+    assert "there is no such file or folder" in capsys.readouterr().err

@@ -1,10 +1,10 @@
-"""The request filter of the demo, around an application that answers everything."""
+"""Which requests the demo answers, around an application that answers everything."""
 
 import asyncio
 
 import pytest
 
-from fashionnb.apps.demo import photo_store, request_filter
+from fashionnb.apps.demo import photo_store, web_app
 
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
@@ -46,9 +46,12 @@ def answer(path, chunks=(b"",), *, hosts=HOSTS, app=willing, **headers):
         "path": path,
         "headers": [(k.encode(), v.encode()) for k, v in given.items()],
     }
-    asyncio.run(request_filter.RequestFilter(app, hosts)(scope, receive, send))
-    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
-    return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"], asked
+    asyncio.run(web_app.protected(app, hosts)(scope, receive, send))
+    begin, *bodies = sent
+    assert begin["type"] == "http.response.start"
+    assert {message["type"] for message in bodies} == {"http.response.body"}
+    body = b"".join(message["body"] for message in bodies)
+    return begin["status"], dict(begin["headers"]), body, asked
 
 
 @pytest.mark.parametrize(
@@ -95,27 +98,14 @@ def test_a_request_that_says_that_it_is_large_is_not_read(path, most):
 
 @pytest.mark.parametrize("told", ["-1", "1e3", "many"])
 def test_a_length_that_is_no_number_is_refused(told):
-    assert answer("/photo", content_length=told)[0] == 413
+    assert answer("/photo", content_length=told)[0] == 411
 
 
-def test_a_request_that_does_not_say_its_size_is_read_up_to_the_limit():
-    million = bytes(1_000_000)
-    assert answer("/photo", [million] * 10)[::2] == (200, b"10000000")
-    status, _, body, asked = answer("/photo", [million] * 200)
-    assert (status, asked) == (413, 11)
-    assert b"Your file has more" in body
-
-
-def test_an_app_that_answers_to_the_refusal_is_not_heard():
-    async def stubborn(scope, receive, send):
-        try:
-            await willing(scope, receive, send)
-        except Exception:
-            await send({"type": "http.response.start", "status": 500, "headers": []})
-            await send({"type": "http.response.body", "body": b"an error"})
-            raise
-
-    assert answer("/photo", [bytes(6_000_000)] * 2, app=stubborn)[0] == 413
+def test_a_request_that_does_not_say_its_size_is_not_read():
+    status, headers, body, asked = answer("/photo", transfer_encoding="chunked")
+    assert (status, asked) == (411, 0)
+    assert b"Content-Length" in body
+    assert headers[b"connection"] == b"close"
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
@@ -126,14 +116,3 @@ def test_every_answer_keeps_the_browser_at_home(path):
     assert "http" not in policy.partition("frame-ancestors")[0]
     assert headers[b"referrer-policy"] == b"no-referrer"
     assert headers[b"x-content-type-options"] == b"nosniff"
-
-
-def test_websockets_are_not_answered():
-    async def never(*_):
-        raise AssertionError
-
-    asyncio.run(
-        request_filter.RequestFilter(never, HOSTS)(
-            {"type": "websocket", "path": "/", "headers": []}, never, never
-        )
-    )

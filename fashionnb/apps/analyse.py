@@ -95,7 +95,7 @@ def analyse(
         item = items[name].model_copy(update={"crop_file": f"{path.name}_00_crop.jpg"})
         crop = photos.image(name).convert("RGB").crop(tuple(map(int, item.box)))
         file = out / path.parent / f"fashion_analysis_{path.name}.json"
-        detector.write_file(file, [item], [(item.crop_file, crop)], {"photo": name})
+        detector.write_file(file, [(item, crop)], {"photo": name})
         files.append(file)
     return files, skipped
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
-from fashionnb.data.arrays import check_array
+from fashionnb.data.checked_files import first_error
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.files import write_text
 
@@ -62,21 +62,18 @@ class Vocabulary(_ColumnEncoder):
         return self
 
     @classmethod
-    def fit(cls, column: pd.Series, least: int = 1) -> "Vocabulary":
-        """List the values that occur `least` times or more, sorted; "" and missing do not count.
+    def fit(cls, column: pd.Series) -> "Vocabulary":
+        """List the values, sorted; "" and missing do not count.
 
         Raises
         ------
         DataError
-            If no value occurs so often.
+            If there is no value.
         """
-        counts = _text(column)[lambda text: text != ""].value_counts()
-        values = tuple(sorted(counts.index[counts >= least]))
+        values = sorted(set(_text(column)) - {""})
         if not values:
-            raise DataError(
-                f"{column.name}: no value occurs {least} times, so there is nothing to encode."
-            )
-        return cls(column=str(column.name), values=values)
+            raise DataError(f"{column.name}: it has no value, so there is nothing to encode.")
+        return cls(column=str(column.name), values=tuple(values))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -172,7 +169,6 @@ class AttributeEncoder(BaseModel):
         columns: Sequence[str],
         *,
         bands: Mapping[str, int] | None = None,
-        least: int = 1,
     ) -> "AttributeEncoder":
         """Fit an encoder to some columns of a catalogue's table. Use its training items only.
 
@@ -184,8 +180,6 @@ class AttributeEncoder(BaseModel):
             Columns of words.
         bands : mapping of str to int, optional
             Column of numbers -> how many bands.
-        least : int
-            How often a word must occur; rarer ones are unknown.
 
         Raises
         ------
@@ -197,7 +191,7 @@ class AttributeEncoder(BaseModel):
             raise DataError(
                 f"The table lacks the column(s) {', '.join(missing)}; it has {', '.join(table)}."
             )
-        words = [Vocabulary.fit(table[column], least) for column in columns]
+        words = [Vocabulary.fit(table[column]) for column in columns]
         return cls(
             parts=(*words, *(Bands.fit(table[column], count) for column, count in bands.items()))
         )
@@ -224,18 +218,6 @@ class AttributeEncoder(BaseModel):
         ]
         return np.stack(known, axis=1)
 
-    def decode(self, numbers: np.ndarray) -> pd.DataFrame:
-        """Return the table of such numbers (n, columns); "" where a number is 0.
-
-        Raises `DataError` for numbers that do not fit.
-        """
-        numbers = np.asarray(numbers)
-        what = f"Numbers for {', '.join(self.columns)}"
-        check_array(numbers, what, ("n", len(self.parts)), np.integer)
-        return pd.DataFrame(
-            {part.column: part.decode(numbers[:, i]) for i, part in enumerate(self.parts)}
-        )
-
     def save(self, path: Path | str) -> None:
         """Write it as JSON. Raises `WriteError`."""
         write_text(path, self.model_dump_json(indent=2) + "\n")
@@ -259,11 +241,8 @@ class AttributeEncoder(BaseModel):
         try:
             return cls.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(str(part) for part in first["loc"]) or "the whole"
-            problem = first["msg"].removeprefix("Value error, ")
             raise DataError(
-                f"{path}: {field}: {problem}. Fit the encoder again, and save it."
+                f"{path}: {first_error(error)}. Fit the encoder again, and save it."
             ) from error
 
 

@@ -6,11 +6,12 @@ from GitHub. Grigorev 2020, "Clothing dataset (small)".
 
 import logging
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
 from fashionnb.data.catalogue import Catalogue
+from fashionnb.data.checked_files import check_counts
 from fashionnb.data.images import open_images
 from fashionnb.data.registry import Source
 from fashionnb.errors import DataError
@@ -33,6 +34,7 @@ COUNTS = {"train": 3068, "validation": 341, "test": 372}
 """How many photos each split has as published."""
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
+_PLACE = rf"^(?:(?P<root>.*)/)?(?P<split>{'|'.join(COUNTS)})/(?P<category>[^/]+)/(?P<id>[^/]+)\."
 _AGAIN = "Delete it and run `fashionnb data fetch clothing-dataset-small`."
 _log = logging.getLogger(__name__)
 
@@ -62,42 +64,36 @@ def read(path: Path | str) -> Catalogue:
         If it is a file but not a safe zip, holds no such photos, holds them twice, or has an
         unknown category.
     """
-    path = Path(path)
     images = open_images(path)
-    rows, roots, elsewhere = [], set(), 0
-    for name in images.names:
-        *above, split, category, file = ("", "", *PurePosixPath(name).parts)
-        if PurePosixPath(file).suffix.lower() not in _SUFFIXES:
-            continue
-        if split not in COUNTS:
-            elsewhere += 1
-            continue
-        roots.add("/".join(above).strip("/"))
-        rows.append((PurePosixPath(file).stem, category, split, name))
-    if not rows:
+    pictures = pd.Series(
+        [name for name in images.names if name.lower().endswith(_SUFFIXES)], dtype=str
+    )
+    table = pictures.str.extract(_PLACE).assign(image=pictures).dropna(subset="split")
+    if table.empty:
         raise DataError(
             f"{path}: no photos found. Expected train/<category>/<name>.jpg and so on, at the top "
             f"or below one folder; the files here are {', '.join(images.names[:3]) or 'none'}. "
             f"{_AGAIN}"
         )
+    roots = sorted(table["root"].fillna("").unique())
     if len(roots) > 1:
         raise DataError(
             f"{path}: the dataset lies here more than once, "
-            f"below {', '.join(sorted(roots)[:3])!r}. Name one of them."
+            f"below {', '.join(roots[:3])!r}. Name one of them."
         )
-    if strange := sorted({row[1] for row in rows} - set(CLASSES)):
+    if strange := sorted(set(table["category"]) - set(CLASSES)):
         raise DataError(
             f"{path}: unknown category {strange[0]!r}; expected {', '.join(CLASSES)}. {_AGAIN}"
         )
-    if elsewhere:
+    if elsewhere := len(pictures) - len(table):
         _log.warning(
             "%s: %d pictures lie outside of train, validation and test; they are left out.",
             path,
             elsewhere,
         )
-    splits = list(COUNTS)
-    rows.sort(key=lambda row: (splits.index(row[2]), row[1], row[0]))
-    table = pd.DataFrame(rows, columns=["id", "category", "split", "image"])
+    table["order"] = table["split"].map(list(COUNTS).index)
+    table = table.sort_values(["order", "category", "id"], ignore_index=True)
+    table = table[["id", "category", "split", "image"]]
     return Catalogue(SOURCE.name, table, images, CLASSES)
 
 
@@ -115,13 +111,9 @@ def check(path: Path | str) -> list[str]:
         As `read`; or if a count is not the published one, or a photo cannot be decoded.
     """
     catalogue = read(path)
-    found = Counter(catalogue.table["split"])
-    for split, expected in COUNTS.items():
-        if found[split] != expected:
-            raise DataError(
-                f"{path}: expected {expected:,} photos in {split}, found {found[split]:,}. "
-                f"It is not complete. {_AGAIN}"
-            )
+    found = Counter("photos in " + catalogue.table["split"])
+    published = {f"photos in {split}": expected for split, expected in COUNTS.items()}
+    check_counts(path, found, published, _AGAIN)
     catalogue.pixels(size=8)
     lines = [f"{split}: {expected:,} photos" for split, expected in COUNTS.items()]
     return [*lines, f"all {len(catalogue):,} photos can be decoded"]

@@ -4,7 +4,6 @@ The data is the user's own, so there is nothing to download: `read` takes a file
 `Item` has the fields of a file. No model is run here.
 """
 
-import io
 import json
 import logging
 import math
@@ -28,6 +27,7 @@ from pydantic import (
 )
 
 from fashionnb.data.catalogue import Catalogue
+from fashionnb.data.checked_files import refuse_problems
 from fashionnb.data.images import FolderImages, ZipImages, open_images
 from fashionnb.errors import DataError
 from fashionnb.files import write_text, written_whole
@@ -52,12 +52,7 @@ _COLUMNS = [
     "extra",
     "image",
 ]
-_KINDS = {
-    ".jpg": ("JPEG", {"quality": 95}),
-    ".jpeg": ("JPEG", {"quality": 95}),
-    ".png": ("PNG", {}),
-}
-_MOST_LISTED = 10  # problems in a message
+_KINDS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 _log = logging.getLogger(__name__)
 
 MOST_BYTES = 50_000_000
@@ -211,7 +206,9 @@ def parse(data: bytes, where: str) -> Findings:
 
 def dump(items: Sequence[Item], extra: dict[str, Any]) -> str:
     """Return the text of a file with these items, one a line, and `extra` fields beside them."""
-    listed = ",\n".join(f"  {json.dumps(_plain(item), allow_nan=False)}" for item in items)
+    listed = ",\n".join(
+        f"  {json.dumps(item.model_dump(exclude_unset=True), allow_nan=False)}" for item in items
+    )
     beside = "".join(
         f", {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in extra.items()
     )
@@ -236,16 +233,6 @@ def _first_error(error: ValidationError) -> tuple[str, str]:
     fields = {".".join(map(str, found["loc"][:2])) for found in more} - {".".join(map(str, place))}
     rest = f" (and {len(fields)} more field(s): {', '.join(sorted(fields)[:3])})" if fields else ""
     return ".".join(map(str, place)), reason + rest
-
-
-def _plain(model: Item | Attribute) -> dict[str, Any]:
-    """The known fields that are not None, in their order, then the others as they came."""
-    known = {name: getattr(model, name) for name in type(model).model_fields}
-    known = {
-        name: _plain(value) if isinstance(value, Attribute) else value
-        for name, value in known.items()
-    }
-    return {name: value for name, value in known.items() if value is not None} | model.model_extra
 
 
 @dataclass(frozen=True)
@@ -330,15 +317,10 @@ def read(path: Path | str) -> Catalogue:
         (from 0) and the field of the first ten.
     """
     catalogue, problems = salvage(path)
-    if problems:
-        listed = "\n".join(f"  {problem}" for problem in problems[:_MOST_LISTED])
-        rest = len(problems) - _MOST_LISTED
-        more = f"\n  … and {rest} more" if rest > 0 else ""
-        raise DataError(
-            f"{path}: {len(problems)} file(s) or item(s) are broken, {len(catalogue)} item(s) are "
-            f"good.\n{listed}{more}\n"
-            "Correct them, or take the good ones with `fashionnb.data.detector.salvage`."
-        )
+    summary = (
+        f"{path}: {len(problems)} file(s) or item(s) are broken, {len(catalogue)} item(s) are good."
+    )
+    refuse_problems(problems, summary, "fashionnb.data.detector.salvage")
     return catalogue
 
 
@@ -365,8 +347,6 @@ def salvage(path: Path | str) -> tuple[Catalogue, list[Problem]]:
     images, sources = _open(Path(path))
     members = set(images.names) if isinstance(images, ZipImages) else None
     rows, files, problems = {}, {}, []
-    claimed: dict[str, str] = {}
-    shared = 0
     for source in sources:
         where = images.where(source)
         found = _findings(images, source, where)
@@ -375,28 +355,24 @@ def salvage(path: Path | str) -> tuple[Catalogue, list[Problem]]:
             files[source] = _json(found.extra)
         for number, item in found.items.items():
             row = _row(item, source)
+            reason = ""
             if not _here(images, members, row["image"]):
                 reason = f"there is no picture {item.crop_file!r} beside the file"
-                problems.append(Problem(where, number, "crop_file", reason))
             elif row["id"] in rows:
                 reason = (
                     f"{item.crop_file!r} is the crop of an item before it; each item has its own"
                 )
+            if reason:
                 problems.append(Problem(where, number, "crop_file", reason))
             else:
                 rows[row["id"]] = row
-                if claimed.setdefault(row["image"], source) != source:
-                    shared += 1
-                    _log.warning(
-                        "%s and %s both claim the crop %s.",
-                        claimed[row["image"]],
-                        source,
-                        row["image"],
-                    )
     table = pd.DataFrame(list(rows.values()), columns=_COLUMNS).astype(
         dict.fromkeys([*_SCORES, *BOX], float)
     )
-    table.attrs.update(files=files, shared_crops=shared)
+    shared = table[table["image"].duplicated(keep=False)]
+    for crop, claims in shared.groupby("image")["source"]:
+        _log.warning("%s both claim the crop %s.", " and ".join(claims), crop)
+    table.attrs.update(files=files, shared_crops=len(shared) - shared["image"].nunique())
     return Catalogue(SOURCE, table, images, tuple(sorted(set(table["category"])))), problems
 
 
@@ -436,15 +412,12 @@ def write(catalogue: Catalogue, folder: Path | str) -> list[Path]:
     extras = {
         source: json.loads(extra or "{}") for source, extra in table.attrs.get("files", {}).items()
     }
-    files: dict[str, dict[str, tuple[Item, object]]] = {source: {} for source in extras}
-    for row in table.to_dict("records"):
-        item, source = _item(row, catalogue.name), row["source"]
-        if item.crop_file in files.setdefault(source, {}):
-            raise DataError(
-                f"{catalogue.name}: two items of {source!r} have the crop {item.crop_file!r}."
-            )
-        files[source][item.crop_file] = item, row["image"]
-    for source in files:
+    items = [_item(row, catalogue.name) for row in table.to_dict("records")]
+    if len(twice := table[table.duplicated(["source", "crop_file"])]):
+        source, crop_file = twice[["source", "crop_file"]].iloc[0]
+        raise DataError(f"{catalogue.name}: two items of {source!r} have the crop {crop_file!r}.")
+    sources = list(dict.fromkeys([*extras, *table["source"]]))
+    for source in sources:
         path = PurePosixPath(source)
         if path.suffix != ".json" or path.is_absolute() or ".." in path.parts or "\\" in source:
             raise DataError(
@@ -452,16 +425,17 @@ def write(catalogue: Catalogue, folder: Path | str) -> list[Path]:
                 '".json".'
             )
     read_bytes = getattr(catalogue.images, "read", catalogue.images.image)
-    for source, found in files.items():
-        crops = ((crop_file, read_bytes(key)) for crop_file, (_, key) in found.items())
-        write_file(folder / source, [item for item, _ in found.values()], crops, extras.get(source))
-    return [folder / source for source in files]
+    rows = table.groupby("source").indices
+    for source in sources:
+        found = rows.get(source, [])
+        garments = ((items[row], read_bytes(table["image"].iloc[row])) for row in found)
+        write_file(folder / source, garments, extras.get(source))
+    return [folder / source for source in sources]
 
 
 def write_file(
     path: Path | str,
-    items: Sequence[Item],
-    crops: Iterable[tuple[str, bytes | Image.Image]],
+    garments: Iterable[tuple[Item, bytes | Image.Image]],
     extra: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the crops of one photo, then the JSON that lists them.
@@ -470,35 +444,32 @@ def write_file(
     ----------
     path : path
         The JSON. `read` finds it in a folder if it is called `fashion_analysis_<name>.json`.
-    items : sequence of Item
-        In the order in which they are written.
-    crops : iterable of (str, bytes or PIL.Image.Image)
-        `crop_file` and image of each item. Bytes are written as they are; an image is encoded
-        according to the ending.
+    garments : iterable of (Item, bytes or PIL.Image.Image)
+        Each item with its crop, in the order in which they are written. Bytes are written as they
+        are; an image is encoded according to the ending of `crop_file`.
     extra : mapping, optional
         Further fields of the file, beside its items.
 
     Raises
     ------
     DataError
-        If an item has no crop, or a crop no item; or the ending is not .jpg, .jpeg or .png.
+        If an image is to be encoded, and the ending is not .jpg, .jpeg or .png.
     WriteError
         If the folder cannot be written.
     """
-    path = Path(path)
-    wanted = {item.crop_file for item in items}
-    for crop_file, picture in crops:
-        if crop_file not in wanted:
-            raise DataError(
-                f"{path}: there is a crop {crop_file!r}, but no item of it (or two such crops)."
-            )
-        wanted.remove(crop_file)
-        with written_whole(path.parent / crop_file) as aside:
-            aside.write_bytes(
-                picture if isinstance(picture, bytes) else _encoded(picture, crop_file)
-            )
-    if wanted:
-        raise DataError(f"{path}: {len(wanted)} item(s) have no crop, one is {min(wanted)!r}.")
+    path, items = Path(path), []
+    for item, crop in garments:
+        ending = PurePosixPath(item.crop_file).suffix.lower()
+        with written_whole(path.parent / item.crop_file) as aside:
+            if isinstance(crop, bytes):
+                aside.write_bytes(crop)
+            elif ending in _KINDS:
+                crop.save(aside, _KINDS[ending], quality=95)
+            else:
+                raise DataError(
+                    f"{path}: a crop is written as {', '.join(_KINDS)}; got the ending {ending!r}."
+                )
+        items.append(item)
     write_text(path, dump(items, dict(extra or {})))
 
 
@@ -519,15 +490,10 @@ def _open(path: Path) -> tuple[FolderImages | ZipImages, list[str]]:
 
 def _findings(images: FolderImages | ZipImages, source: str, where: str) -> Findings:
     try:
-        if isinstance(images, ZipImages):
-            return parse(images.read(source), where)
-        with (images.root / source).open("rb") as file:
-            return parse(file.read(MOST_BYTES + 1), where)
-    except OSError as error:
-        reason = f"cannot be read ({error.strerror or error})"
+        return parse(images.read(source), where)
     except DataError as error:
         reason = str(error).removeprefix(f"{where}: ").removesuffix(".")
-    return Findings({}, {}, [Problem(where, None, "", reason)])
+        return Findings({}, {}, [Problem(where, None, "", reason)])
 
 
 def _row(item: Item, source: str) -> dict[str, Any]:
@@ -587,15 +553,3 @@ def _here(images: FolderImages | ZipImages, members: set[str] | None, name: str)
 
 def _json(extra: Mapping[str, Any]) -> str:
     return json.dumps(extra, allow_nan=False) if extra else ""
-
-
-def _encoded(picture: Image.Image, name: str) -> bytes:
-    ending = PurePosixPath(name).suffix.lower()
-    if ending not in _KINDS:
-        raise DataError(
-            f"{name}: a crop is written as {', '.join(_KINDS)}; got the ending {ending!r}."
-        )
-    kind, options = _KINDS[ending]
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()

@@ -210,16 +210,13 @@ def _find(folder: Path, name: str) -> Path:
 def _unpacked(path: Path) -> Iterator[IO[bytes]]:
     """The file opened for reading, gunzipped if it is gzip; every failure is a `DataError`."""
     try:
-        with path.open("rb") as probe:
-            zipped = probe.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if zipped else path.open("rb") as file:
-            yield file
+        with path.open("rb") as file:
+            zipped = file.peek(2).startswith(b"\x1f\x8b")
+            yield gzip.GzipFile(fileobj=file) if zipped else file
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise DataError(
             f"{path}: the gzip data is damaged or cut short ({error}). {_AGAIN}"
         ) from error
-    except DataError:
-        raise
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
 

@@ -6,15 +6,13 @@ Challenge). The dataset may be linked to but not passed on, so no program fetche
 backgrounds of its photos reveal about the outfits is measured in `fashionnb.outfits.baselines`.
 """
 
-import csv
-import io
-import re
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
 from fashionnb.data.catalogue import Catalogue, Outfits
+from fashionnb.data.checked_files import check_counts, parse_table
 from fashionnb.data.images import FolderImages, ZipImages, find_file, open_images
 from fashionnb.data.registry import Source
 from fashionnb.data.splits import SHARES, by_hash, near_identical
@@ -114,7 +112,7 @@ def read_outfits(path: Path | str) -> Outfits:
     """
     images = open_images(path)
     catalogue = _catalogue(images, path)
-    sets = _sets(images, path, set(catalogue.table["id"]))
+    sets = _sets(images, path, catalogue.table["id"])
     groups = near_identical(list(sets.values()))
     first = {}  # of each group, the outfit that stands first: its hash decides for all
     for outfit, group in zip(sets, groups, strict=True):
@@ -122,7 +120,7 @@ def read_outfits(path: Path | str) -> Outfits:
     split = by_hash([first[group] for group in groups], SOURCE.name)
     return Outfits(
         catalogue,
-        {outfit: tuple(items) for outfit, items in sets.items()},
+        sets,
         dict(zip(sets, split, strict=True)),
     )
 
@@ -153,12 +151,7 @@ def check(path: Path | str) -> list[str]:
         "links": sum(sizes),
         "repeats": len(sizes) - len(distinct),
     }
-    for what, expected in COUNTS.items():
-        if found[what] != expected:
-            raise DataError(
-                f"{path}: expected {expected:,} {what}, found {found[what]:,}. "
-                f"It is not complete. {_AGAIN}"
-            )
+    check_counts(path, found, COUNTS, _AGAIN)
     uses = Counter(item for items in outfits.sets.values() for item in items)
     favourite, most = uses.most_common(1)[0]
     groups = near_identical(list(outfits.sets.values())).max() + 1
@@ -183,24 +176,24 @@ def check(path: Path | str) -> list[str]:
     ]
 
 
-def _sets(images: FolderImages | ZipImages, path: Path | str, known: set) -> dict[str, list[str]]:
+def _sets(images: FolderImages | ZipImages, path: Path | str, known: pd.Series) -> dict[str, tuple]:
     """Outfit -> its products, which must be `known` ones."""
     sheet = find_file(images, "dataset/outfit_data.csv", path, _AGAIN)
     where = images.where(sheet)
-    table = _table(images.read(sheet), where, ["cod_outfit", "cod_modelo_color"])
-    sets: dict[str, list[str]] = {}
-    rows = zip(table["cod_outfit"], table["cod_modelo_color"], strict=True)
-    for line, (outfit, item) in enumerate(rows, start=2):
-        if item not in known:
-            raise DataError(
-                f"{where}, line {line}: there is no product {item!r} in product_data.csv. {_AGAIN}"
-            )
-        items = sets.setdefault(outfit, [])
-        if item in items:
-            raise DataError(
-                f"{where}, line {line}: outfit {outfit!r} has the product {item!r} twice. {_AGAIN}"
-            )
-        items.append(item)
+    columns = {"cod_outfit": "outfit", "cod_modelo_color": "id"}
+    table = parse_table(images.read(sheet), columns, where, _AGAIN)
+    if len(strange := table[~table["id"].isin(known)]):
+        raise DataError(
+            f"{where}, line {strange.index[0] + 2}: there is no product {strange['id'].iloc[0]!r} "
+            f"in product_data.csv. {_AGAIN}"
+        )
+    if len(twice := table[table.duplicated()]):
+        outfit, item = twice.iloc[0]
+        raise DataError(
+            f"{where}, line {twice.index[0] + 2}: outfit {outfit!r} has the product {item!r} "
+            f"twice. {_AGAIN}"
+        )
+    sets = table.groupby("outfit", sort=False)["id"].agg(tuple).to_dict()
     if alone := [outfit for outfit, items in sets.items() if len(items) < 2]:
         raise DataError(
             f"{where}: outfit {alone[0]!r} has one product only, so nothing goes with it. {_AGAIN}"
@@ -211,11 +204,16 @@ def _sets(images: FolderImages | ZipImages, path: Path | str, known: set) -> dic
 def _catalogue(images: FolderImages | ZipImages, path: Path | str) -> Catalogue:
     sheet = find_file(images, "dataset/product_data.csv", path, _AGAIN)
     where = images.where(sheet)
-    table = _table(images.read(sheet), where, list(COLUMNS)).rename(columns=COLUMNS)
-    table["year"] = [_year(name, where) for name in table["image"]]
+    table = parse_table(images.read(sheet), COLUMNS, where, _AGAIN)
+    files = table["image"].str.rpartition("/")[2]
+    table["year"] = files.str.extract(r"^(20\d\d)_", expand=False)
+    if len(undated := files[table["year"].isna()]):
+        raise DataError(
+            f"{where}: the photo {undated.iloc[0]!r} does not begin with a year, as in "
+            f"2019_41085800_02.jpg. {_AGAIN}"
+        )
     # The photos lie beside the folder of the tables.
-    folder = sheet.removesuffix("dataset/product_data.csv") + "images/"
-    table["image"] = [folder + PurePosixPath(name).name for name in table["image"]]
+    table["image"] = sheet.removesuffix("dataset/product_data.csv") + "images/" + files
     missing = table[~table["image"].isin(set(images.names))]
     if len(missing):
         raise DataError(
@@ -232,37 +230,6 @@ def _catalogue(images: FolderImages | ZipImages, path: Path | str) -> Catalogue:
     table["worn"] = ~table["department"].isin(_NOT_WORN)
     table["image"] = table.pop("image")  # last, as everywhere
     return Catalogue(SOURCE.name, table, images, tuple(sorted(set(table["category"]))))
-
-
-def _year(name: str, where: str) -> str:
-    found = re.match(r"(20\d\d)_", PurePosixPath(name).name)
-    if not found:
-        raise DataError(
-            f"{where}: the photo {name!r} does not begin with a year, as in "
-            f"2019_41085800_02.jpg. {_AGAIN}"
-        )
-    return found[1]
-
-
-def _table(data: bytes, where: str, columns: list[str]) -> pd.DataFrame:
-    """These columns of a CSV file, all text, an unknown value empty."""
-    try:
-        rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{where}: not a CSV table ({error}). {_AGAIN}") from error
-    header = rows[0] if rows else []
-    if missing := [column for column in columns if column not in header]:
-        raise DataError(
-            f"{where}: the table lacks the column(s) {', '.join(missing)}; "
-            f"it has {', '.join(header)}. {_AGAIN}"
-        )
-    for line, row in enumerate(rows, start=1):
-        if len(row) != len(header):
-            raise DataError(
-                f"{where}, line {line}: {len(row)} fields, expected {len(header)}. {_AGAIN}"
-            )
-    table = pd.DataFrame(rows[1:], columns=header, dtype=str)
-    return table[columns].apply(lambda column: column.str.strip())
 
 
 SOURCE = Source(

@@ -9,20 +9,21 @@ stay on disk until they are asked for, and no code in a file is ever run.
 
 import csv
 import io
-import json
 import pickle
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar
 
 import pandas as pd
+from pydantic import BaseModel, Field, StrictStr, TypeAdapter, ValidationError
 
 from fashionnb.data.catalogue import Blank, Catalogue, Judged, Outfits
+from fashionnb.data.checked_files import check_counts, parse_json
 from fashionnb.data.images import FolderImages, ZipImages, find_file, open_images
-from fashionnb.data.question_files import parse_blanks, parse_judged
+from fashionnb.data.question_files import parse_blanks, parse_judged, parse_questions
 from fashionnb.data.registry import Source
 from fashionnb.errors import DataError
 
@@ -47,9 +48,20 @@ ITEMS = 251_008
 """Items in the published metadata of Polyvore Outfits."""
 
 _METADATA = "polyvore_item_metadata.json"
-_FIELDS = ("category_id", "semantic_category", "title", "url_name", "description")
-_PRODUCT = re.compile(r"\btid=(\d+)")  # the website's number of a product, in a photo's address
+_FIELDS = ["category_id", "semantic_category", "title", "url_name", "description"]
+_FILES = {
+    "outfits": "{edition}/{split}.json",
+    "blanks": "{edition}/fill_in_blank_{split}.json",
+    "judged": "{edition}/compatibility_{split}.txt",
+}
+_MARYLAND_FILES = {
+    "outfits": "{split}_no_dup.json",
+    "blanks": "fill_in_the_blank_{split}.json",
+    "judged": "fashion-compatibility-prediction.txt",
+}
+_PRODUCT = r"\btid=(\d+)"  # the website's number of a product, in a photo's address
 _AGAIN = "Get the authors' files again."
+_PAIRS = TypeAdapter(Annotated[list[tuple[StrictStr, StrictStr]], Field(min_length=1)])
 
 
 def read(path: Path | str, edition: str = "disjoint") -> Catalogue:
@@ -93,20 +105,21 @@ def read_outfits(path: Path | str, edition: str = "disjoint") -> Outfits:
         category or a photo.
     """
     dataset = _open(path, edition)
-    sets = _sets(dataset)
-    table = _maryland_table(dataset, sets) if dataset.maryland else _table(dataset, sets)
-    table["image"] = table["id"].map(_photos(dataset))
+    items = _items(dataset)
+    table = _maryland_table(dataset, items) if dataset.maryland else _table(dataset, items)
+    table["image"] = table["id"].map(dataset.photo_name).map(_photos(dataset))
     if len(missing := table["id"][table["image"].isna()]):
         first = missing.iloc[0]
         raise DataError(
             f"{path}: {len(missing):,} item(s) have no photo, the first is {first}, expected as "
-            f"{_photo_name(dataset, first)}. Unpack the authors' photos into the same folder."
+            f"{dataset.photo_name(first)}. Unpack the authors' photos into the same folder."
         )
+    source = MARYLAND_SOURCE if dataset.maryland else SOURCE
     classes = tuple(sorted(set(table["category"])))
     return Outfits(
-        Catalogue(dataset.source.name, table, dataset.images, classes),
-        {name: outfit.items for name, outfit in sets.items()},
-        {name: outfit.split for name, outfit in sets.items()},
+        Catalogue(source.name, table, dataset.images, classes),
+        items.groupby("outfit", sort=False)["id"].agg(tuple).to_dict(),
+        dict(zip(items["outfit"], items["split"], strict=True)),
     )
 
 
@@ -130,8 +143,8 @@ def read_blanks(
         As `read_outfits`, and as `fashionnb.data.question_files.parse_blanks`.
     """
     dataset = _open(path, edition)
-    data, where = dataset.read(dataset.blanks(_published(split, dataset)))
-    return parse_blanks(data, _names(_sets(dataset)), where, seed)
+    data, where = dataset.read(dataset.file("blanks", _published(split, dataset)))
+    return parse_blanks(data, _names(_items(dataset)), where, seed)
 
 
 def read_judged(path: Path | str, edition: str = "disjoint", split: str = "test") -> list[Judged]:
@@ -148,8 +161,8 @@ def read_judged(path: Path | str, edition: str = "disjoint", split: str = "test"
         As `read_outfits`, and as `fashionnb.data.question_files.parse_judged`.
     """
     dataset = _open(path, edition)
-    data, where = dataset.read(dataset.judged(_published(split, dataset)))
-    return parse_judged(data, _names(_sets(dataset)), where)
+    data, where = dataset.read(dataset.file("judged", _published(split, dataset)))
+    return parse_judged(data, _names(_items(dataset)), where)
 
 
 def read_typespaces(path: Path | str, edition: str = "disjoint") -> dict[frozenset[str], int]:
@@ -177,11 +190,12 @@ def read_typespaces(path: Path | str, edition: str = "disjoint") -> dict[frozens
     of_edition = f"{dataset.root}{edition}/typespaces.p"
     beside = f"{edition}/typespaces.p" if of_edition in dataset.images.names else "typespaces.p"
     data, where = dataset.read(beside)
-    pairs = _unpickled(data, where)
-    if not isinstance(pairs, list) or not pairs or not all(map(_is_pair, pairs)):
+    try:
+        pairs = _PAIRS.validate_python(_unpickled(data, where))
+    except ValidationError:
         raise DataError(
             f"{where}: expected a list of pairs of categories, got something else. {_AGAIN}"
-        )
+        ) from None  # its text may be endless: a few bytes can unpickle to 2^60 words
     spaces: dict[frozenset[str], int] = {}
     for pair in pairs:
         spaces.setdefault(frozenset(pair), len(spaces))
@@ -209,21 +223,18 @@ def dangling(path: Path | str, edition: str = "disjoint") -> list[str]:
         As `read_outfits`, except for what is listed.
     """
     dataset = _open(path, edition)
-    sets = _sets(dataset)
+    items = _items(dataset)
     photos = _photos(dataset)
     known = None if dataset.maryland else _metadata(dataset)
     lines = []
-    for name, outfit in sets.items():
-        for item in outfit.items:
-            if known is not None and item not in known:
-                lines.append(f"outfit {name}: item {item} is not in {_METADATA}")
-            if item not in photos:
-                lines.append(
-                    f"outfit {name}: item {item} has no photo {_photo_name(dataset, item)}"
-                )
-    return lines + (
-        _unnamed_categories(dataset, sets) if dataset.maryland else _unknown_names(dataset, sets)
-    )
+    for outfit, item in zip(items["outfit"], items["id"], strict=True):
+        if known is not None and item not in known:
+            lines.append(f"outfit {outfit}: item {item} is not in {_METADATA}")
+        if dataset.photo_name(item) not in photos:
+            lines.append(f"outfit {outfit}: item {item} has no photo {dataset.photo_name(item)}")
+    if dataset.maryland:
+        return lines + _unnamed_categories(dataset, items)
+    return lines + _unknown_names(dataset, items)
 
 
 def check(path: Path | str, editions: tuple[str, ...] = EDITIONS) -> list[str]:
@@ -248,11 +259,9 @@ def check(path: Path | str, editions: tuple[str, ...] = EDITIONS) -> list[str]:
     """
     lines = []
     if MARYLAND not in editions:
-        if (items := len(_metadata(_open(path, editions[0])))) != ITEMS:
-            raise DataError(
-                f"{path}: expected {ITEMS:,} items in the metadata, found {items:,}. {_AGAIN}"
-            )
-        lines.append(f"{items:,} items in the metadata")
+        found = {"items in the metadata": len(_metadata(_open(path, editions[0])))}
+        check_counts(path, found, {"items in the metadata": ITEMS}, _AGAIN)
+        lines.append(f"{ITEMS:,} items in the metadata")
     for edition in editions:
         lines += _check_edition(path, edition)
     if MARYLAND in editions:
@@ -265,20 +274,18 @@ def _check_edition(path: Path | str, edition: str) -> list[str]:
         raise DataError(
             f"{path}, {edition}: {len(loose):,} ids dangle. {_AGAIN}\n" + "\n".join(loose)
         )
-    sets = _sets(_open(path, edition))
-    found = Counter(outfit.split for outfit in sets.values())
+    items = _items(_open(path, edition))
+    found = items.groupby("split", sort=False)["outfit"].nunique().to_dict()
     if found != COUNTS[edition]:
         raise DataError(
-            f"{path}: expected {edition} outfits {COUNTS[edition]}, found {dict(found)}. {_AGAIN}"
+            f"{path}: expected {edition} outfits {COUNTS[edition]}, found {found}. {_AGAIN}"
         )
-    used = {split: set() for split in found}
-    for outfit in sets.values():
-        used[outfit.split].update(outfit.items)
-    sizes = [len(outfit.items) for outfit in sets.values()]
+    sizes = items.groupby("outfit").size()
     counts = ", ".join(f"{n:,} {split}" for split, n in found.items())
+    used = items.groupby("split")["id"].agg(set)
     shared = len(used["train"] & used["test"])
     return [
-        f"{edition}: {counts} outfits, {min(sizes)} to {max(sizes)} items each",
+        f"{edition}: {counts} outfits, {sizes.min()} to {sizes.max()} items each",
         f"{edition}: {shared:,} items are in training and in the test; no id dangles",
     ]
 
@@ -295,25 +302,14 @@ class _Dataset:
     def maryland(self) -> bool:
         return self.edition == MARYLAND
 
-    @property
-    def source(self) -> Source:
-        return MARYLAND_SOURCE if self.maryland else SOURCE
+    def file(self, kind: str, split: str) -> str:
+        """The file of a split's outfits, or of its questions: a key of `_FILES`."""
+        files = _MARYLAND_FILES if self.maryland else _FILES
+        return files[kind].format(edition=self.edition, split=split)
 
-    def outfits(self, split: str) -> str:
-        """The file of a split's outfits."""
-        return f"{split}_no_dup.json" if self.maryland else f"{self.edition}/{split}.json"
-
-    def blanks(self, split: str) -> str:
-        """The file of a split's fill-in-the-blank questions."""
-        if self.maryland:
-            return f"fill_in_the_blank_{split}.json"
-        return f"{self.edition}/fill_in_blank_{split}.json"
-
-    def judged(self, split: str) -> str:
-        """The file of a split's compatible and incompatible sets."""
-        if self.maryland:
-            return "fashion-compatibility-prediction.txt"
-        return f"{self.edition}/compatibility_{split}.txt"
+    def photo_name(self, item: str) -> str:
+        """The file of an item's photo, and the folder that it lies in."""
+        return "/".join(item.rsplit("_", 1)) + ".jpg" if self.maryland else f"images/{item}.jpg"
 
     def read(self, name: str) -> tuple[bytes, str]:
         """The bytes of a file, and how messages name it."""
@@ -323,14 +319,32 @@ class _Dataset:
         return self.images.read(self.root + name), where
 
 
-@dataclass(frozen=True)
-class _Set:
-    """One outfit: its split, the ids of its items, their indices, and their rows in the file."""
+class _Item(BaseModel):
+    """What Polyvore Outfits says of an item in an outfit."""
 
-    split: str
-    items: tuple[str, ...]
-    index: tuple[int, ...]
-    rows: tuple[dict, ...]
+    index: int
+    item_id: str
+
+
+class _MarylandItem(BaseModel):
+    """What Maryland Polyvore says of it, with all that may be missing."""
+
+    index: int
+    name: Any = None
+    categoryid: Any = None
+    image: Any = None
+    price: Any = None
+    likes: Any = None
+
+
+_AnyItem = TypeVar("_AnyItem", _Item, _MarylandItem)
+
+
+class _Outfit(BaseModel, Generic[_AnyItem]):
+    """An outfit as the files have it."""
+
+    set_id: str
+    items: list[_AnyItem]
 
 
 def _open(path: Path | str, edition: str) -> _Dataset:
@@ -343,60 +357,44 @@ def _open(path: Path | str, edition: str) -> _Dataset:
     return _Dataset(images, find_file(images, sheet, path, _AGAIN).removesuffix(sheet), edition)
 
 
-def _sets(dataset: _Dataset) -> dict[str, _Set]:
-    """Outfit -> its items in the order of their index."""
-    sets: dict[str, _Set] = {}
+def _items(dataset: _Dataset) -> pd.DataFrame:
+    """One row for each item of an outfit, in the order of their index.
+
+    The columns are `outfit`, `split`, `id`, and the fields of the items in the file.
+    """
+    problem = "expected a list of outfits with set_id, items and the index of each"
+    kind = _MarylandItem if dataset.maryland else _Item
+    rows, names = [], set()
     for published, split in SPLITS.items():
-        data, where = dataset.read(dataset.outfits(published))
-        for name, rows in _rows(data, where):
-            if not isinstance(name, str) or name in sets:
+        data, where = dataset.read(dataset.file("outfits", published))
+        for outfit in parse_json(data, list[_Outfit[kind]], where, problem, _AGAIN):
+            name, items = outfit.set_id, sorted(outfit.items, key=attrgetter("index"))
+            if name in names:
+                raise DataError(f"{where}: outfit {name!r} stands twice. {_AGAIN}")
+            if len(items) < 2:
                 raise DataError(
-                    f"{where}: outfit {name!r} stands twice, or its set_id is no text. {_AGAIN}"
+                    f"{where}: outfit {name!r} has {len(items)} item(s), so nothing goes with it."
                 )
-            sets[name] = _set(name, split, rows, dataset, where)
-    return sets
+            names.add(name)
+            rows += [{"outfit": name, "split": split, **item.model_dump()} for item in items]
+    table = pd.DataFrame(rows, columns=["outfit", "split", *kind.model_fields], dtype=object)
+    if dataset.maryland:
+        table["id"] = table["outfit"] + "_" + table["index"].astype(str)
+    else:
+        table["id"] = table["item_id"]
+    for what, column in (("index", "index"), ("item", "id")):
+        if len(twice := table[table.duplicated(["outfit", column])]):
+            outfit, value = twice[["outfit", column]].iloc[0]
+            raise DataError(
+                f"{dataset.images.where(dataset.root)}: outfit {outfit!r} has the {what} {value} "
+                f"twice. {_AGAIN}"
+            )
+    return table
 
 
-def _rows(data: bytes, where: str) -> list[tuple[str, list[dict]]]:
-    """The outfits of a file: the name of each, and its items in the order of their index."""
-    try:
-        outfits = [
-            (row["set_id"], sorted(row["items"], key=lambda item: item["index"]))
-            for row in json.loads(data)
-        ]
-        if not all(type(item["index"]) is int for _, items in outfits for item in items):
-            raise TypeError("an index is not a whole number")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise DataError(
-            f"{where}: expected a list of outfits with set_id, items and the index of each "
-            f"({error!r:.120}). {_AGAIN}"
-        ) from error
-    return outfits
-
-
-def _set(name: str, split: str, rows: list[dict], dataset: _Dataset, where: str) -> _Set:
-    index = [row["index"] for row in rows]
-    items = [f"{name}_{i}" for i in index] if dataset.maryland else [r.get("item_id") for r in rows]
-    if not all(isinstance(item, str) for item in items):
-        raise DataError(f"{where}: outfit {name!r} has an item whose item_id is no text. {_AGAIN}")
-    if len(items) < 2:
-        raise DataError(
-            f"{where}: outfit {name!r} has {len(items)} item(s), so nothing goes with it."
-        )
-    for what, values in (("index", index), ("item", items)):
-        if len(set(values)) < len(values):
-            twice = next(value for value in values if values.count(value) > 1)
-            raise DataError(f"{where}: outfit {name!r} has the {what} {twice} twice. {_AGAIN}")
-    return _Set(split, tuple(items), tuple(index), tuple(rows) if dataset.maryland else ())
-
-
-def _names(sets: Mapping[str, _Set]) -> dict[str, str]:
+def _names(items: pd.DataFrame) -> dict[str, str]:
     """What the question files call an item -> its id."""
-    return {
-        f"{name}_{i}": item
-        for name, outfit in sets.items()
-        for i, item in zip(outfit.index, outfit.items, strict=True)
-    }
+    return dict(zip(items["outfit"] + "_" + items["index"].astype(str), items["id"], strict=True))
 
 
 def _published(split: str, dataset: _Dataset) -> str:
@@ -412,102 +410,82 @@ def _published(split: str, dataset: _Dataset) -> str:
 
 
 def _photos(dataset: _Dataset) -> dict[str, str]:
-    """Item id -> its photo."""
-    found = {}
-    for name in dataset.images.names:
-        folder, _, file = name.rpartition("/")
-        stem, _, ending = file.rpartition(".")
-        if ending != "jpg":
-            continue
-        if not dataset.maryland and f"{folder}/" == f"{dataset.root}images/":
-            found[stem] = name
-        elif dataset.maryland and stem.isdigit():
-            found[f"{folder.rpartition('/')[2]}_{stem}"] = name
-    return found
+    """`photo_name` -> the photo, in any folder."""
+    return {"/".join(name.split("/")[-2:]): name for name in dataset.images.names}
 
 
-def _photo_name(dataset: _Dataset, item: str) -> str:
-    """The file in which the photo of an item is expected."""
-    return f"{item.replace('_', '/')}.jpg" if dataset.maryland else f"images/{item}.jpg"
+def _metadata(dataset: _Dataset) -> dict[str, dict]:
+    """Item id -> its fields."""
 
+    def slim(row: dict) -> dict:
+        # Called for each item as soon as it is parsed, so that its lists take no memory.
+        row.pop("catgeories", None)  # the published files spell it so
+        row.pop("related", None)
+        return row
 
-def _metadata(dataset: _Dataset) -> dict[str, tuple]:
-    """Item id -> its values of `_FIELDS`, as they are in the file; None for one that is missing."""
     data, where = dataset.read(_METADATA)
-
-    def kept(pairs: list[tuple]) -> tuple | dict:
-        # Called for each item as soon as it is parsed, so that the other fields take no memory.
-        if pairs and all(isinstance(value, tuple) for _, value in pairs):
-            return dict(pairs)
-        row = dict(pairs)
-        return tuple(row.get(field) for field in _FIELDS)
-
-    try:
-        known = json.loads(data, object_pairs_hook=kept)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not JSON, or cut short ({error!r:.120}). {_AGAIN}") from error
-    if not isinstance(known, dict):
-        raise DataError(
-            f"{where}: expected a dictionary of items, each with {', '.join(_FIELDS)}. {_AGAIN}"
-        )
-    return known
+    problem = f"expected a dictionary of items, each with {', '.join(_FIELDS)}"
+    return parse_json(data, dict[str, Any], where, problem, _AGAIN, slim)
 
 
-def _table(dataset: _Dataset, sets: Mapping[str, _Set]) -> pd.DataFrame:
+def _table(dataset: _Dataset, items: pd.DataFrame) -> pd.DataFrame:
     """The items of Polyvore Outfits, without their photos."""
-    items = dict.fromkeys(item for outfit in sets.values() for item in outfit.items)
     known, categories = _metadata(dataset), _categories(dataset)
     where = dataset.images.where(dataset.root + _METADATA)
-    if strange := [item for item in items if item not in known]:
+    ids = items["id"].drop_duplicates()
+    if strange := [item for item in ids if not isinstance(known.get(item), dict)]:
         raise DataError(
             f"{where}: {len(strange)} item(s) of outfits are not in it, the first is "
             f"{strange[0]!r}. {_AGAIN}"
         )
-    rows = []
-    for item in items:
-        number, semantic, title, url_name, description = (
-            str(value or "").strip() for value in known[item]
+    found = pd.DataFrame([known[item] for item in ids], columns=_FIELDS, dtype=object)
+    found = found.fillna("").astype(str).apply(lambda column: column.str.strip())
+    number = found["category_id"]
+    fine, semantic = (number.map(categories[name]).fillna("") for name in ("fine", "semantic"))
+    table = pd.DataFrame(
+        {
+            "id": ids.to_numpy(),
+            "category": found["semantic_category"].where(lambda column: column != "", semantic),
+            "fine": fine,
+            "category_id": number,
+            "name": found["title"].where(lambda column: column != "", found["url_name"]),
+            "description": found["description"],
+        },
+        dtype=object,
+    )
+    if len(bare := table[table["category"] == ""]):
+        raise DataError(
+            f"{where}: item {bare['id'].iloc[0]!r} has no semantic_category, and categories.csv "
+            f"has none for the number {bare['category_id'].iloc[0]!r}. {_AGAIN}"
         )
-        fine, semantic_of_number = categories.get(number, ("", ""))
-        category = semantic or semantic_of_number
-        if not category:
-            raise DataError(
-                f"{where}: item {item!r} has no semantic_category, and categories.csv has none for "
-                f"the number {number!r}. {_AGAIN}"
-            )
-        rows.append((item, category, fine, number, title or url_name, description))
-    columns = ["id", "category", "fine", "category_id", "name", "description"]
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+    return table
 
 
-def _categories(dataset: _Dataset) -> dict[str, tuple[str, str]]:
-    """Number -> fine and semantic category.
+def _categories(dataset: _Dataset) -> pd.DataFrame:
+    """The columns `fine` and `semantic`, by the number of a category.
 
     The file has no header and stray spaces. Two numbers stand there twice: the first line counts.
     """
     data, where = dataset.read("categories.csv")
-    found: dict[str, tuple[str, str]] = {}
-    rows = csv.reader(io.StringIO(data.decode("utf-8-sig", errors="replace"), newline=""))
+    rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig", errors="replace"), newline="")))
     for line, row in enumerate(rows, start=1):
-        if not row:
-            continue
-        if len(row) != 3 or not row[0].strip().isdigit():
+        if row and (len(row) != 3 or not row[0].strip().isdigit()):
             raise DataError(
                 f"{where}, line {line}: expected a number and two names, no header; "
                 f"got {row!r:.80}. {_AGAIN}"
             )
-        number, fine, semantic = (field.strip() for field in row)
-        found.setdefault(number, (fine, semantic))
-    return found
+    table = pd.DataFrame(filter(None, rows), columns=["number", "fine", "semantic"], dtype=str)
+    table = table.apply(lambda column: column.str.strip())
+    return table.drop_duplicates("number").set_index("number")
 
 
-def _unknown_names(dataset: _Dataset, sets: Mapping[str, _Set]) -> list[str]:
+def _unknown_names(dataset: _Dataset, items: pd.DataFrame) -> list[str]:
     """Every name in a question file of Polyvore Outfits that is no item of an outfit."""
-    names = _names(sets)
+    names = _names(items)
     lines = []
-    for name_of in (dataset.judged, dataset.blanks):
+    for kind in ("judged", "blanks"):
         for split in ("valid", "test"):
-            name = name_of(split)
+            name = dataset.file(kind, split)
             if dataset.root + name not in dataset.images.names:
                 continue
             file = name.rpartition("/")[2]
@@ -523,65 +501,49 @@ def _asked(data: bytes, where: str) -> Iterator[str]:
         for line in data.decode(errors="replace").splitlines():
             yield from line.split()[1:]
         return
-    try:
-        for row in json.loads(data):
-            yield from (str(name) for name in (*row["question"], *row["answers"]))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise DataError(
-            f"{where}: not a fill-in-the-blank file ({error!r:.120}). {_AGAIN}"
-        ) from error
+    for row in parse_questions(data, where):
+        yield from row.question + row.answers
 
 
-def _maryland_table(dataset: _Dataset, sets: Mapping[str, _Set]) -> pd.DataFrame:
+def _maryland_table(dataset: _Dataset, items: pd.DataFrame) -> pd.DataFrame:
     """The items of Maryland Polyvore, without their photos."""
-    names = _maryland_categories(dataset)
-    rows = []
-    for outfit in sets.values():
-        for item, row in zip(outfit.items, outfit.rows, strict=True):
-            number = str(row.get("categoryid", ""))
-            product = _PRODUCT.search(str(row.get("image", "")))
-            price, likes = row.get("price"), row.get("likes")
-            rows.append(
-                (
-                    item,
-                    names.get(number, number),
-                    number,
-                    str(row.get("name") or "").strip(),
-                    product[1] if product else "",
-                    float(price) if isinstance(price, int | float) else float("nan"),
-                    likes if type(likes) is int else 0,
-                    outfit.split,
-                )
-            )
-    columns = ["id", "category", "category_id", "name", "product", "price", "likes", "split"]
-    return pd.DataFrame(rows, columns=columns)
+    number = items["categoryid"].fillna("").astype(str)
+    products = items["image"].astype(str).str.extract(_PRODUCT, expand=False)
+    return pd.DataFrame(
+        {
+            "id": items["id"],
+            "category": number.map(_maryland_categories(dataset)).fillna(number),
+            "category_id": number,
+            "name": items["name"].fillna("").astype(str).str.strip(),
+            "product": products.fillna(""),
+            "price": pd.to_numeric(items["price"], errors="coerce").astype(float),
+            "likes": pd.to_numeric(items["likes"], errors="coerce").fillna(0).astype(int),
+            "split": items["split"].astype(str),
+        }
+    )
 
 
 def _maryland_categories(dataset: _Dataset) -> dict[str, str]:
     """Number -> name, from lines such as "3 Day Dresses"."""
     data, where = dataset.read("category_id.txt")
-    found = {}
-    for line, text in enumerate(data.decode("utf-8-sig", errors="replace").splitlines(), start=1):
-        if not text.strip():
-            continue
-        number, _, name = text.strip().partition(" ")
-        if not number.isdigit() or not name.strip():
-            raise DataError(
-                f"{where}, line {line}: expected a number and a name, got {text[:60]!r}. {_AGAIN}"
-            )
-        found[number] = name.strip()
-    return found
+    lines = pd.Series(data.decode("utf-8-sig", errors="replace").splitlines(), dtype=str)
+    lines = lines[lines.str.strip() != ""]
+    found = lines.str.extract(r"^\s*(\d+)\s+(.*\S)")
+    if len(wrong := lines[found[0].isna()]):
+        raise DataError(
+            f"{where}, line {wrong.index[0] + 1}: expected a number and a name, got "
+            f"{wrong.iloc[0][:60]!r}. {_AGAIN}"
+        )
+    return dict(zip(found[0], found[1], strict=True))
 
 
-def _unnamed_categories(dataset: _Dataset, sets: Mapping[str, _Set]) -> list[str]:
+def _unnamed_categories(dataset: _Dataset, items: pd.DataFrame) -> list[str]:
     """Every category of an item in Maryland Polyvore that has no name."""
-    names = _maryland_categories(dataset)
-    rows = [row for outfit in sets.values() for row in outfit.rows]
-    numbers = Counter(str(row.get("categoryid", "")) for row in rows)
+    number = items["categoryid"].fillna("").astype(str)
+    unnamed = number[~number.isin(list(_maryland_categories(dataset)))]
     return [
         f"category {number!r} of {count:,} item(s) is not in category_id.txt"
-        for number, count in numbers.items()
-        if number not in names
+        for number, count in unnamed.value_counts(sort=False).items()
     ]
 
 
@@ -608,12 +570,6 @@ def _unpickled(data: bytes, where: str) -> object:
         raise DataError(
             f"{where}: not a pickle, or one that is cut short ({error!r:.120}). Get it again."
         ) from error
-
-
-def _is_pair(pair: object) -> bool:
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
-        return False
-    return all(isinstance(category, str) for category in pair)
 
 
 SOURCE = Source(

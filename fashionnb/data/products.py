@@ -5,17 +5,16 @@ Product Images (Small)", Param Aggarwal 2019). The Parquet copy on Hugging Face 
 a zip. The table has no pattern; `pattern_from_name` reads it from the product's name.
 """
 
-import csv
-import io
 import logging
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from fashionnb.data.catalogue import Catalogue
+from fashionnb.data.checked_files import parse_table
 from fashionnb.data.images import find_file, open_images
 from fashionnb.data.registry import Source
 from fashionnb.data.splits import by_hash
@@ -107,16 +106,14 @@ def read(path: Path | str) -> Catalogue:
     advice = f"Expected styles.csv and images/<id>.jpg. {_AGAIN}"
     sheet = find_file(images, "styles.csv", path, advice)
     where = images.where(sheet)
-    table = _parse(_text(images.read(sheet), where), where)
+    table = parse_table(images.read(sheet), COLUMNS, where, _AGAIN, commas_in_last=True)
+    table = table.replace("NA", "")
     folder = sheet.removesuffix("styles.csv") + "images/"
-    pictures = {}
-    for name in images.names:
-        above, slash, file = name.rpartition("/")
-        if above + slash == folder:
-            pictures[file.rpartition(".")[0]] = name
-    table["image"] = [pictures.get(item, "") for item in table["id"]]
-    bare = table["image"] == ""
-    unnamed = len(pictures.keys() - set(table["id"]))
+    pictures = {name.rpartition(".")[0]: name for name in images.names if name.startswith(folder)}
+    expected = folder + table["id"]
+    table["image"] = expected.map(pictures)
+    bare = table["image"].isna()
+    unnamed = len(pictures.keys() - set(expected))
     if bare.all():
         raise DataError(
             f"{path}: no product has a picture. Expected them as {folder}<id>.jpg. {_AGAIN}"
@@ -129,9 +126,7 @@ def read(path: Path | str) -> Catalogue:
             unnamed,
         )
     worn = table["master_category"].isin(_WORN)
-    table["pattern"] = [
-        pattern_from_name(name) if on else "" for name, on in zip(table["name"], worn, strict=True)
-    ]
+    table["pattern"] = table["name"].where(worn, "").map(pattern_from_name)
     table["split"] = by_hash(table["id"].tolist(), SOURCE.name, _SHARES)
     table = table.loc[~bare, [*_FIRST, *table.columns.drop(_FIRST)]].reset_index(drop=True)
     classes = tuple(sorted(set(table["category"])))  # each has an item
@@ -206,51 +201,38 @@ def convert_parquet(parquet_files: Sequence[Path | str], out_zip: Path | str) ->
     WriteError
         If the zip cannot be written.
     """
-    sheet = io.StringIO(newline="")
-    rows = csv.writer(sheet, lineterminator="\n")
-    rows.writerow(COLUMNS)
-    seen: set[str] = set()
-    with written_whole(out_zip) as aside, zipfile.ZipFile(aside, "w") as archive:
-        for part in parquet_files:
-            for row in _parquet_rows(Path(part)):
-                item = str(row["id"])
-                if not item.isalnum() or item in seen:
-                    raise DataError(
-                        f"{part}: the id {item!r} stands twice, or is not a number. {_AGAIN}"
-                    )
-                seen.add(item)
-                rows.writerow([_field(row[column]) for column in COLUMNS])
-                picture = (row["image"] or {}).get("bytes")
-                if picture:
-                    suffix = "png" if picture.startswith(b"\x89PNG") else "jpg"
-                    archive.writestr(_member(f"images/{item}.{suffix}"), picture)
-        archive.writestr(
-            _member("styles.csv"), sheet.getvalue(), compress_type=zipfile.ZIP_DEFLATED
+    table = pd.concat([_read_parquet(Path(part)) for part in parquet_files], ignore_index=True)
+    table["id"] = table["id"].astype(str)
+    if len(wrong := table["id"][table["id"].duplicated() | ~table["id"].str.isalnum()]):
+        raise DataError(
+            f"{out_zip}: the id {wrong.iloc[0]!r} stands twice in its Parquet files, or is not a "
+            f"number. {_AGAIN}"
         )
+    sheet = table[[*COLUMNS]].map(_field).to_csv(index=False, lineterminator="\n")
+    with written_whole(out_zip) as aside, zipfile.ZipFile(aside, "w") as archive:
+        for item, image in zip(table["id"], table["image"], strict=True):
+            if picture := (image or {}).get("bytes"):
+                suffix = "png" if picture.startswith(b"\x89PNG") else "jpg"
+                archive.writestr(_member(f"images/{item}.{suffix}"), picture)
+        archive.writestr(_member("styles.csv"), sheet, compress_type=zipfile.ZIP_DEFLATED)
 
 
-def _parquet_rows(part: Path) -> Iterator[dict]:
-    """The rows of one Parquet file, a thousand in memory at a time."""
+def _read_parquet(part: Path) -> pd.DataFrame:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     if not part.exists():
         raise DataNotFound(f"{part}: there is no such file. {_AGAIN}")
     try:
-        with pq.ParquetFile(part) as file:
-            wanted = [*COLUMNS, "image"]
-            if missing := [column for column in wanted if column not in file.schema_arrow.names]:
-                raise DataError(
-                    f"{part}: the table lacks the column(s) {', '.join(missing)}. {_AGAIN}"
-                )
-            if not pa.types.is_struct(file.schema_arrow.field("image").type):
-                raise DataError(f"{part}: the column image has no bytes in it. {_AGAIN}")
-            for batch in file.iter_batches(1000, columns=wanted):
-                yield from batch.to_pylist()
+        table = pd.read_parquet(part)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"{part}: not a Parquet file, or one that is cut short ({error}). {_AGAIN}"
         ) from error
+    if missing := [column for column in (*COLUMNS, "image") if column not in table]:
+        raise DataError(f"{part}: the table lacks the column(s) {', '.join(missing)}. {_AGAIN}")
+    if not {dict, type(None)}.issuperset(table["image"].map(type)):
+        raise DataError(f"{part}: the column image has no bytes in it. {_AGAIN}")
+    return table
 
 
 def _field(value: object) -> str:
@@ -264,49 +246,6 @@ def _member(name: str) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name)  # dated 1980: a zip that depends on nothing but its content
     member.external_attr = 0o644 << 16
     return member
-
-
-def _text(data: bytes, where: str) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where}: not UTF-8 text (byte {error.start}). {_AGAIN}") from error
-
-
-def _parse(text: str, where: str) -> pd.DataFrame:
-    """The table of `styles.csv` with the catalogue's column names.
-
-    The name is the last column, and has any further commas of its line.
-    """
-    rows = csv.reader(io.StringIO(text, newline=""))
-    try:
-        header = [column.strip() for column in next(rows, [])]
-        if missing := [column for column in COLUMNS if column not in header]:
-            raise DataError(
-                f"{where}: the table lacks the column(s) {', '.join(missing)}; "
-                f"it has {', '.join(header) or 'none'}. {_AGAIN}"
-            )
-        last = len(header) - 1
-        lines = []
-        for row in rows:
-            if not row:
-                continue
-            if len(row) <= last:
-                raise DataError(
-                    f"{where}, line {rows.line_num}: {len(row)} fields, "
-                    f"expected {len(header)}. {_AGAIN}"
-                )
-            lines.append([*row[:last], ",".join(row[last:])])
-            if "\n" in lines[-1][last]:
-                raise DataError(
-                    f"{where}: a quotation mark before line {rows.line_num} is opened and not "
-                    f"closed. {_AGAIN}"
-                )
-    except csv.Error as error:
-        raise DataError(f"{where}, line {rows.line_num}: not CSV ({error}). {_AGAIN}") from error
-    table = pd.DataFrame(lines, columns=header, dtype=str)[[*COLUMNS]].rename(columns=COLUMNS)
-    table = table.apply(lambda column: column.str.strip())
-    return table.replace("NA", "")
 
 
 _ROOT = "https://huggingface.co/datasets/ashraq/fashion-product-images-small/resolve/main/data/"

@@ -6,15 +6,26 @@ reads the published ones.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel
 
 from fashionnb.data.catalogue import Blank, Judged, Outfits
+from fashionnb.data.checked_files import parse_json
 from fashionnb.errors import DataError
 from fashionnb.files import write_text
+
+
+class Question(BaseModel):
+    """A question as it stands in the file, which calls an item `<outfit>_<place>`."""
+
+    question: list[str]
+    answers: list[str]
+    blank_position: int
 
 
 def shuffled(blanks: Sequence[Blank], seed: int) -> list[Blank]:
@@ -97,8 +108,8 @@ def parse_blanks(data: bytes, names: Mapping[str, str], where: str, seed: int = 
         one twice, or items of several outfits; or if the right answer is missing.
     """
     blanks = [
-        _blank(question, answers, position, names, f"{where}, question {number}")
-        for number, (question, answers, position) in enumerate(_rows(data, where))
+        _blank(row, names, f"{where}, question {number}")
+        for number, row in enumerate(parse_questions(data, where))
     ]
     if not blanks:
         raise DataError(f"{where}: there is no question in it. Get it again.")
@@ -141,43 +152,32 @@ def parse_judged(data: bytes, names: Mapping[str, str], where: str) -> list[Judg
             raise DataError(
                 f"{place}: expected 0 or 1 and the names of two items or more, got {line[:60]!r}."
             )
-        _check_distinct(words[1:], place, "the line")
-        judged.append(Judged(_ids(words[1:], names, place), int(words[0])))
+        judged.append(Judged(_ids(words[1:], names, place, "the line"), int(words[0])))
     if not judged:
         raise DataError(f"{where}: the file is empty. Get it again.")
     return judged
 
 
-def _rows(data: bytes, where: str) -> list[tuple[list[str], list[str], int]]:
-    """Question, answers and position of each question in the file."""
-    try:
-        rows = [
-            (list(row["question"]), list(row["answers"]), row["blank_position"])
-            for row in json.loads(data)
-        ]
-        for question, answers, position in rows:
-            if not all(isinstance(name, str) for name in question + answers):
-                raise TypeError("an item is not named by text")
-            if type(position) is not int:
-                raise TypeError("blank_position is not a whole number")
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise DataError(
-            f"{where}: not a fill-in-the-blank file: expected a list with question, answers and "
-            f"blank_position ({error!r:.200})."
-        ) from error
-    return rows
+def parse_questions(data: bytes, where: str) -> list[Question]:
+    """Read the questions of `fill_in_blank_*.json` as they stand there.
+
+    Raises `DataError` if it is not such a file.
+    """
+    problem = (
+        "not a fill-in-the-blank file: expected a list with question, answers and blank_position"
+    )
+    return parse_json(data, list[Question], where, problem, "Get it again.")
 
 
-def _blank(
-    question: list[str], answers: list[str], position: int, names: Mapping[str, str], place: str
-) -> Blank:
+def _blank(row: Question, names: Mapping[str, str], place: str) -> Blank:
     """One question, checked."""
+    question, answers = row.question, row.answers
     if not question or len(answers) < 2:
         raise DataError(
             f"{place}: {len(question)} items and {len(answers)} answers; it needs 1 and 2 at least."
         )
-    _check_distinct(question, place, "its question")
-    _check_distinct(answers, place, "its answers")
+    asked = _ids(question, names, place, "its question")
+    choice = _ids(answers, names, place, "its answers")
     outfit = _outfit(question[0])
     if strange := [name for name in question if _outfit(name) != outfit]:
         raise DataError(
@@ -185,13 +185,12 @@ def _blank(
         )
     right = [i for i, answer in enumerate(answers) if _outfit(answer) == outfit]
     if len(right) > 1:  # then only the one at the position of the blank is right
-        right = [i for i in right if answers[i] == f"{outfit}_{position}"]
+        right = [i for i in right if answers[i] == f"{outfit}_{row.blank_position}"]
     if len(right) != 1:
         raise DataError(
             f"{place}: no single answer is of outfit {outfit!r}, so the right one is missing."
         )
-    asked, choice = _ids(question, names, place), _ids(answers, names, place)
-    return Blank(outfit, asked, choice, right[0], position)
+    return Blank(outfit, asked, choice, right[0], row.blank_position)
 
 
 def _outfit(name: str) -> str:
@@ -199,15 +198,11 @@ def _outfit(name: str) -> str:
     return name.rpartition("_")[0]
 
 
-def _check_distinct(names: list[str], place: str, what: str) -> None:
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{place}: the same item stands twice in {what}: {twice!r}.")
-
-
-def _ids(called: list[str], names: Mapping[str, str], place: str) -> tuple[str, ...]:
-    """The ids of items that a file calls so."""
-    for name in called:
+def _ids(called: list[str], names: Mapping[str, str], place: str, what: str) -> tuple[str, ...]:
+    """The ids of items that a file calls so; each must be known, and stand there once."""
+    for name, times in Counter(called).items():
+        if times > 1:
+            raise DataError(f"{place}: the same item stands twice in {what}: {name!r}.")
         if name not in names:
             raise DataError(f"{place}: there is no item {name!r} in the outfits of this split.")
     return tuple(names[name] for name in called)

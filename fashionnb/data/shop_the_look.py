@@ -12,38 +12,28 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
 import pandas as pd
+from pydantic import Field
 
 from fashionnb.data.catalogue import BOX, Catalogue, Scenes
+from fashionnb.data.checked_files import MOST_LISTED, check_counts, parse_json, refuse_problems
 from fashionnb.data.images import FolderImages, ZipImages, find_file, open_images
 from fashionnb.data.registry import Source
 from fashionnb.data.splits import SHARES
 from fashionnb.errors import DataError
-from fashionnb.files import write_text, written_whole
+from fashionnb.files import write_text
 
 PAIRS, CATEGORIES = "fashion.json", "fashion-cat.json"
-COUNTS = {"products": 38_111, "leaves": 10}
+COUNTS = {"products in fashion-cat.json": 38_111, "leaves in fashion-cat.json": 10}
 """What the published list of categories holds."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-][\w.-]{0,99}")  # a signature; it becomes the name of a file
-_MOST_LISTED = 10  # problems in a message
 _GET_IT = "Get it from the authors' page."
+_Category = Annotated[str, Field(pattern=r"[^| ]")]  # its parts are divided by "|"
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with one line of a list of pairs, counted from 1."""
-
-    where: str
-    line: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.where}, line {self.line}: {self.reason}"
 
 
 def read(path: Path | str) -> Catalogue:
@@ -81,19 +71,12 @@ def read_scenes(path: Path | str) -> Scenes:
         their numbers); or no pair has both images.
     """
     scenes, problems = salvage(path)
-    if problems:
-        listed = "\n".join(f"  {problem}" for problem in problems[:_MOST_LISTED])
-        rest = len(problems) - _MOST_LISTED
-        more = f"\n  … and {rest} more" if rest > 0 else ""
-        raise DataError(
-            f"{path}: {len(problems):,} line(s) are malformed, {len(scenes):,} pair(s) are good.\n"
-            f"{listed}{more}\n"
-            "Correct them, or take the good ones with `fashionnb.data.shop_the_look.salvage`."
-        )
+    summary = f"{path}: {len(problems):,} line(s) are malformed, {len(scenes):,} pair(s) are good."
+    refuse_problems(problems, summary, "fashionnb.data.shop_the_look.salvage")
     return scenes
 
 
-def salvage(path: Path | str) -> tuple[Scenes, list[Problem]]:
+def salvage(path: Path | str) -> tuple[Scenes, list[str]]:
     """Read the good pairs of a list with malformed lines, and what is wrong with those lines.
 
     Parameters
@@ -105,8 +88,8 @@ def salvage(path: Path | str) -> tuple[Scenes, list[Problem]]:
     -------
     scenes : Scenes
         Of the good lines.
-    problems : list of Problem
-        One for each malformed line.
+    problems : list of str
+        One for each malformed line: the file, the line, counted from 1, and what is wrong.
 
     Raises
     ------
@@ -188,20 +171,13 @@ def check(path: Path | str) -> list[str]:
         As `salvage`, but images may be missing; or if the categories are not the published ones.
     """
     images, table, categories, problems = _lists(path)
-    found = {
-        "products": len(categories),
-        "leaves": len({text.rpartition("|")[2] for text in categories.values()}),
-    }
-    for what, expected in COUNTS.items():
-        if found[what] != expected:
-            raise DataError(
-                f"{path}: expected {expected:,} {what} in {CATEGORIES}, found {found[what]:,}. "
-                "Get it again."
-            )
+    leaves = {text.rpartition("|")[2] for text in categories.values()}
+    found = dict(zip(COUNTS, (len(categories), len(leaves)), strict=True))
+    check_counts(path, found, COUNTS, _GET_IT)
     files = _files(images)
-    listed = "".join(f"; {problem}" for problem in problems[:_MOST_LISTED])
+    listed = "".join(f"; {problem}" for problem in problems[:MOST_LISTED])
     lines = [
-        f"{found['products']:,} products of {found['leaves']} leaf categories",
+        f"{len(categories):,} products of {len(leaves)} leaf categories",
         f"{len(table):,} pairs of {table['scene'].nunique():,} scenes and "
         f"{table['product'].nunique():,} products",
         f"{len(problems):,} malformed line(s){listed}",
@@ -212,46 +188,6 @@ def check(path: Path | str) -> list[str]:
             f"{ids.isin(files.keys()).sum():,} of {len(ids):,} pictures of {column}s are here"
         )
     return lines
-
-
-def write(scenes: Scenes, folder: Path | str) -> None:
-    """Write scenes as Shop-the-Look's files, with their images.
-
-    What `read_scenes` gave is written so that it reads the same again. Images of a folder or a zip
-    are copied byte for byte, others become JPEG.
-
-    Parameters
-    ----------
-    scenes : Scenes
-        With the products in them.
-    folder : path
-        Made if need be.
-
-    Raises
-    ------
-    DataError
-        If a name cannot be the name of a file, or an image cannot be read.
-    WriteError
-        If the folder cannot be written.
-    """
-    folder, table, products = Path(folder), scenes.table, scenes.catalogue.table
-    stems = {key: PurePosixPath(str(key)).stem for key in table["scene"].unique()}
-    wanted = [(stems[key], scenes.images, key) for key in stems]
-    wanted += [
-        (item, scenes.catalogue.images, key)
-        for item, key in zip(products["id"], products["image"], strict=True)
-    ]
-    if strange := [name for name, _, _ in wanted if not _NAME.fullmatch(name)]:
-        raise DataError(f"{strange[0]!r} cannot be the name of a picture's file.")
-    for name, images, key in wanted:
-        with written_whole(folder / "images" / f"{name}.jpg") as aside:
-            if hasattr(images, "read"):
-                aside.write_bytes(images.read(key))
-            else:
-                images.image(key).save(aside, "JPEG", quality=95)
-    column = "path" if "path" in products else "category"
-    categories = dict(zip(products["id"], products[column], strict=True))
-    write_lists(folder, table.assign(scene=table["scene"].map(stems)), categories)
 
 
 def write_lists(folder: Path | str, table: pd.DataFrame, categories: Mapping[str, str]) -> None:
@@ -267,34 +203,33 @@ def write_lists(folder: Path | str, table: pd.DataFrame, categories: Mapping[str
     categories : mapping of str to str
         Product -> its category, the parts divided by "|".
     """
-    columns = ["product", "scene", *BOX] + (["split"] if "split" in table else [])
-    lines = []
-    for product, scene, *box_and_split in table[columns].itertuples(index=False, name=None):
-        row = {"product": product, "scene": scene, "bbox": box_and_split[:4]}
-        if "split" in table:
-            row["split"] = box_and_split[4]
-        lines.append(json.dumps(row))
+    rows = table.assign(bbox=table[BOX].to_numpy().tolist())
+    columns = [column for column in ("product", "scene", "bbox", "split") if column in rows]
+    lines = [json.dumps(row) for row in rows[columns].to_dict("records")]
     write_text(Path(folder) / CATEGORIES, json.dumps(dict(categories)))
     write_text(Path(folder) / PAIRS, "\n".join(lines) + "\n")
 
 
 def _lists(
     path: Path | str,
-) -> tuple[FolderImages | ZipImages, pd.DataFrame, dict[str, str], list[Problem]]:
+) -> tuple[FolderImages | ZipImages, pd.DataFrame, dict[str, str], list[str]]:
     """The files, the pairs, product -> category, and what is wrong with the other lines."""
     images = open_images(path)
-    root = find_file(images, PAIRS, path, _GET_IT).removesuffix(PAIRS)
-    categories = _categories(images, root + CATEGORIES)
-    where = images.where(root + PAIRS)
+    pairs, leaves = (find_file(images, name, path, _GET_IT) for name in (PAIRS, CATEGORIES))
+    problem = "expected a dictionary, product -> category as text"
+    categories = parse_json(
+        images.read(leaves), dict[str, _Category], images.where(leaves), problem, _GET_IT
+    )
+    where = images.where(pairs)
     rows, problems = [], []
     # What is not UTF-8 becomes a character that no name may have.
-    lines = images.read(root + PAIRS).decode("utf-8-sig", errors="replace").split("\n")
+    lines = images.read(pairs).decode("utf-8-sig", errors="replace").split("\n")
     for line, text in enumerate(lines, start=1):
         if not text.strip():
             continue
         row = _pair(text, categories)
         if isinstance(row, str):
-            problems.append(Problem(where, line, row))
+            problems.append(f"{where}, line {line}: {row}")
         else:
             rows.append(row)
     if not rows:
@@ -335,25 +270,6 @@ def _pair(text: str, categories: Mapping[str, str]) -> "tuple | str":
     if split != "" and split not in SHARES:
         return f"split is none of {', '.join(SHARES)}: {split!r:.40}"
     return scene, product, left, top, right, bottom, split
-
-
-def _categories(images: FolderImages | ZipImages, name: str) -> dict[str, str]:
-    where = images.where(name)
-    if name not in images.names:
-        raise DataError(f"{where}: there is no such file. {_GET_IT}")
-    try:
-        found = json.loads(images.read(name))
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{where}: not JSON, or cut short ({error!s:.80}). Get it again."
-        ) from error
-    if not isinstance(found, dict) or not all(
-        isinstance(text, str) and text.strip("| ") for text in found.values()
-    ):
-        raise DataError(
-            f"{where}: expected a dictionary, product -> category as text. Get it again."
-        )
-    return found
 
 
 def _files(images: FolderImages | ZipImages) -> dict[str, str]:

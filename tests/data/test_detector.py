@@ -517,15 +517,13 @@ def test_two_items_of_one_crop_and_missing_columns_are_not_written(tmp_path):
 
 
 def test_the_json_comes_after_its_crops(tmp_path):
-    items = [Item.model_validate(TROUSERS), Item.model_validate(HAT)]
-    both = [("det_00_crop.jpg", picture()), ("det_01_crop.jpg", Image.new("RGB", (3, 4)))]
+    trousers, hat = Item.model_validate(TROUSERS), Item.model_validate(HAT)
     path = tmp_path / "fashion_analysis_x.json"
-    with pytest.raises(DataError, match=r"1 item\(s\) have no crop, one is 'det_01_crop.jpg'"):
-        write_file(path, items, both[:1])
-    with pytest.raises(DataError, match=r"there is a crop 'det_01_crop.jpg', but no item"):
-        write_file(path, items[:1], both)
-    assert not path.exists()
-    write_file(path, items, both, {"photo": "x.jpg"})
+    gif = hat.model_copy(update={"crop_file": "a.gif"})
+    with pytest.raises(DataError, match=r"written as .*; got the ending '\.gif'"):
+        write_file(path, [(trousers, picture()), (gif, Image.new("RGB", (3, 4)))])
+    assert [file.name for file in tmp_path.iterdir()] == ["det_00_crop.jpg"]
+    write_file(path, [(trousers, picture()), (hat, Image.new("RGB", (3, 4)))], {"photo": "x.jpg"})
     assert json.loads(path.read_text()) == {"items": [TROUSERS, HAT], "photo": "x.jpg"}
     assert len(read(tmp_path)) == 2
 

@@ -136,7 +136,7 @@ def test_the_published_questions(tmp_path):
         ({"sets": {"test": [outfit("10", item(1), item(2))]}}, "outfit '10' stands twice"),
         (
             {"sets": {"test": [outfit("30", item("1"), item("2"))]}},
-            "an index is not a whole number",
+            r"items\.0\.index: Input should be a valid integer",
         ),
         (
             {"sets": {"test": [{"items": []}]}},

@@ -73,7 +73,7 @@ def choose(name: str | None = None, device: str | None = None) -> Profile:
             "-p)."
         )
     device = _check_device(device) if device else ("cpu" if name != "full" else _best_device())
-    threads = int(os.environ.get("OMP_NUM_THREADS") or 0) or _cores()
+    threads = int(os.environ.get("OMP_NUM_THREADS") or 0) or cores()
     seeds = {"quick": (0,), "cpu": (0, 1, 2), "full": (0, 1, 2, 3, 4)}[name]
     return Profile(name, device, _precision(device), threads, seeds)
 
@@ -116,8 +116,8 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _cores() -> int:
-    """The cores of this process: in a container often fewer than the machine has."""
+def cores() -> int:
+    """Return how many cores this process may use: in a container often fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

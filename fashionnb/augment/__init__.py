@@ -15,16 +15,14 @@ from fashionnb.errors import DataError
 STRETCH = 1 / 0.3
 
 
-def mirror(images: Tensor, generator: torch.Generator, share: float = 0.5) -> Tensor:
-    """Swap left and right in a random share of the images.
+def mirror(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Swap left and right in a random half of the images.
 
     Parameters
     ----------
     images : Tensor of shape (n, c, h, w), uint8 or float32
     generator : torch.Generator
         On the CPU.
-    share : float
-        The probability of each image to be mirrored.
 
     Returns
     -------
@@ -33,16 +31,17 @@ def mirror(images: Tensor, generator: torch.Generator, share: float = 0.5) -> Te
     Raises
     ------
     DataError
-        If the images have another shape or dtype, or the share is outside 0 to 1.
+        If the images have another shape or dtype.
     """
-    chosen = _chosen(images, share, generator)
+    _check(images)
+    chosen = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
     images = images.clone()
     images[chosen] = images[chosen].flip(-1)
     return images
 
 
-def shift(images: Tensor, pixels: int, generator: torch.Generator, fill: float = 0) -> Tensor:
-    """Move each image by a random number of pixels in both directions.
+def shift(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
+    """Move each image by a random number of pixels in both directions; black comes in.
 
     Parameters
     ----------
@@ -51,8 +50,6 @@ def shift(images: Tensor, pixels: int, generator: torch.Generator, fill: float =
         The largest move in each direction; all moves up to it are equally likely.
     generator : torch.Generator
         On the CPU.
-    fill : float
-        The colour of what comes in at the edges, in the unit of the images.
 
     Returns
     -------
@@ -61,14 +58,14 @@ def shift(images: Tensor, pixels: int, generator: torch.Generator, fill: float =
     Raises
     ------
     DataError
-        If the images have another shape or dtype, `pixels` is below 0 or not below the smaller
-        side of the images, or they cannot hold `fill`.
+        If the images have another shape or dtype, or `pixels` is below 0 or not below the smaller
+        side of the images.
 
     References
     ----------
     He et al. (2016), Deep Residual Learning for Image Recognition, section 4.2.
     """
-    _check(images, fill)
+    _check(images)
     n, _, height, width = images.shape
     if not 0 <= pixels < min(height, width):
         raise DataError(
@@ -76,7 +73,7 @@ def shift(images: Tensor, pixels: int, generator: torch.Generator, fill: float =
             f"{pixels}."
         )
     # Every window of the padded images, as a view that copies nothing; then one for each image.
-    windows = pad(images, [pixels] * 4, value=fill).unfold(2, height, 1).unfold(3, width, 1)
+    windows = pad(images, [pixels] * 4).unfold(2, height, 1).unfold(3, width, 1)
     down, right = torch.randint(2 * pixels + 1, (2, n), generator=generator).to(images.device)
     return windows[torch.arange(n, device=images.device), :, down, right]
 
@@ -86,12 +83,12 @@ def erase(
     generator: torch.Generator,
     share: float = 0.5,
     area: tuple[float, float] = (0.02, 0.33),
-    fill: float | None = None,
 ) -> Tensor:
     """Erase a random rectangle in a random share of the images (random erasing).
 
     In the paper a rectangle that does not fit is drawn again; here its sides are cut to those of
-    the image, and tall and wide ones are equally likely.
+    the image, and tall and wide ones are equally likely. It is filled with noise, the same for the
+    whole batch.
 
     Parameters
     ----------
@@ -102,8 +99,6 @@ def erase(
         The probability of each image to lose a rectangle.
     area : (float, float)
         Of the rectangle, least and most, as a share of the image.
-    fill : float, optional
-        Its colour, in the unit of the images; by default noise, the same for the whole batch.
 
     Returns
     -------
@@ -112,21 +107,23 @@ def erase(
     Raises
     ------
     DataError
-        If the images have another shape or dtype, the share is outside 0 to 1, the area is not
-        0 < least <= most <= 1, or the images cannot hold `fill`.
+        If the images have another shape or dtype, the share is outside 0 to 1, or the area is not
+        0 < least <= most <= 1.
 
     References
     ----------
     Zhong et al. (2020), Random Erasing Data Augmentation.
     """
-    _check(images, fill or 0)
+    _check(images)
     least, most = area
     if not 0 < least <= most <= 1:
         raise DataError(
             f"area is (least, most), shares of the image with 0 < least <= most <= 1; got {area}."
         )
-    chosen = _chosen(images, share, generator)
+    if not 0 <= share <= 1:
+        raise DataError(f"share is a part of the images, 0 to 1; got {share}.")
     (n, _, height, width), device = images.shape, images.device
+    chosen = (torch.rand(n, generator=generator) < share).to(device)
     size, stretch, top, left = torch.rand(4, n, 1, generator=generator).to(device)
     size = height * width * (least + (most - least) * size)
     stretch = STRETCH ** (2 * stretch - 1)
@@ -135,11 +132,7 @@ def erase(
     # As bytes: torch combines them four times as fast as bools.
     rows, columns = _run(top, tall, height).byte(), _run(left, wide, width).byte()
     holes = rows[:, None, :, None] & columns[:, None, None, :]
-    if fill is None:
-        colour = _noise(images[:1], generator)
-    else:
-        colour = torch.tensor(fill, dtype=images.dtype, device=device)
-    return torch.where(holes.bool(), colour, images)
+    return torch.where(holes.bool(), _noise(images[:1], generator), images)
 
 
 def _run(place: Tensor, length: Tensor, total: int) -> Tensor:
@@ -160,21 +153,9 @@ def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
     return noise.to(like.device)
 
 
-def _chosen(images: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Which images are changed, (n,) bool."""
-    _check(images)
-    if not 0 <= share <= 1:
-        raise DataError(f"share is a part of the images, 0 to 1; got {share}.")
-    return (torch.rand(len(images), generator=generator) < share).to(images.device)
-
-
-def _check(images: Tensor, fill: float = 0) -> None:
+def _check(images: Tensor) -> None:
     if images.dtype not in (torch.uint8, torch.float32) or images.dim() != 4:
         raise DataError(
             "Images are uint8 (0 to 255) or float32 (0 to 1) of shape (n, c, h, w); got "
             f"{images.dtype} of shape {tuple(images.shape)}."
         )
-    whole = images.dtype == torch.uint8
-    if not 0 <= fill <= (255 if whole else 1) or (whole and fill % 1):
-        wanted = "a whole number from 0 to 255" if whole else "a number from 0 to 1"
-        raise DataError(f"fill is a colour of {images.dtype} images, {wanted}; got {fill}.")

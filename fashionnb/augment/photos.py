@@ -16,6 +16,12 @@ from fashionnb.errors import DataError
 LUMA = (0.299, 0.587, 0.114)
 """The weights of red, green and blue in the perceived brightness (ITU-R BT.601)."""
 
+STRETCH = 1.2
+"""The largest ratio of the sides of the window of `warp`, either way."""
+
+STRENGTH = 0.3
+"""The factors of `light` lie between 1 - STRENGTH and 1 + STRENGTH."""
+
 
 def warp(
     images: Tensor,
@@ -23,13 +29,11 @@ def warp(
     generator: torch.Generator,
     zoom: tuple[float, float] = (0.6, 1.1),
     turn: float = 15.0,
-    stretch: float = 1.2,
-    mirrored: float = 0.5,
-    fill: float = 1.0,
 ) -> Tensor:
     """Cut a random window out of each image: zoomed, turned, stretched, moved and mirrored.
 
-    A random resized crop with a turn, in one bilinear look-up.
+    A random resized crop with a turn, in one bilinear look-up. Half of the images are mirrored;
+    beyond the edges of an image is white.
 
     Parameters
     ----------
@@ -43,12 +47,6 @@ def warp(
         beyond the image.
     turn : float
         The largest angle in either direction, in degrees.
-    stretch : float
-        The largest ratio of the sides of the window, either way.
-    mirrored : float
-        The probability of each image to be mirrored.
-    fill : float
-        The colour beyond the edges of the image.
 
     Returns
     -------
@@ -57,8 +55,8 @@ def warp(
     Raises
     ------
     DataError
-        If the images have another shape or dtype, the zoom is not 0 < least <= most, or the
-        stretch is below 1.
+        If the images have another shape or dtype, the zoom is not 0 < least <= most, or the size
+        is below 1.
 
     References
     ----------
@@ -66,29 +64,28 @@ def warp(
     """
     _check(images)
     least, most = zoom
-    if not 0 < least <= most or stretch < 1 or size < 1:
+    if not 0 < least <= most or size < 1:
         raise DataError(
-            "zoom is (least, most) above 0, stretch and size are at least 1; got "
-            f"{zoom}, {stretch} and {size}."
+            f"zoom is (least, most) above 0 and size is at least 1; got {zoom} and {size}."
         )
     n = len(images)
     side, turned, longer, right, down, left = torch.rand(6, n, generator=generator)
     side = least + (most - least) * side
     angle = math.radians(turn) * (2 * turned - 1)
-    longer = stretch ** (longer - 0.5)
+    longer = STRETCH ** (longer - 0.5)
     wide, high = side * longer, side / longer
     # The centre of the window: anywhere it stays inside the image, or covers all of it.
     x, y = (2 * right - 1) * (1 - wide).abs(), (2 * down - 1) * (1 - high).abs()
-    wide = torch.where(left < mirrored, -wide, wide)
+    wide = torch.where(left < 0.5, -wide, wide)
     sine, cosine = angle.sin(), angle.cos()
     rows = torch.stack([cosine * wide, -sine * high, x, sine * wide, cosine * high, y], 1)
     grid = affine_grid(
         rows.view(n, 2, 3).to(images.device), [n, images.shape[1], size, size], align_corners=False
     )
-    return grid_sample(images - fill, grid, align_corners=False) + fill
+    return grid_sample(images - 1, grid, align_corners=False) + 1  # 0 beyond the edges is white
 
 
-def light(images: Tensor, generator: torch.Generator, strength: float = 0.3) -> Tensor:
+def light(images: Tensor, generator: torch.Generator) -> Tensor:
     """Change brightness, contrast and saturation of each image, each by a random factor.
 
     Parameters
@@ -96,8 +93,6 @@ def light(images: Tensor, generator: torch.Generator, strength: float = 0.3) -> 
     images : Tensor of shape (n, 3, h, w), float32 in [0, 1]
     generator : torch.Generator
         On the CPU.
-    strength : float
-        A factor lies between 1 - strength and 1 + strength.
 
     Returns
     -------
@@ -106,7 +101,7 @@ def light(images: Tensor, generator: torch.Generator, strength: float = 0.3) -> 
     Raises
     ------
     DataError
-        If the images have another shape or dtype, or the strength is outside 0 to 1.
+        If the images have another shape or dtype.
 
     References
     ----------
@@ -114,12 +109,9 @@ def light(images: Tensor, generator: torch.Generator, strength: float = 0.3) -> 
     Classification.
     """
     _check(images)
-    if images.shape[1] != 3 or not 0 <= strength <= 1:
-        raise DataError(
-            f"light takes RGB and a strength of 0 to 1; got {images.shape[1]} channels and "
-            f"{strength}."
-        )
-    factors = 1 + strength * (2 * torch.rand(3, len(images), 1, 1, 1, generator=generator) - 1)
+    if images.shape[1] != 3:
+        raise DataError(f"light takes RGB; got {images.shape[1]} channels.")
+    factors = 1 + STRENGTH * (2 * torch.rand(3, len(images), 1, 1, 1, generator=generator) - 1)
     brightness, contrast, saturation = factors.to(images.device)
     luma = torch.tensor(LUMA, device=images.device).view(1, 3, 1, 1)
     grey = (images * luma).sum(1, keepdim=True)

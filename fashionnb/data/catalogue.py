@@ -131,16 +131,9 @@ class Catalogue:
         rank = self.table.iloc[order].groupby(by, sort=False).cumcount()
         return self.take(np.sort(order[rank.to_numpy() < n]))
 
-    def labels(self, column: str = "category") -> np.ndarray:
-        """Return a column as integers, int64 of shape (n,).
-
-        `category` is numbered in the order of `classes`, other columns in the sorted order of their
-        values. Raises `DataError` if there is no such column.
-        """
-        if column not in self.table:
-            raise DataError(f"{self.name} has no column {column!r}; it has {_some(self.table)}.")
-        order = self.classes if column == "category" else tuple(sorted(self.table[column].unique()))
-        return pd.Categorical(self.table[column], categories=list(order)).codes.astype(np.int64)
+    def labels(self) -> np.ndarray:
+        """Return the categories as integers, int64 of shape (n,), in the order of `classes`."""
+        return pd.Index(self.classes).get_indexer(self.table["category"]).astype(np.int64)
 
     def image(self, item: str) -> "Image.Image":
         """Return the image of one item, by id.
@@ -289,10 +282,10 @@ class Scenes:
         return len(self.table)
 
 
-def _some(names: "Sequence[str] | pd.DataFrame | pd.Series", most: int = 6) -> str:
-    """The first few names, for a message."""
+def _some(names: "Sequence[str] | pd.DataFrame | pd.Series") -> str:
+    """The first six names, for a message."""
     names = [str(name) for name in names]
-    return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")
+    return ", ".join(names[:6]) + (f", … ({len(names)} in all)" if len(names) > 6 else "")
 
 
 @dataclass(frozen=True)

@@ -58,18 +58,23 @@ BASE = {
 """The kinds of harmony, and the score of each without contrast in lightness."""
 FULL_CONTRAST = 0.4  # a difference in lightness that adds the whole quarter point for contrast
 
-_ALSO = {"gray": "grey", "navy": "navy blue", "turquoise": "turquoise blue", "violet": "purple"}
-_ALSO |= dict.fromkeys(("multicolor", "multicolour", "multicolored", "multicoloured"), "multi")
+_ALSO = {
+    "gray": "grey", "navy": "navy blue", "turquoise": "turquoise blue", "violet": "purple",
+    "multicolor": "multi", "multicolour": "multi",
+    "multicolored": "multi", "multicoloured": "multi",
+}  # fmt: skip
+_STEPS = 8  # of each channel in `colour_histogram`
 _BIN = 5.0  # width of a bin of `dominant_colour` along each axis of CIELAB
 
-_TO_XYZ = np.array(  # IEC 61966-2-1: linear sRGB under daylight (D65)
+TO_XYZ = np.array(
     [
         [0.4124564, 0.3575761, 0.1804375],
         [0.2126729, 0.7151522, 0.0721750],
         [0.0193339, 0.1191920, 0.9503041],
     ]
 )
-_TO_XYZ /= _TO_XYZ.sum(1, keepdims=True)  # in units of white, so that a grey has no hue
+TO_XYZ /= TO_XYZ.sum(1, keepdims=True)  # in units of white, so that a grey has no hue
+"""Linear sRGB (D65) to XYZ, as IEC 61966-2-1 has it, white being 1."""
 _TO_LMS = np.array(
     [
         [0.4122214708, 0.5363325363, 0.0514459929],
@@ -109,9 +114,7 @@ def to_lab(rgb: np.ndarray) -> np.ndarray:
     ----------
     CIE 15:2004, Colorimetry.
     """
-    xyz = _linear(rgb) @ _TO_XYZ.T
-    root = np.where(xyz > _KNEE**3, np.cbrt(xyz), xyz / (3 * _KNEE**2) + 4 / 29)
-    x, y, z = np.moveaxis(root, -1, 0)
+    x, y, z = np.moveaxis(cube_root(_light(rgb) @ TO_XYZ.T), -1, 0)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
 
 
@@ -121,7 +124,7 @@ def from_lab(lab: np.ndarray) -> np.ndarray:
     y = (lab[..., 0] + 16) / 116
     root = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], -1)
     xyz = np.where(root > _KNEE, root**3, 3 * _KNEE**2 * (root - 4 / 29))
-    linear = np.clip(xyz @ np.linalg.inv(_TO_XYZ).T, 0, 1)
+    linear = np.clip(xyz @ np.linalg.inv(TO_XYZ).T, 0, 1)
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
@@ -147,7 +150,17 @@ def to_oklab(rgb: np.ndarray) -> np.ndarray:
     ----------
     Ottosson (2020), A perceptual color space for image processing.
     """
-    return np.cbrt(_linear(rgb) @ _TO_LMS.T) @ _TO_OKLAB.T
+    return np.cbrt(_light(rgb) @ _TO_LMS.T) @ _TO_OKLAB.T
+
+
+def linear(rgb: np.ndarray) -> np.ndarray:
+    """Convert sRGB, floats in [0, 1], to amounts of light."""
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def cube_root(xyz: np.ndarray) -> np.ndarray:
+    """The cube root of CIELAB, which near black is a straight line."""
+    return np.where(xyz > _KNEE**3, np.cbrt(xyz), xyz / (3 * _KNEE**2) + 4 / 29)
 
 
 def to_lch(lab: np.ndarray) -> np.ndarray:
@@ -187,8 +200,7 @@ def name_colours(
         raise DataError(f"Colours to be named are (n, 3), got the shape {rgb.shape}.")
     if names is None:
         names = [name for name, one in COLOURS.items() if one is not None and name not in METALS]
-    else:
-        names = [canonical(name) for name in names]
+    names = [canonical(name) for name in names]
     if bare := [name for name in names if COLOURS[name] is None]:
         raise DataError(
             f"No pixel can be called {bare[0]!r}: that is not one colour. Leave it out."
@@ -253,45 +265,41 @@ def dominant_colour(
     return np.round(255 * from_lab(lab[there].mean(0))).astype(np.uint8), float(there.mean())
 
 
-def colour_histogram(
-    images: np.ndarray, mask: np.ndarray | None = None, bins: int = 8
-) -> np.ndarray:
-    """Count the values of red, green and blue of each garment, in `bins` steps each.
+def colour_histogram(images: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    """Count the values of red, green and blue of each garment, in 8 steps each.
+
+    PolaniaNet takes these 24 numbers.
 
     Parameters
     ----------
     images : array of shape (n, height, width, 3), uint8
     mask : array of shape (n, height, width), bool, optional
         True where the garment is (`fashionnb.data.foreground.foreground`); by default everywhere.
-    bins : int
-        1 to 256. PolaniaNet takes the histogram of 8 bins, with 24 numbers.
 
     Returns
     -------
-    array of shape (n, 3 * bins), float32
+    array of shape (n, 24), float32
         The bins of each channel sum to 1. An image whose mask is empty is counted whole.
 
     Raises
     ------
     DataError
-        If a shape or type is another, or bins are outside 1 to 256.
+        If a shape or type is another.
     """
     check_array(images, "Images", ("n", "height", "width", 3), np.uint8)
     if mask is not None:
         check_array(mask, "Masks", images.shape[:3], np.bool_)
-    if not 1 <= bins <= 256:
-        raise DataError(f"A channel has 256 values, so 1 to 256 bins; got {bins}.")
-    counts = np.empty((len(images), 3, bins), np.float32)
+    counts = np.empty((len(images), 3 * _STEPS), np.float32)
     for i, picture in enumerate(images):
         pixels = picture[mask[i]] if mask is not None and mask[i].any() else picture.reshape(-1, 3)
-        step = pixels.astype(np.int64) * bins // 256 + bins * np.arange(3)
-        counts[i] = np.bincount(step.ravel(), minlength=3 * bins).reshape(3, bins) / len(pixels)
-    return counts.reshape(len(images), -1)
+        step = pixels.astype(np.int64) * _STEPS // 256 + _STEPS * np.arange(3)
+        counts[i] = np.bincount(step.ravel(), minlength=3 * _STEPS) / len(pixels)
+    return counts
 
 
 @dataclass(frozen=True)
 class Harmony:
-    """How well two colours go together, and the numbers that decided it.
+    """How well two colours go together, and why.
 
     Parameters
     ----------
@@ -301,24 +309,14 @@ class Harmony:
         0 to 1; at least 0.6 for colours that go together, at most 0.35 for others.
     reason : str
         The kind in words.
-    hue : float
-        Degrees between the hues, 0 to 180; NaN if one of the colours is neutral.
     difference : float
-        Distance in OKLab.
-    contrast : float
-        Difference in lightness, 0 to 1.
-    chroma : (float, float)
-        Of both colours, in the sorted order of their names. This and the numbers before it are NaN
-        if the kind is "unknown".
+        Distance in OKLab; NaN if the kind is "unknown".
     """
 
     kind: str
     score: float
     reason: str
-    hue: float = np.nan
     difference: float = np.nan
-    contrast: float = np.nan
-    chroma: tuple[float, float] = (np.nan, np.nan)
 
 
 @cache
@@ -371,7 +369,7 @@ def harmony(a: str, b: str) -> Harmony:
     between = np.nan if neutral.any() else float(abs((hue[0] - hue[1] + 180) % 360 - 180))
     kind, reason = _rule(names, neutral, difference, between)
     score = BASE[kind] + 0.25 * min(1.0, contrast / FULL_CONTRAST)
-    return Harmony(kind, score, reason, between, difference, contrast, tuple(chroma.tolist()))
+    return Harmony(kind, score, reason, difference)
 
 
 def canonical(name: str) -> str:
@@ -412,8 +410,8 @@ def _rule(names: list[str], neutral: np.ndarray, difference: float, hue: float) 
     return "complementary", f"opposite hues ({hue:.0f}° apart)"
 
 
-def _linear(rgb: np.ndarray) -> np.ndarray:
-    """sRGB as amounts of light, (..., 3) from 0 to 1."""
+def _light(rgb: np.ndarray) -> np.ndarray:
+    """Check sRGB, and convert it to amounts of light, (..., 3) from 0 to 1."""
     rgb = np.asarray(rgb)
     if rgb.ndim < 1 or rgb.shape[-1] != 3:
         raise DataError(
@@ -428,4 +426,4 @@ def _linear(rgb: np.ndarray) -> np.ndarray:
         raise DataError(
             f"Colours of floats lie in [0, 1], these go from {rgb.min():.3g} to {rgb.max():.3g}."
         )
-    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return linear(rgb)

@@ -1,13 +1,13 @@
 """Download one file: from several addresses in turn, checked, and never half a file.
 
-Only `fashionnb.data.registry.fetch` needs this. The transfer is pooch's; here are the mirrors, the
-check of what came, and the messages. A download that broke off leaves nothing behind and starts
-again.
+Only `fashionnb.data.registry.fetch` needs this. The transfer is that of requests; here are the
+mirrors, the check of what came, and the messages. A download that broke off leaves nothing behind
+and starts again.
 """
 
 # Why not `pooch.retrieve`: it compares the SHA-256 of the file as it comes, but a `.gz` is known by
 # its unpacked content; it moves a file to its place before anything else can look at it; it has one
-# address; and a full disk is a bare OSError. So only its downloader is used.
+# address; and a full disk is a bare OSError.
 
 import gzip
 import hashlib
@@ -97,41 +97,20 @@ def download(
     raise DataNotFound(f"{target.name}: no address gave it.\n{reasons}")
 
 
-class _Bar:
-    """A progress bar for pooch, which sets `total` and calls `update`, `reset` and `close`.
-
-    It appears with the first bytes, so that an address that does not answer shows none.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name, self.total, self.tqdm = name, 0, None
-
-    def update(self, n: int) -> None:
-        from tqdm import tqdm
-
-        if self.tqdm is None:
-            self.tqdm = tqdm(
-                desc=self.name, total=self.total or None, unit="B", unit_scale=True, ncols=79
-            )
-        # pooch counts whole chunks, and in the end everything once more.
-        self.tqdm.update(min(n, self.total - self.tqdm.n) if self.total else n)
-
-    def reset(self) -> None:
-        pass
-
-    def close(self) -> None:
-        if self.tqdm is not None:
-            self.tqdm.close()
-
-
 def _transfer(url: str, aside: Path, name: str, progress: bool) -> None:
     """Stream `url` into the file `aside`; every network error becomes a `_Failed`."""
-    import pooch
     import requests
+    from tqdm import tqdm
 
-    bar = _Bar(name) if progress else False
     try:
-        pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=TIMEOUT)(url, aside, None)
+        with requests.get(url, stream=True, timeout=TIMEOUT) as response, aside.open("wb") as file:
+            response.raise_for_status()
+            # The bar appears now, so that an address that does not answer shows none.
+            bar = {"desc": name, "unit": "B", "unit_scale": True, "ncols": 79}
+            total = int(response.headers.get("content-length", 0)) or None
+            with tqdm(**bar, total=total, disable=not progress) as shown:
+                for chunk in response.iter_content(1 << 16):
+                    shown.update(file.write(chunk))
     except requests.HTTPError as error:
         answer = error.response
         raise _Failed(
@@ -145,9 +124,6 @@ def _transfer(url: str, aside: Path, name: str, progress: bool) -> None:
         if silent or isinstance(error, requests.exceptions.ChunkedEncodingError):
             raise _Failed("the transfer broke off midway", again=True) from error
         raise _Failed(f"no connection ({_root(error)})") from error
-    finally:
-        if bar:
-            bar.close()
 
 
 def _root(error: BaseException) -> str:

@@ -6,16 +6,11 @@ border without leaving that surface is background. It is not for photos of peopl
 white garment on white only shaded outlines and folds can be found.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 
 from fashionnb.data.arrays import check_array
-from fashionnb.data.catalogue import Catalogue, Images
-from fashionnb.data.images import letterbox
+from fashionnb.data.colour import TO_XYZ, cube_root, linear
 from fashionnb.errors import DataError
 
 WORKING_HEIGHT = 112
@@ -33,23 +28,10 @@ _PLANE[1] = True
 _CROSS = _PLANE & ndimage.generate_binary_structure(3, 1)
 
 # sRGB -> linear light -> XYZ over its white point -> the cube root of CIE Lab, as tables.
-_LINEAR = np.arange(256) / 255
-_LINEAR = np.where(_LINEAR <= 0.04045, _LINEAR / 12.92, ((_LINEAR + 0.055) / 1.055) ** 2.4).astype(
-    np.float32
-)
-_TO_XYZ = np.array(
-    [
-        [0.4124564, 0.3575761, 0.1804375],
-        [0.2126729, 0.7151522, 0.0721750],
-        [0.0193339, 0.1191920, 0.9503041],
-    ]
-)
-_TO_XYZ = (_TO_XYZ / _TO_XYZ.sum(1, keepdims=True)).astype(np.float32)
+_LINEAR = linear(np.arange(256) / 255).astype(np.float32)
+_TO_XYZ = TO_XYZ.astype(np.float32)
 _STEPS = 32_000  # so that int16 can count them
-_ROOT = np.arange(_STEPS + 2) / _STEPS
-_ROOT = np.where(
-    _ROOT > (6 / 29) ** 3, np.cbrt(_ROOT), _ROOT / (3 * (6 / 29) ** 2) + 4 / 29
-).astype(np.float32)
+_ROOT = cube_root(np.arange(_STEPS + 2) / _STEPS).astype(np.float32)
 
 
 def foreground(images: np.ndarray) -> np.ndarray:
@@ -83,22 +65,12 @@ def foreground(images: np.ndarray) -> np.ndarray:
     _check(images)
     masks = np.empty(images.shape[:3], bool)
     factor = max(1, round(images.shape[1] / WORKING_HEIGHT))
-    for rows in _chunks(len(images)):
+    for start in range(0, len(images), _CHUNK):
+        rows = slice(start, start + _CHUNK)
         small = _garment(_lab(_shrunk(images[rows], factor)))
         large = small.repeat(factor, 1).repeat(factor, 2)
         masks[rows] = large[:, : images.shape[1], : images.shape[2]]
     return masks
-
-
-def remove_background(images: np.ndarray) -> np.ndarray:
-    """Make the background of each photo white; parameters and errors as `foreground`.
-
-    Returns
-    -------
-    array of the same shape, uint8
-        A copy.
-    """
-    return np.where(foreground(images)[..., None], images, np.uint8(255))
 
 
 def backdrop_colours(images: np.ndarray) -> np.ndarray:
@@ -121,61 +93,6 @@ def backdrop_colours(images: np.ndarray) -> np.ndarray:
     ]
     medians = [np.median(_lab(corner), axis=(1, 2)) for corner in corners]
     return np.concatenate(medians, axis=1).astype(np.float32)
-
-
-def on_white(catalogue: Catalogue) -> Catalogue:
-    """Return the catalogue with the background of every image made white.
-
-    Each image is processed when it is asked for, each time anew; this call itself is free.
-    """
-    return replace(catalogue, images=_CutOut(catalogue.images))
-
-
-class _CutOut:
-    """The images of another store with white backgrounds."""
-
-    def __init__(self, images: Images) -> None:
-        self.images = images
-
-    def image(self, key: object) -> Image.Image:
-        """One image, RGB, the garment on white."""
-        return Image.fromarray(remove_background(self._rgb(key)[None])[0])
-
-    def pixels(
-        self, keys: Sequence, size: int | tuple[int, int] | None = None, channels: int = 3
-    ) -> np.ndarray:
-        """Many images of one size; see `fashionnb.data.images.FolderImages.pixels`."""
-        if not len(keys):
-            return self.images.pixels(keys, size, channels)
-        asked = self.images.image(keys[0]).size[::-1] if size is None else size
-        parts = []
-        for rows in _chunks(len(keys)):
-            pictures = [self._rgb(key) for key in keys[rows]]
-            shapes = {picture.shape for picture in pictures}
-            if size is None and shapes != {(*asked, 3)}:
-                raise DataError(
-                    f"The pictures differ in size: {sorted(shapes | {(*asked, 3)})[:2]}. "
-                    "Give a size."
-                )
-            parts += [
-                letterbox(Image.fromarray(picture), asked, channels)
-                for picture in _all_cut(pictures, shapes)
-            ]
-        return np.stack(parts)
-
-    def _rgb(self, key: object) -> np.ndarray:
-        return np.asarray(self.images.image(key).convert("RGB"))
-
-
-def _all_cut(pictures: list[np.ndarray], shapes: set[tuple]) -> list[np.ndarray]:
-    """The images with white backgrounds; those of one shape are processed together."""
-    cut: list = [None] * len(pictures)
-    for shape in shapes:
-        rows = [row for row, picture in enumerate(pictures) if picture.shape == shape]
-        together = remove_background(np.stack([pictures[row] for row in rows]))
-        for row, picture in zip(rows, together, strict=True):
-            cut[row] = picture
-    return cut
 
 
 def _garment(colours: np.ndarray) -> np.ndarray:
@@ -346,11 +263,6 @@ def _shrunk(images: np.ndarray, factor: int) -> np.ndarray:
         for x in range(factor)
     )
     return ((total + factor**2 // 2) // factor**2).astype(np.uint8)
-
-
-def _chunks(n: int) -> Iterator[slice]:
-    for start in range(0, n, _CHUNK):
-        yield slice(start, min(start + _CHUNK, n))
 
 
 def _check(images: np.ndarray) -> None:

@@ -13,7 +13,6 @@ import threading
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from PIL import Image, ImageOps
 from fashionnb.data.arrays import check_array
 from fashionnb.data.catalogue import Images
 from fashionnb.errors import DataError, DataNotFound
+from fashionnb.profiles import cores
 
 Picture = str | Path | bytes | Image.Image | np.ndarray
 """What `prepared` takes."""
@@ -118,25 +118,7 @@ def decode(data: bytes, where: str) -> Image.Image:
             f"{where}: not a picture (JPEG, PNG, WebP, GIF, BMP or TIFF); it {begins}. "
             "Replace it, or leave it out."
         ) from error
-    if image.width * image.height > MOST_PIXELS:
-        raise DataError(_bomb(where, f"{image.width} x {image.height} pixels"))
-    try:
-        image.load()
-    except Exception as error:
-        raise DataError(
-            f"{where}: the picture cannot be decoded ({error}). It looks cut short or damaged; "
-            "get it again."
-        ) from error
-    try:
-        ImageOps.exif_transpose(image, in_place=True)
-    except Exception:  # a damaged EXIF block is no reason to lose a picture that decodes
-        _log.warning("%s: the EXIF block is damaged; the picture may lie on its side.", where)
-    try:
-        return _plain(image)
-    except ValueError as error:
-        raise DataError(
-            f"{where}: pictures of mode {image.mode!r} cannot be turned into grey or RGB."
-        ) from error
+    return _upright(image, where)
 
 
 def as_stored(images: Images, key: object) -> bytes:
@@ -169,7 +151,7 @@ def letterbox(image: Image.Image, size: int | tuple[int, int], channels: int) ->
     """
     height, width = _height_width(size)
     mode = _mode(channels)
-    image = _plain(image)
+    image = _plain(image, "the picture")
     image = image if image.mode == mode else image.convert(mode)
     scale = min(height / image.height, width / image.width)
     fitted = max(1, round(image.width * scale)), max(1, round(image.height * scale))
@@ -206,32 +188,19 @@ def prepared(picture: Picture, size: int | tuple[int, int], channels: int) -> np
         If it is not an image, damaged, empty, or has more than 50 megapixels.
     """
     if isinstance(picture, str | Path):
-        picture = decode(_bytes(picture), str(picture))
+        image = decode(_bytes(picture), str(picture))
     elif isinstance(picture, bytes | bytearray):
-        picture = decode(bytes(picture), "the bytes given")
+        image = decode(bytes(picture), "the bytes given")
     elif isinstance(picture, np.ndarray):
-        picture = _from_array(picture)
-    elif not isinstance(picture, Image.Image):
+        image = _from_array(picture)
+    elif isinstance(picture, Image.Image):
+        image = _upright(picture, "the PIL image")
+    else:
         raise DataError(
             "A picture is a path, the bytes of a file, a PIL image or an array; "
             f"got {type(picture).__name__}."
         )
-    if not 0 < picture.width * picture.height <= MOST_PIXELS:
-        raise DataError(
-            f"The picture has {picture.width} x {picture.height} pixels; "
-            f"expected 1 to {MOST_PIXELS:,} in all."
-        )
-    try:
-        picture.load()  # a PIL image that was opened from a file is decoded only now
-        with suppress(Exception):  # a damaged EXIF block is no reason to lose a picture
-            picture = ImageOps.exif_transpose(picture)
-        return letterbox(picture, size, channels)
-    except DataError:
-        raise
-    except Exception as error:  # hostile bytes make Pillow raise nearly anything
-        raise DataError(
-            f"The PIL image (mode {picture.mode!r}) cannot be made into pixels: {error}."
-        ) from error
+    return letterbox(image, size, channels)
 
 
 class ArrayImages:
@@ -465,28 +434,43 @@ def _pixels(
                 )
             out[row] = letterbox(picture, shape, channels)
 
-    with ThreadPoolExecutor(_threads()) as pool:
+    with ThreadPoolExecutor(min(cores(), 8)) as pool:
         # The first error ends it and cancels the rest.
         for _ in pool.map(fill, range(0, len(keys), _BLOCK)):
             pass
     return out
 
 
-def _threads() -> int:
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return min(cores, 8)
+def _upright(image: Image.Image, where: str) -> Image.Image:
+    """The image decoded, upright, grey ("L") or RGB; `image` itself is left as it is."""
+    if image.width * image.height > MOST_PIXELS:
+        raise DataError(_bomb(where, f"{image.width} x {image.height} pixels"))
+    if not image.width * image.height:
+        raise DataError(f"{where}: {image.width} x {image.height} pixels, so there is no picture.")
+    try:
+        image.load()
+    except Exception as error:  # hostile bytes make Pillow raise nearly anything
+        raise DataError(
+            f"{where}: the picture cannot be decoded ({error}). It looks cut short or damaged; "
+            "get it again."
+        ) from error
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception:  # a damaged EXIF block is no reason to lose a picture that decodes
+        _log.warning("%s: the EXIF block is damaged; the picture may lie on its side.", where)
+    return _plain(image, where)
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    """The image as "L" or "RGB", transparent parts on white. ValueError if its mode has no such."""
+def _plain(image: Image.Image, where: str) -> Image.Image:
+    """The image as "L" or "RGB", transparent parts on white."""
+    if image.mode in ("F", "La"):  # floats have no agreed black and white; Pillow lacks La to L
+        raise DataError(
+            f"{where}: pictures of mode {image.mode!r} cannot be turned into grey or RGB."
+        )
     if image.mode.startswith("I"):  # 16 bits a pixel, whatever Pillow calls it
         values = np.clip(np.asarray(image).astype(np.int32), 0, 65535)
         return Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    if image.mode == "F":
-        raise ValueError("floating-point pictures have no agreed black and white")
-    grey = image.mode in ("1", "L", "LA", "La")
+    grey = image.mode in ("1", "L", "LA")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image.convert("RGBA"))

@@ -149,11 +149,11 @@ def weighted(
         yield torch.from_numpy(rows[places.argsort(kind="stable")])
 
 
-def difficulty(scores: Tensor | Sequence[float], floor: float = 0.5, power: float = 1.0) -> Tensor:
+def difficulty(scores: Tensor | Sequence[float], floor: float = 0.5) -> Tensor:
     """Turn a score of each class into weights for `weighted`: the lower the score, the higher.
 
-    The weight of a class is floor + (1 - floor) · error, where error = (1 - score)^power, divided
-    by its mean over the classes.
+    The weight of a class is floor + (1 - floor) · error, where error = 1 - score, divided by its
+    mean over the classes.
 
     Parameters
     ----------
@@ -162,8 +162,6 @@ def difficulty(scores: Tensor | Sequence[float], floor: float = 0.5, power: floa
         measured on validation images.
     floor : float
         The weight of a class with score 1; 0 to 1. At 1 all classes have the same weight.
-    power : float
-        Above 1, differences grow; at 0 all classes have the same weight.
 
     Returns
     -------
@@ -173,20 +171,17 @@ def difficulty(scores: Tensor | Sequence[float], floor: float = 0.5, power: floa
     Raises
     ------
     DataError
-        If there are no scores, NaN, infinity or a score above 1; `floor` is outside 0 to 1; or
-        `power` is below 0.
+        If there are no scores, NaN, infinity or a score above 1; or `floor` is outside 0 to 1.
     """
     scores = _numbers(scores, "scores")
     if scores.max() > 1:
         raise DataError(
             f"Scores are at most 1, as silhouette and accuracy are; got {scores.max():g}. Percent?"
         )
-    if not 0 <= floor <= 1 or not 0 <= power < float("inf"):
-        raise DataError(
-            f"floor lies between 0 and 1 and power is 0 or more; got floor={floor}, power={power}."
-        )
+    if not 0 <= floor <= 1:
+        raise DataError(f"floor lies between 0 and 1, got {floor}.")
     error = 1 - scores
-    error = (error / error.max()) ** power if error.any() else np.ones_like(error)
+    error = error / error.max() if error.any() else np.ones_like(error)
     return torch.from_numpy(floor + (1 - floor) * error / error.mean())
 
 

@@ -33,7 +33,6 @@ def test_rows_are_taken_by_position_and_by_mask_in_the_order_given(catalogue):
 
 def test_labels_count_in_the_order_of_the_classes(catalogue):
     assert catalogue.labels().tolist() == [1, 0, 1, 0, 0, 1]
-    assert catalogue.labels("colour").tolist() == [2, 1, 0, 2, 1, 2]
     assert catalogue.take([0]).labels().tolist() == [1]  # the same number in every subset
 
 
@@ -62,8 +61,6 @@ def test_what_is_not_there_is_said(catalogue):
         catalogue.split("validation")
     with pytest.raises(DataError, match="no item 'zebra'"):
         catalogue.image("zebra")
-    with pytest.raises(DataError, match="no column 'fabric'"):
-        catalogue.labels("fabric")
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,11 @@
 """fashionnb.data.foreground: drawn garments before drawn walls, where the true mask is known."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from fashionnb import datasets
-from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.colour import to_lab
-from fashionnb.data.foreground import (
-    _lab,
-    backdrop_colours,
-    foreground,
-    on_white,
-    remove_background,
-)
-from fashionnb.data.images import ArrayImages
+from fashionnb.data.foreground import _lab, backdrop_colours, foreground
 from fashionnb.errors import DataError
 from fashionnb.synthetic import drawn_garments
 
@@ -136,15 +127,6 @@ def test_a_real_photo_has_the_same_mask_alone_and_among_others(real_data):
     np.testing.assert_array_equal(foreground(pictures), alone)
 
 
-def test_the_background_becomes_white_and_the_garment_stays_as_it_is():
-    picture = photo(disc(), (196, 48, 50))[None]
-    before = picture.copy()
-    mask, cut = foreground(picture), remove_background(picture)
-    np.testing.assert_array_equal(picture, before)
-    np.testing.assert_array_equal(cut[mask], picture[mask])
-    assert (cut[~mask] == 255).all()
-
-
 def test_backdrop_colours_know_the_wall_and_not_the_garment():
     red, black = photo(disc(), (196, 48, 50)), photo(disc(), (20, 20, 20))
     grey = photo(disc(), (20, 20, 20), wall_colour=(180, 190, 200))
@@ -162,43 +144,11 @@ def test_the_tables_give_the_lab_of_the_colour_module():
     np.testing.assert_allclose(_lab(colours), to_lab(colours), atol=0.1)
 
 
-@pytest.fixture
-def shop():
-    pictures = np.stack([photo(disc(30 + 5 * i), (40 + 50 * i, 40, 40), seed=i) for i in range(3)])
-    table = pd.DataFrame({"id": list("abc"), "category": "x", "image": range(3)})
-    return Catalogue("shop", table, ArrayImages(pictures), ("x",))
-
-
-def test_a_catalogue_on_white_gives_its_pictures_cut_out(shop):
-    white = on_white(shop)
-    assert white.table is shop.table
-    expected = remove_background(shop.pixels())
-    np.testing.assert_array_equal(white.pixels(), expected)
-    np.testing.assert_array_equal(np.asarray(white.image("b")), expected[1])
-    np.testing.assert_array_equal(white.take([2, 0]).pixels(), expected[[2, 0]])
-    small = white.pixels(size=64, channels=1)
-    assert small.shape == (3, 64, 64, 1)
-    assert (small[:, 0] == 255).all()
-    assert (small[:, 32, 32] < 120).all()
-    assert white.take([]).pixels(size=64).shape == (0, 64, 64, 3)
-
-
-def test_pictures_of_several_sizes_need_a_size(shop):
-    class Mixed:
-        def image(self, key):
-            return shop.images.image(key).resize((80, 112)) if key else shop.images.image(key)
-
-    white = on_white(Catalogue("mixed", shop.table, Mixed(), ("x",)))
-    assert white.pixels(size=32).shape == (3, 32, 32, 3)
-    with pytest.raises(DataError, match="differ in size"):
-        white.pixels()
-
-
 @pytest.mark.parametrize(
     "bad",
     [np.zeros((1, 64, 64, 1), np.uint8), np.zeros((1, 64, 64, 3)), np.zeros((64, 64, 3), np.uint8)],
 )
-@pytest.mark.parametrize("call", [foreground, remove_background, backdrop_colours])
+@pytest.mark.parametrize("call", [foreground, backdrop_colours])
 def test_what_is_no_stack_of_photos_is_refused(call, bad):
     with pytest.raises(DataError, match=r"Studio photos: expected uint8 \(n, height, width, 3\)"):
         call(bad)

@@ -22,15 +22,9 @@ import fashionnb
 from fashionnb import models
 from fashionnb.errors import DataNotFound, ModelMismatch
 from fashionnb.files import sha256, write_text, written_whole
-from fashionnb.models import cost, pretrained
+from fashionnb.models import pretrained
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
-
-ALTERNATIVES = (
-    "The strongest encoders that come with fashionnb need no download: `fusion` for product "
-    "photos, 128 numbers each, and `siamese` for photos that people took, 64."
-)
-"""What to take where the weights of a larger network cannot be had."""
 
 
 class Card(BaseModel):
@@ -86,26 +80,53 @@ def load_model(model: Path | str) -> nn.Module:
     Raises
     ------
     DataNotFound
-        If there is no such folder or name, or published weights cannot be had.
+        If there is no such folder or name, the folder lacks the card or the weights, or published
+        weights cannot be had.
     ModelMismatch
-        If the checkpoint is broken, or the file holds other weights.
+        If the card is broken, the weights are not those it describes (SHA-256), the architecture is
+        unknown, or the weights do not fit it.
     """
     folder, (name, _, file) = Path(model), str(model).partition(":")
-    if name in pretrained.NAMES and not folder.is_dir():
-        return _published_elsewhere(name, file)
-    network, network.card = load(folder if folder.is_dir() else published(str(model)))
-    return network
+    if not folder.is_dir():
+        if name in pretrained.NAMES:
+            return _published_elsewhere(name, file)
+        folder = published(str(model))
+    for part in (CARD, WEIGHTS):
+        if not (folder / part).is_file():
+            raise DataNotFound(
+                f"{folder / part} is not there. A model's folder holds {WEIGHTS} and {CARD}."
+            )
+    card = read_card(folder)
+    if (found := sha256(folder / WEIGHTS)) != card.sha256:
+        raise ModelMismatch(
+            f"{folder / WEIGHTS}: SHA-256 is {found[:12]}…, but its card says "
+            f"{card.sha256[:12]}…. One of the two was changed or cut short; fetch or train the "
+            "model again."
+        )
+    kind = models.architecture(card.architecture)
+    try:
+        network = kind(**card.arguments)
+    except Exception as error:  # a stranger's arguments make torch raise nearly anything
+        raise ModelMismatch(
+            f"{folder / CARD}: {card.architecture} cannot be built: {error}."
+        ) from error
+    try:
+        saved = safetensors.torch.load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise ModelMismatch(f"{folder / WEIGHTS} is not a safetensors file: {error}.") from error
+    remedy = f"The arguments in {CARD} are not those that the network was trained with."
+    models.load_weights(network, saved, folder / WEIGHTS, remedy)
+    network.card = card
+    return network.eval()
 
 
 def list_models() -> dict[str, str]:
     """List what `load_model` opens by name: name to task and description."""
-    lines = {}
-    for name, folder in sorted(_folders().items()):
-        card = read_card(folder)
-        lines[name] = f"{card.task}: {card.description}"
-    for name, about in pretrained.NAMES.items():
-        lines[name] = f"embedding: {about}"
-    return lines
+    cards = {name: read_card(folder) for name, folder in sorted(_folders().items())}
+    published_here = {name: f"{card.task}: {card.description}" for name, card in cards.items()}
+    return published_here | {
+        name: f"embedding: {about}" for name, about in pretrained.NAMES.items()
+    }
 
 
 def image_size(
@@ -166,11 +187,11 @@ def save(model: nn.Module, folder: Path | str, card: dict[str, Any] | None = Non
         If the folder cannot be written.
     """
     folder, card = Path(folder), card or {}
-    content = safetensors.torch.save(weights(model))
+    content = safetensors.torch.save(on_cpu(model.state_dict()))
     facts = {
         "architecture": models.name_of(model),
         "arguments": model.arguments,
-        "parameters": cost.parameters(model),
+        "parameters": models.parameters(model),
         "sha256": hashlib.sha256(content).hexdigest(),
         "versions": {
             "fashionnb": fashionnb.__version__,
@@ -183,52 +204,21 @@ def save(model: nn.Module, folder: Path | str, card: dict[str, Any] | None = Non
         raise ModelMismatch(
             f"The card's {', '.join(given)} follow from the model itself; leave them out."
         )
+    known = {
+        "task": getattr(model, "task", None),
+        "channels": next(
+            (part.channels for part in model.modules() if hasattr(part, "channels")), None
+        ),
+        "size": card.get("training", {}).get("size"),
+    }
     try:
-        checked = Card.model_validate({**facts, **_input_of(model, card), **card})
+        checked = Card.model_validate({**facts, **known, **card})
     except ValidationError as error:
         raise ModelMismatch(f"The card: {_what_is_wrong(error)}") from error
     with written_whole(folder / WEIGHTS) as aside:
         aside.write_bytes(content)
     write_text(folder / CARD, checked.model_dump_json(indent=2) + "\n")
     return folder
-
-
-def load(folder: Path | str) -> tuple[nn.Module, Card]:
-    """Open the network in a folder, as `load_model` does, and return it with its card.
-
-    Raises
-    ------
-    DataNotFound
-        If the folder lacks the card or the weights.
-    ModelMismatch
-        If the card is broken, the weights are not those it describes (SHA-256), the architecture is
-        unknown, or the shapes do not fit it.
-    """
-    folder = Path(folder)
-    for name in (CARD, WEIGHTS):
-        if not (folder / name).is_file():
-            raise DataNotFound(
-                f"{folder / name} is not there. A model's folder holds {WEIGHTS} and {CARD}."
-            )
-    card = read_card(folder)
-    if (found := sha256(folder / WEIGHTS)) != card.sha256:
-        raise ModelMismatch(
-            f"{folder / WEIGHTS}: SHA-256 is {found[:12]}…, but its card says "
-            f"{card.sha256[:12]}…. One of the two was changed or cut short; fetch or train the "
-            "model again."
-        )
-    try:
-        model = models.architecture(card.architecture)(**card.arguments)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ModelMismatch(
-            f"{folder / CARD}: {card.architecture} cannot be built: {error}."
-        ) from error
-    try:
-        saved = safetensors.torch.load_file(folder / WEIGHTS)
-    except SafetensorError as error:
-        raise ModelMismatch(f"{folder / WEIGHTS} is not a safetensors file: {error}.") from error
-    load_weights(model, saved, folder / WEIGHTS)
-    return model.eval(), card
 
 
 def read_card(folder: Path | str) -> Card:
@@ -266,47 +256,12 @@ def published(name: str) -> Path:
     return there[name]
 
 
-def weights(model: nn.Module) -> dict[str, Tensor]:
-    """Copy a network's state to the CPU as safetensors needs it: contiguous, nothing shared."""
+def on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copy tensors to the CPU as safetensors needs them: contiguous, nothing shared."""
     return {
         name: tensor.detach().to("cpu", copy=True).contiguous(memory_format=torch.contiguous_format)
-        for name, tensor in model.state_dict().items()
+        for name, tensor in tensors.items()
     }
-
-
-def load_weights(model: nn.Module, saved: dict[str, Tensor], where: Path | str) -> None:
-    """Load saved weights into a network, in place.
-
-    Parameters
-    ----------
-    model : nn.Module
-    saved : dict of str to Tensor
-        As `weights` returns them.
-    where : path or str
-        Where they are from, for the message.
-
-    Raises
-    ------
-    ModelMismatch
-        If a name or shape does not fit; the message lists both shapes.
-    """
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    there = {name: tuple(tensor.shape) for name, tensor in saved.items()}
-    names = [name for name in wanted | there if wanted.get(name) != there.get(name)]
-    if names:
-        lines = [
-            f"  {name}: {there.get(name, 'nothing')} in the file, "
-            f"{wanted.get(name, 'nothing')} in the model"
-            for name in names
-        ]
-        more = [f"  … and {len(lines) - 8} more"] if len(lines) > 8 else []
-        listed = "\n".join(lines[:8] + more)
-        raise ModelMismatch(
-            f"{where} does not fit {type(model).__name__}: {len(names)} of {len(wanted | there)} "
-            f"tensors differ.\n{listed}\n"
-            "Build the model with the arguments that it was trained with (they are on its card)."
-        )
-    model.load_state_dict(saved)
 
 
 def fingerprint(model: nn.Module) -> str:
@@ -320,24 +275,21 @@ def fingerprint(model: nn.Module) -> str:
         SHA-256 in hexadecimal.
     """
     digest = hashlib.sha256(type(model).__qualname__.encode())
-    for name, tensor in sorted(weights(model).items()):
+    for name, tensor in sorted(on_cpu(model.state_dict()).items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 
 def _published_elsewhere(name: str, file: str) -> nn.Module:
-    try:
-        network = pretrained.pretrained(name, file or "auto")
-    except DataNotFound as error:  # another network only on request: its vectors differ
-        raise DataNotFound(f"{error} {ALTERNATIVES}") from error
+    network = pretrained.pretrained(name, file or "auto")
     network.card = Card(
         architecture=name,
         arguments=network.arguments,
         task=network.task,
         size=network.arguments["size"],
         channels=network.channels,
-        parameters=cost.parameters(network),
+        parameters=models.parameters(network),
         description=pretrained.NAMES[name],
     )
     return network
@@ -349,17 +301,6 @@ def _folders() -> dict[str, Path]:
     # pyproject.toml copies the one to the other.
     homes = (package.parent / "book" / "checkpoints", package / "published")
     return {card.parent.name: card.parent for home in homes for card in home.glob(f"*/{CARD}")}
-
-
-def _input_of(model: nn.Module, card: dict[str, Any]) -> dict[str, Any]:
-    """Return the task, and the channels and size of images, as far as they are known."""
-    found = {"task": model.task} if hasattr(model, "task") else {}
-    found["channels"] = next(
-        (part.channels for part in model.modules() if hasattr(part, "channels")), None
-    )
-    if isinstance(card.get("training"), dict):
-        found["size"] = card["training"].get("size")
-    return found
 
 
 def _what_is_wrong(error: ValidationError) -> str:

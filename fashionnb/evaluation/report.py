@@ -352,7 +352,7 @@ def _outputs(network: nn.Module, catalogue: Catalogue, size: int) -> np.ndarray:
     rows = np.arange(len(catalogue))
     parts = np.split(rows, range(PICTURES, len(rows), PICTURES))
     return np.concatenate(
-        [embed(network, catalogue.take(part).tensor(size, network.channels)) for part in parts]
+        [embed(network, catalogue.take(part).tensor(size, network.card.channels)) for part in parts]
     )
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
-from fashionnb.checkpoints import fingerprint, load, published
+from fashionnb.checkpoints import fingerprint, load_model
 from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.colour import colour_histogram
 from fashionnb.data.foreground import foreground
@@ -146,7 +146,7 @@ def pretrained_encoder() -> MultiStageEncoder:
         If the checkpoint "school", from which the weights come, is not there.
     """
     encoder = MultiStageEncoder()
-    transfer(load(published("school"))[0], encoder)
+    transfer(load_model("school"), encoder)
     return encoder
 
 

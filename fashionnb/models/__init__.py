@@ -1,4 +1,4 @@
-"""Networks, one file per family, and the short names that checkpoints store.
+"""Networks, one file per family: the short names that checkpoints store, weights, cost, modes.
 
 A network of images takes float32 in [0, 1], shape (n, channels, height, width), and normalises them
 itself. It keeps the arguments of its constructor in `.arguments`; with its name below they suffice
@@ -6,9 +6,10 @@ to build it again, and its `.task` says what it is for (see `TASKS`). Open a tra
 `fashionnb.checkpoints.load_model`. Read `fashionnb.models.style2vec` next.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
+from pathlib import Path
+from pkgutil import resolve_name
 
 import torch
 from torch import Tensor, nn
@@ -65,10 +66,7 @@ def architecture(name: str) -> type[nn.Module]:
             "`models.ARCHITECTURES[name] = YourClass`."
         )
     found = ARCHITECTURES[name]
-    if isinstance(found, str):
-        module, _, attribute = found.partition(":")
-        found = getattr(import_module(module), attribute)
-    return found
+    return resolve_name(found) if isinstance(found, str) else found
 
 
 def name_of(model: nn.Module) -> str:
@@ -138,3 +136,72 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+def load_weights(
+    model: nn.Module, saved: dict[str, Tensor], where: Path | str, remedy: str
+) -> None:
+    """Load saved weights into a network, in place.
+
+    Parameters
+    ----------
+    model : nn.Module
+    saved : dict of str to Tensor
+        Of each name in the network's state.
+    where : path or str
+        Where they are from, for the message.
+    remedy : str
+        How the message ends: what to do if they do not fit.
+
+    Raises
+    ------
+    ModelMismatch
+        If a name or shape does not fit; the message lists both shapes.
+    """
+    try:
+        model.load_state_dict(saved)
+    except RuntimeError as error:
+        lines = [line.strip()[:200] for line in str(error).splitlines()[1:]]
+        more = [f"… and {len(lines) - 6} more"] if len(lines) > 6 else []
+        listed = "\n  ".join(lines[:6] + more)
+        raise ModelMismatch(f"{where} does not fit the network:\n  {listed}\n{remedy}") from error
+
+
+def parameters(model: nn.Module) -> int:
+    """Count the numbers that can be trained; a shared weight counts once, buffers do not count."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def macs(model: nn.Module, shape: Sequence[int]) -> int:
+    """Count the multiply-adds (MACs) of one image in evaluation mode.
+
+    One MAC is one multiplication and the addition of its product, so 2 FLOPs; many papers say
+    "FLOPs" and mean MACs. Convolutions and products of matrices count, without their biases.
+    Normalisation, activations and pooling do not: they are about a hundredth. Time is another
+    matter: a network with a third of the multiplications may well be the slower one.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Called once with a black image; afterwards it is as it was.
+    shape : sequence of 3 int
+        Channels, height and width of the image.
+
+    Returns
+    -------
+    int
+        For an output of (channels, height, width) a convolution takes channels · height · width
+        · (input channels / groups) · kernel height · kernel width.
+
+    Raises
+    ------
+    DataError
+        If the model refuses such an image.
+    """
+    from torch.utils.flop_counter import FlopCounterMode  # takes a fifth of a second
+
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    counter = FlopCounterMode(display=False)
+    with evaluating(model), counter:
+        model(torch.zeros(1, *shape, device=device))
+    return counter.get_total_flops() // 2

@@ -8,6 +8,7 @@ whole sets are scored in `fashionnb.models.outfit_transformer`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,6 @@ from torch.nn.functional import normalize
 
 from fashionnb.errors import DataError
 from fashionnb.models import as_input
-from fashionnb.models.checks import check_sizes
 from fashionnb.models.mobilenet import PhotoFeatures
 from fashionnb.models.outfit_inputs import Items, check_items
 from fashionnb.models.pretrained import VGG16
@@ -30,7 +30,29 @@ ENCODERS: dict[str, type[nn.Module]] = {"vgg16": VGG16, "small": PhotoFeatures}
 """PolaniaNet's encoders by name."""
 
 
-class CompatibilityMLP(nn.Module):
+class PairNetwork(nn.Module):
+    """Network that encodes single items (`encode`), then compares them in pairs (`compare`)."""
+
+    task = "compatibility"
+    pairwise = True
+
+    def forward(self, a: Items, b: Items) -> Tensor:
+        """Compute one number for each pair: `compare` after `encode`; errors as these.
+
+        Parameters
+        ----------
+        a, b : Items of length n
+            Row i of both is a pair.
+
+        Returns
+        -------
+        Tensor of shape (n,), float32
+            Higher for items that go together better.
+        """
+        return self.compare(self.encode(a), self.encode(b))
+
+
+class CompatibilityMLP(PairNetwork):
     """Multi-layer perceptron on the concatenated vectors of two items.
 
     2 x width -> hidden -> ReLU -> 1. With two vectors of ResNet-50 (2 x 2,048 -> 512 -> 1) it has
@@ -45,53 +67,36 @@ class CompatibilityMLP(nn.Module):
         Units between the two layers.
     dropout : float
         Share of them that training leaves out.
-
-    Raises
-    ------
-    DataError
-        If a size is below 1.
     """
-
-    task = "compatibility"
-    pairwise = True
 
     def __init__(self, width: int = 2048, hidden: int = 512, dropout: float = 0.0) -> None:
         super().__init__()
-        check_sizes(width=width, hidden=hidden)
         self.arguments = {"width": width, "hidden": hidden, "dropout": dropout}
         self.width = width
         self.layers = nn.Sequential(
             nn.Linear(2 * width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, 1)
         )
 
-    def forward(self, a: Items, b: Items) -> Tensor:
-        """Compute one logit for each pair; its sigmoid is a probability.
-
-        Returns
-        -------
-        Tensor of shape (n,), float32
+    def encode(self, items: Items) -> Items:
+        """Return the items as they are: this network has no step for single items.
 
         Raises
         ------
         DataError
             If the vectors have another width.
         """
-        return self.compare(self.encode(a), self.encode(b))
-
-    def encode(self, items: Items) -> Items:
-        """Return the items as they are, checked: this network has no step for single items."""
         check_items(items, "CompatibilityMLP", width=self.width)
         return items
 
     def compare(self, a: Items, b: Items) -> Tensor:
-        """Compute logits (n,) of encoded items."""
+        """Compute logits (n,) of encoded items; the sigmoid of one is a probability."""
         return (self._in_order(a, b) + self._in_order(b, a)) / 2
 
     def _in_order(self, a: Items, b: Items) -> Tensor:
         return self.layers(torch.cat([a.features, b.features], 1))[:, 0].float()
 
 
-class PolaniaNet(nn.Module):
+class PolaniaNet(PairNetwork):
     """Compatibility network on the product of two items' features, after Polanía & Gupte.
 
     One encoder computes 512 features of each item; the two are multiplied (Hadamard product), and
@@ -119,16 +124,13 @@ class PolaniaNet(nn.Module):
     Raises
     ------
     DataError
-        If the encoder is unknown or does not compute 512 features, or the width is below 1.
+        If the encoder is unknown or does not compute 512 features.
 
     References
     ----------
     Polanía & Gupte (2019), Learning Fashion Compatibility Across Apparel Categories for Outfit
     Recommendation.
     """
-
-    task = "compatibility"
-    pairwise = True
 
     def __init__(
         self,
@@ -138,15 +140,12 @@ class PolaniaNet(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        check_sizes(width=width)
-        self.encoder = _make_encoder(encoder)
-        self.width, self.colours = width, colours
-        self.project, known = None, None
-        if self.encoder is not None:
-            known = {"name": _name_of(self.encoder), **self.encoder.arguments}
-        elif width != FEATURES:
-            self.project = nn.Sequential(nn.Linear(width, FEATURES), nn.ReLU())
+        self.encoder, known = _make_encoder(encoder)
         self.arguments = {"encoder": known, "width": width, "colours": colours, "dropout": dropout}
+        self.width, self.colours = width, colours
+        self.project = None
+        if self.encoder is None and width != FEATURES:
+            self.project = nn.Sequential(nn.Linear(width, FEATURES), nn.ReLU())
         self.judge, inputs = nn.Sequential(), FEATURES + COLOURS * colours
         for outputs in (256, 64):
             self.judge.extend(
@@ -160,30 +159,20 @@ class PolaniaNet(nn.Module):
             inputs = outputs
         self.judge.append(nn.Linear(inputs, 1))
 
-    def forward(self, a: Items, b: Items) -> Tensor:
-        """Compute one logit for each pair; its sigmoid is a probability.
+    def encode(self, items: Items) -> Items:
+        """Replace the features by 512 numbers each; colours stay.
 
         Parameters
         ----------
-        a, b : Items
+        items : Items
             With an encoder, their features are images (n, 3, height, width), uint8 or float in
-            [0, 1]; without, vectors (n, width). In training n is 2 or more, since batch
-            normalisation compares pairs with each other.
-
-        Returns
-        -------
-        Tensor of shape (n,), float32
+            [0, 1]; without, vectors (n, width).
 
         Raises
         ------
         DataError
-            If the features have another shape, needed colours are missing, or there is a single
-            pair in training.
+            If the features have another shape, or needed colours are missing.
         """
-        return self.compare(self.encode(a), self.encode(b))
-
-    def encode(self, items: Items) -> Items:
-        """Replace the features by 512 numbers each; colours stay. Errors as `forward`."""
         check_items(
             items,
             "PolaniaNet",
@@ -198,12 +187,10 @@ class PolaniaNet(nn.Module):
         return Items(features, items.types, items.colours)
 
     def compare(self, a: Items, b: Items) -> Tensor:
-        """Compute logits (n,) of encoded items."""
-        if self.training and len(a) < 2:
-            raise DataError(
-                "Batch normalisation compares pairs with each other: in training give 2 pairs or "
-                "more, or use eval()."
-            )
+        """Compute logits (n,) of encoded items.
+
+        In training n is 2 or more, since batch normalisation compares pairs with each other.
+        """
         product = a.features * b.features
         if self.colours:
             product = torch.cat([product, a.colours * b.colours], 1)
@@ -223,7 +210,7 @@ class PolaniaNet(nn.Module):
         return _weights(self.judge, nn.Linear)
 
 
-class TypeAware(nn.Module):
+class TypeAware(PairNetwork):
     """Type-aware embedding: each pair of types, such as shoe and bag, has a similarity of its own.
 
     There is a general embedding of each item, and for each unordered pair of types a mask of learnt
@@ -245,15 +232,12 @@ class TypeAware(nn.Module):
     Raises
     ------
     DataError
-        If a size is below 1, or a pair has a number that is no known type.
+        If a pair has a number that is no known type.
 
     References
     ----------
     Vasileva et al. (2018), Learning Type-Aware Embeddings for Fashion Compatibility.
     """
-
-    task = "compatibility"
-    pairwise = True
 
     def __init__(
         self,
@@ -263,7 +247,6 @@ class TypeAware(nn.Module):
         pairs: Iterable[Sequence[int]] = ((1, 1),),
     ) -> None:
         super().__init__()
-        check_sizes(width=width, dimensions=dimensions, types=types)
         known = sorted({tuple(sorted(map(int, pair))) for pair in pairs})
         if not all(1 <= u <= v < types for u, v in known):
             raise DataError(
@@ -282,29 +265,20 @@ class TypeAware(nn.Module):
             space[u, v] = space[v, u] = number
         self.register_buffer("space", space)
 
-    def forward(self, a: Items, b: Items) -> Tensor:
-        """Compute minus the distance of each pair in the space of its two types.
-
-        Returns
-        -------
-        Tensor of shape (n,), float32
-            From -2 to 0.
+    def encode(self, items: Items) -> Items:
+        """Replace the features by the general embedding, of length 1.
 
         Raises
         ------
         DataError
             If the vectors have another width, or types are missing or unknown to the network.
         """
-        return self.compare(self.encode(a), self.encode(b))
-
-    def encode(self, items: Items) -> Items:
-        """Replace the features by the general embedding, of length 1. Errors as `forward`."""
         check_items(items, "TypeAware", width=self.width, types=self.types)
         embeddings = normalize(self.general(items.features).float(), dim=-1)
         return Items(embeddings, items.types, items.colours)
 
     def compare(self, a: Items, b: Items) -> Tensor:
-        """Compute minus the distances (n,) of encoded items."""
+        """Compute minus the distances (n,) of encoded items, each in the space of its types."""
         one = self._masked(a.features, a.types, b.types)
         difference = one - self._masked(b.features, a.types, b.types)
         # 1e-12, since the slope of the root is infinite at 0
@@ -325,7 +299,7 @@ class TypeAware(nn.Module):
         Raises
         ------
         DataError
-            As `forward`; or if a negative is not of its positive's type.
+            As `encode`; or if a negative is not of its positive's type.
         """
         three = [self.encode(items) for items in (anchor, positive, negative)]
         u, v = three[0].types, three[1].types
@@ -364,13 +338,14 @@ def _weights(part: nn.Module, kinds: type) -> list[Tensor]:
     return [module.weight for module in part.modules() if isinstance(module, kinds)]
 
 
-def _make_encoder(encoder: nn.Module | Mapping | str | None) -> nn.Module | None:
+def _make_encoder(
+    encoder: nn.Module | Mapping | str | None,
+) -> tuple[nn.Module | None, dict[str, Any] | None]:
+    """Build an encoder, unless it is one, and say its name and arguments."""
     if encoder is None:
-        return None
-    if isinstance(encoder, str):
-        encoder = {"name": encoder}
-    if isinstance(encoder, Mapping):
-        arguments = dict(encoder)
+        return None, None
+    if not isinstance(encoder, nn.Module):
+        arguments = {"name": encoder} if isinstance(encoder, str) else dict(encoder)
         name = arguments.pop("name", "")
         if name not in ENCODERS:
             raise DataError(
@@ -378,19 +353,11 @@ def _make_encoder(encoder: nn.Module | Mapping | str | None) -> nn.Module | None
                 "vectors."
             )
         encoder = ENCODERS[name](**arguments)
-    _name_of(encoder)
-    features = encoder.arguments.get("dimensions", FEATURES)
-    if features != FEATURES:
-        raise DataError(f"PolaniaNet's encoder has {FEATURES} features, this one {features}.")
-    return encoder
-
-
-def _name_of(encoder: nn.Module) -> str:
-    for name, kind in ENCODERS.items():
-        if type(encoder) is kind:
-            return name
-    kinds = " or ".join(kind.__name__ for kind in ENCODERS.values())
-    raise DataError(
-        f"PolaniaNet's encoder is a {kinds}, got a {type(encoder).__name__}. Give its vectors "
-        "instead."
-    )
+    names = [name for name, kind in ENCODERS.items() if type(encoder) is kind]
+    if not names or encoder.arguments.get("dimensions", FEATURES) != FEATURES:
+        raise DataError(
+            f"PolaniaNet's encoder is a {' or '.join(kind.__name__ for kind in ENCODERS.values())} "
+            f"with {FEATURES} features; got a {type(encoder).__name__} with "
+            f"{getattr(encoder, 'arguments', {})}. Give its vectors instead."
+        )
+    return encoder, {"name": names[0], **encoder.arguments}

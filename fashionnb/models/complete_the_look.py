@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from fashionnb.errors import DataError
-from fashionnb.models.checks import check_sizes, check_tensor
+from fashionnb.models.checks import check_tensor
 
 COLDEST, HOTTEST = 0.01, 1.0
 """Bounds of a learnt temperature."""
@@ -43,41 +42,23 @@ class ResidualLayer(nn.Module):
         return x + self.change(x)
 
 
-class SceneEncoder(nn.Module):
-    """Tower of scenes: vectors to points on the unit sphere.
+class Tower(nn.Module):
+    """Encoder of scenes or of products: vectors to points on the unit sphere.
 
-    Linear, LayerNorm, GELU, dropout, some `ResidualLayer`, Linear. With `hidden` 0 a single Linear.
-    """
-
-    def __init__(
-        self, width: int, dimensions: int, hidden: int, blocks: int, dropout: float
-    ) -> None:
-        super().__init__()
-        self.width = width
-        self.layers = _tower(width, dimensions, hidden, blocks, dropout)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map (n, width) float to (n, dimensions) float32 of length 1; `DataError` for others."""
-        check_tensor(features, ("n", self.width), "Vectors of scenes", _WIDTH)
-        return normalize(self.layers(features).float())
-
-
-class ProductEncoder(nn.Module):
-    """Tower of products: vectors, kind and labels to points on the unit sphere.
-
-    As `SceneEncoder`, with a learnt vector of the kind and one of each label appended to the
-    features; an unknown label is zeros. With `kind_width` 0 it ignores kinds.
+    Linear, LayerNorm, GELU, dropout, some `ResidualLayer`, Linear; with `hidden` 0 a single Linear.
+    A learnt vector of a product's kind and one of each of its labels are appended to its features;
+    an unknown label is zeros. With `kind_width` 0 it ignores kinds.
     """
 
     def __init__(
         self,
         width: int,
-        kinds: int,
-        kind_width: int,
         dimensions: int,
         hidden: int,
         blocks: int,
         dropout: float,
+        kinds: int = 0,
+        kind_width: int = 0,
         labels: Sequence[int] = (),
     ) -> None:
         super().__init__()
@@ -85,16 +66,24 @@ class ProductEncoder(nn.Module):
         self.kind = nn.Embedding(kinds, kind_width) if kind_width else None
         self.labels = nn.ModuleList(nn.Embedding(count, _LABEL, padding_idx=0) for count in labels)
         inputs = width + kind_width + _LABEL * len(labels)
-        self.layers = _tower(inputs, dimensions, hidden, blocks, dropout)
+        if hidden:
+            residual = (ResidualLayer(hidden, dropout) for _ in range(blocks))
+            self.layers = nn.Sequential(
+                *_entry(inputs, hidden, dropout), *residual, nn.Linear(hidden, dimensions)
+            )
+        else:
+            self.layers = nn.Linear(inputs, dimensions)
 
-    def forward(self, features: Tensor, kinds: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Embed products.
+    def forward(
+        self, features: Tensor, kinds: Tensor | None = None, labels: Tensor | None = None
+    ) -> Tensor:
+        """Embed scenes or products.
 
         Parameters
         ----------
         features : Tensor of shape (n, width), float
-        kinds : Tensor of shape (n,), int64
-            Below `kinds`.
+        kinds : Tensor of shape (n,), int64, optional
+            Below `kinds`; None for scenes.
         labels : Tensor of shape (n, l), int64, optional
             One column for each label of the network, 0 for unknown; None if it has none.
 
@@ -108,10 +97,12 @@ class ProductEncoder(nn.Module):
         DataError
             If the vectors have another width, or a kind or label is unknown.
         """
-        check_tensor(features, ("n", self.width), "Vectors of products", _WIDTH)
+        check_tensor(features, ("n", self.width), "Vectors of scenes or products", _WIDTH)
         n = len(features)
-        check_tensor(kinds, (n,), "Kinds of products", _NUMBERS, kind="whole", below=self.kinds)
-        parts = [features] if self.kind is None else [features, self.kind(kinds)]
+        parts = [features]
+        if self.kind is not None:
+            check_tensor(kinds, (n,), "Kinds of products", _NUMBERS, kind="whole", below=self.kinds)
+            parts.append(self.kind(kinds))
         if self.labels:
             counts = [table.num_embeddings for table in self.labels]
             what = f"The network takes {len(counts)} labels of each product"
@@ -148,11 +139,6 @@ class CompleteTheLook(nn.Module):
     labels : sequence of int
         For each label of a product, such as its colour, how many values it has, the unknown (0)
         included.
-
-    Raises
-    ------
-    DataError
-        If a size is below 1.
     """
 
     task = "complete-the-look"
@@ -170,16 +156,14 @@ class CompleteTheLook(nn.Module):
         labels: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        check_sizes(width=width, kinds=kinds, dimensions=dimensions, labels=min(labels, default=1))
         self.arguments = {
             "width": width, "kinds": kinds, "dimensions": dimensions, "hidden": hidden,
             "blocks": blocks, "kind_width": kind_width, "dropout": dropout,
             "temperature": temperature, "labels": list(labels),
         }  # fmt: skip
-        self.scene = SceneEncoder(width, dimensions, hidden, blocks, dropout)
-        self.product = ProductEncoder(
-            width, kinds, kind_width, dimensions, hidden, blocks, dropout, labels
-        )
+        tower = (width, dimensions, hidden, blocks, dropout)
+        self.scene = Tower(*tower)
+        self.product = Tower(*tower, kinds, kind_width, labels)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
 
     def look(self, scene: Scene) -> Tensor:
@@ -214,16 +198,11 @@ class LookAround(nn.Module):
     hidden : int
         Units of the attention and of its output.
     heads : int
-        Of the attention.
+        Of the attention; it divides `hidden`.
     tower : int
         Units of the products' tower.
     dropout : float
         Share of units that training leaves out.
-
-    Raises
-    ------
-    DataError
-        If a size is below 1, or `heads` does not divide `hidden`.
 
     References
     ----------
@@ -247,12 +226,6 @@ class LookAround(nn.Module):
         labels: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        check_sizes(
-            width=width, kinds=kinds, dimensions=dimensions, hidden=hidden, heads=heads,
-            tower=tower, labels=min(labels, default=1),
-        )  # fmt: skip
-        if hidden % heads:
-            raise DataError(f"Heads must divide hidden; got {heads=}, {hidden=}.")
         self.arguments = {
             "width": width, "kinds": kinds, "dimensions": dimensions, "hidden": hidden,
             "heads": heads, "tower": tower, "dropout": dropout, "temperature": temperature,
@@ -270,7 +243,7 @@ class LookAround(nn.Module):
             nn.Linear(hidden, dimensions),
         )
         self.likely = nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, kinds))
-        self.product = ProductEncoder(width, kinds, _LABEL, dimensions, tower, 0, dropout, labels)
+        self.product = Tower(width, dimensions, tower, 0, dropout, kinds, _LABEL, labels)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
 
     def look(self, scene: Scene) -> tuple[Tensor, Tensor]:
@@ -301,7 +274,6 @@ class LookAround(nn.Module):
         n, k = there.shape
         t = int(there.sum())
         check_tensor(pieces, (t, self.width), f"Vectors of {t} pieces", _WIDTH)
-        check_tensor(boxes, (t, 4), f"Boxes of {t} pieces", "Give left, top, right and bottom.")
         encoded = self.piece(torch.cat([pieces, boxes], 1))
         x = encoded.new_zeros(n, k + 1, encoded.shape[1])
         x[:, :-1][there] = encoded
@@ -314,17 +286,6 @@ class LookAround(nn.Module):
         """Map outputs of queries (n, hidden) to points (n, dimensions) among the products."""
         return normalize(self.answer(found).float())
 
-    def similarities(
-        self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor
-    ) -> Tensor:
-        """Compute cosines (n, m) of products with the scene's point for the kind of each."""
-        cosines = products.new_empty(len(looked[0]), len(products))
-        # One kind at a time: a point for each scene and product would fill the memory.
-        for kind in kinds.unique().tolist():
-            columns = (kinds == kind).nonzero(as_tuple=True)[0]
-            cosines[:, columns] = self.towards(looked[0][:, kind]) @ products[columns].T
-        return cosines
-
     def logits_of_a_kind(
         self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor
     ) -> Tensor:
@@ -334,10 +295,15 @@ class LookAround(nn.Module):
 
     def logits(self, looked: tuple[Tensor, Tensor], products: Tensor, kinds: Tensor) -> Tensor:
         """Compute the log-probability (n, m) of each product among all given, for ranking."""
-        logits = self.similarities(looked, products, kinds) / _temperature(self.log_temperature)
+        found, likely = looked
+        temperature = _temperature(self.log_temperature)
+        logits = products.new_empty(len(found), len(products))
+        # One kind at a time: a point for each scene and product would fill the memory.
         for kind in kinds.unique().tolist():
             columns = (kinds == kind).nonzero(as_tuple=True)[0]
-            logits[:, columns] = logits[:, columns].log_softmax(1) + looked[1][:, kind, None]
+            cosines = (self.towards(found[:, kind]) @ products[columns].T).float()
+            of_kind = (cosines / temperature).log_softmax(1)
+            logits[:, columns] = of_kind + likely[:, kind, None]
         return logits
 
     def _attend(self, x: Tensor, there: Tensor) -> Tensor:
@@ -353,13 +319,6 @@ def _entry(width: int, hidden: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
     )
-
-
-def _tower(width: int, dimensions: int, hidden: int, blocks: int, dropout: float) -> nn.Module:
-    if not hidden:
-        return nn.Linear(width, dimensions)
-    residual = (ResidualLayer(hidden, dropout) for _ in range(blocks))
-    return nn.Sequential(*_entry(width, hidden, dropout), *residual, nn.Linear(hidden, dimensions))
 
 
 def _temperature(log_temperature: Tensor) -> Tensor:

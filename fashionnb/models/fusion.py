@@ -60,7 +60,7 @@ class AttributeHeads(nn.Module):
         scale: float = 16.0,
     ) -> None:
         super().__init__()
-        sizes = _checked_sizes(sizes)
+        sizes = [int(size) for size in sizes]
         if min(sizes, default=0) < 2:
             raise DataError(
                 "There is one attribute or more, each with a value besides the unknown; got sizes "
@@ -123,7 +123,7 @@ class FusionHead(nn.Module):
         hidden: int = 256,
     ) -> None:
         super().__init__()
-        sizes = _checked_sizes(sizes)
+        sizes = [int(size) for size in sizes]
         self.pictures, self.sizes = pictures, sizes
         self.tables = nn.ModuleList(nn.Embedding(size, width, padding_idx=0) for size in sizes)
         inputs = pictures + width * len(sizes) + 1 + len(sizes)
@@ -167,7 +167,7 @@ class FusionHead(nn.Module):
     def _complete(
         self, pictures: Tensor | None, attributes: Tensor | None, seen: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Fill in what is missing, and check all three."""
+        """Fill in what is missing, and check vectors and attributes."""
         given = attributes if pictures is None else pictures
         if given is None:
             raise DataError("Give images, or attributes, or both.")
@@ -186,7 +186,6 @@ class FusionHead(nn.Module):
             attributes, (n, len(self.sizes)), "Attributes (0 is unknown)", remedy,
             kind="whole", below=self.sizes,
         )  # fmt: skip
-        check_tensor(seen, (n,), "Whose image counts", "Give one for each image.", kind="bool")
         return pictures, attributes, seen
 
 
@@ -215,7 +214,6 @@ class Fusion(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = _make_encoder(encoder)
-        self.channels = getattr(self.encoder, "channels", None)
         pictures = self.encoder.arguments["dimensions"]
         self.fuse = FusionHead(pictures, sizes, dimensions, width, hidden)
         self.arguments = {
@@ -302,12 +300,3 @@ def _make_encoder(encoder: nn.Module | Mapping | None) -> nn.Module:
         return encoder
     encoder = PHOTO if encoder is None else encoder
     return MultiStageEncoder(**encoder) if "backbone" in encoder else Style2Vec(**encoder)
-
-
-def _checked_sizes(sizes: Sequence[int]) -> list[int]:
-    sizes = [int(size) for size in sizes]
-    if min(sizes, default=1) < 1:
-        raise DataError(
-            f"An attribute has 1 value or more (0, the unknown, is one of them); got sizes {sizes}."
-        )
-    return sizes

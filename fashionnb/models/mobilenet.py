@@ -7,14 +7,18 @@ of the same size, of plain residual blocks, which a CPU runs several times faste
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, softmax
 
 from fashionnb.errors import DataError, ModelMismatch
-from fashionnb.models.checks import check_images, check_sizes
-from fashionnb.models.style2vec import ResidualBlock, convolution
+from fashionnb.models.checks import check_images
+from fashionnb.models.style2vec import ResidualBlock, blocks_of, convolution
+
+STEM = 24
+"""Channels of a backbone's first convolution."""
 
 OUTPUTS = 64
 """Channels of the map that a backbone computes."""
@@ -26,7 +30,7 @@ MEAN, STD = (0.67, 0.61, 0.59), (0.29, 0.31, 0.31)
 class InvertedResidual(nn.Module):
     """Block of MobileNetV2: (n, inputs, h, w) to (n, outputs, h/stride, w/stride).
 
-    A 1 x 1 convolution widens to `expand` times the channels, a depthwise 3 x 3 one filters each of
+    A 1 x 1 convolution widens to 6 times the channels, a depthwise 3 x 3 one filters each of
     them, and a 1 x 1 one narrows again, without an activation. Where the shapes agree the input is
     added.
 
@@ -35,9 +39,9 @@ class InvertedResidual(nn.Module):
     Sandler et al. (2018), MobileNetV2: Inverted Residuals and Linear Bottlenecks.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, expand: int = 6) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
-        wide = expand * inputs
+        wide = 6 * inputs
         self.added = inputs == outputs and stride == 1
         self.blocks = nn.Sequential(
             convolution(inputs, wide, size=1),
@@ -64,12 +68,9 @@ class MobileNetBackbone(nn.Sequential):
     )  # fmt: skip
     """(channels, stride) of each block."""
 
-    def __init__(self, stem: int = 24) -> None:
-        super().__init__(convolution(3, stem, stride=2), nn.ReLU6())
-        inputs = stem
-        for outputs, stride in self.STAGES:
-            self.append(InvertedResidual(inputs, outputs, stride))
-            inputs = outputs
+    def __init__(self) -> None:
+        stem = convolution(3, STEM, stride=2)
+        super().__init__(stem, nn.ReLU6(), *blocks_of(InvertedResidual, STEM, self.STAGES))
 
 
 class DenseBackbone(nn.Sequential):
@@ -86,52 +87,47 @@ class DenseBackbone(nn.Sequential):
     STAGES = ((48, 2), (64, 2), (64, 1), (96, 2), (OUTPUTS, 1))
     """(channels, stride) of each block."""
 
-    def __init__(self, stem: int = 24) -> None:
-        super().__init__(convolution(3, stem, size=5, stride=2), nn.ReLU())
-        inputs = stem
-        for outputs, stride in self.STAGES:
-            self.append(ResidualBlock(inputs, outputs, stride))
-            inputs = outputs
+    def __init__(self) -> None:
+        stem = convolution(3, STEM, size=5, stride=2)
+        super().__init__(stem, nn.ReLU(), *blocks_of(ResidualBlock, STEM, self.STAGES))
 
 
 BACKBONES: dict[str, type[nn.Module]] = {"inverted": MobileNetBackbone, "dense": DenseBackbone}
 """Backbones by the names that networks take."""
 
 
-def make_backbone(name: str) -> nn.Module:
-    """Make a backbone with random weights.
+class PhotoNetwork(nn.Module):
+    """What networks for photos share: check, normalisation, backbone, pooling.
 
     Parameters
     ----------
-    name : str
+    backbone : str
         One of `BACKBONES`.
+    mean, std : sequence of float
+        Of the training photos in [0, 1], per channel.
+    **arguments
+        Further arguments of the network's constructor.
 
     Raises
     ------
     DataError
-        If there is no such backbone.
+        If the backbone is unknown.
     """
-    if name not in BACKBONES:
-        raise DataError(f"There is no backbone {name!r}; there are {', '.join(BACKBONES)}.")
-    return BACKBONES[name]().to(memory_format=torch.channels_last)
-
-
-class _PhotoNetwork(nn.Module):
-    """What classifier and encoders share: check, normalisation, backbone, pooling."""
 
     channels, smallest = 3, 32
 
     def __init__(
-        self, backbone: str, mirror: bool, mean: Sequence[float], std: Sequence[float]
+        self, backbone: str, mean: Sequence[float], std: Sequence[float], **arguments: Any
     ) -> None:
         super().__init__()
+        if backbone not in BACKBONES:
+            raise DataError(f"There is no backbone {backbone!r}; there are {', '.join(BACKBONES)}.")
         self.arguments = {
-            "backbone": backbone, "mirror": mirror, "mean": list(mean), "std": list(std),
+            "backbone": backbone, "mean": list(mean), "std": list(std), **arguments,
         }  # fmt: skip
-        self.mirror = mirror
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
-        self.backbone = make_backbone(backbone)
+        self.backbone = BACKBONES[backbone]().to(memory_format=torch.channels_last)
 
     def features(self, images: Tensor) -> Tensor:
         """Compute the backbone's map, averaged over the photo.
@@ -151,12 +147,15 @@ class _PhotoNetwork(nn.Module):
         DataError
             If the shape or the dtype is another.
         """
+        return self.backbone(self._normalised(images)).mean((2, 3))
+
+    def _normalised(self, images: Tensor) -> Tensor:
         check_images(images, self.channels, self.smallest, type(self).__name__)
-        x = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        return self.backbone(x).mean((2, 3))
+        x = (images - self.mean) / self.std
+        return x.contiguous(memory_format=torch.channels_last)
 
 
-class MobileNetClassifier(_PhotoNetwork):
+class MobileNetClassifier(PhotoNetwork):
     """Classifier of photos: one logit for each class.
 
     Parameters
@@ -176,7 +175,7 @@ class MobileNetClassifier(_PhotoNetwork):
     Raises
     ------
     DataError
-        If there are fewer than 2 classes, or the backbone is unknown.
+        If the backbone is unknown.
     """
 
     task = "classification"
@@ -190,10 +189,8 @@ class MobileNetClassifier(_PhotoNetwork):
         mean: Sequence[float] = MEAN,
         std: Sequence[float] = STD,
     ) -> None:
-        super().__init__(backbone, mirror, mean, std)
-        if classes < 2:
-            raise DataError(f"A classifier needs 2 classes or more, got {classes}.")
-        self.arguments |= {"classes": classes, "dropout": dropout}
+        super().__init__(backbone, mean, std, classes=classes, dropout=dropout, mirror=mirror)
+        self.mirror = mirror
         self.dropout, self.head = nn.Dropout(dropout), nn.Linear(OUTPUTS, classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -208,7 +205,7 @@ class MobileNetClassifier(_PhotoNetwork):
         return self.head(self.dropout(self.features(images))).float()
 
 
-class SiameseEncoder(_PhotoNetwork):
+class SiameseEncoder(PhotoNetwork):
     """Encoder of photos for search: points on the unit sphere.
 
     A siamese network applies the same weights to both photos of a pair. One linear layer on the
@@ -226,7 +223,7 @@ class SiameseEncoder(_PhotoNetwork):
     Raises
     ------
     DataError
-        If the backbone is unknown, or `dimensions` is below 1.
+        If the backbone is unknown.
 
     References
     ----------
@@ -243,9 +240,8 @@ class SiameseEncoder(_PhotoNetwork):
         mean: Sequence[float] = MEAN,
         std: Sequence[float] = STD,
     ) -> None:
-        super().__init__(backbone, mirror, mean, std)
-        check_sizes(dimensions=dimensions)
-        self.arguments["dimensions"] = dimensions
+        super().__init__(backbone, mean, std, dimensions=dimensions, mirror=mirror)
+        self.mirror = mirror
         self.head = nn.Linear(OUTPUTS, dimensions)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -266,7 +262,7 @@ class SiameseEncoder(_PhotoNetwork):
         return normalize(z.float())  # in bfloat16 a length of 1 has two digits only
 
 
-class PhotoFeatures(_PhotoNetwork):
+class PhotoFeatures(PhotoNetwork):
     """Encoder of photos with non-negative features: the small alternative to VGG-16 in PolaniaNet.
 
     One linear layer and a ReLU on the backbone's features. With 512 dimensions it has 453,272
@@ -282,7 +278,7 @@ class PhotoFeatures(_PhotoNetwork):
     Raises
     ------
     DataError
-        If the backbone is unknown, or `dimensions` is below 1.
+        If the backbone is unknown.
     """
 
     task = "embedding"
@@ -294,10 +290,7 @@ class PhotoFeatures(_PhotoNetwork):
         mean: Sequence[float] = MEAN,
         std: Sequence[float] = STD,
     ) -> None:
-        super().__init__(backbone, False, mean, std)
-        check_sizes(dimensions=dimensions)
-        del self.arguments["mirror"]
-        self.arguments["dimensions"] = dimensions
+        super().__init__(backbone, mean, std, dimensions=dimensions)
         self.head = nn.Linear(OUTPUTS, dimensions)
 
     def forward(self, images: Tensor) -> Tensor:

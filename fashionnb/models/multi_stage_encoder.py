@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
-from fashionnb.models.checks import check_images, check_tensor
-from fashionnb.models.mobilenet import BACKBONES, MEAN, STD, make_backbone
+from fashionnb.models.checks import check_tensor
+from fashionnb.models.mobilenet import MEAN, STD, STEM, PhotoNetwork
 
 _STEPS = 6  # of each colour channel, so that there are 216 colours
 _TINY = 8  # pixels a side of the tiny copy
 _FARTHEST = 6.0  # standard deviations at which a feature is cut off
 
 
-class MultiStageEncoder(nn.Module):
+class MultiStageEncoder(PhotoNetwork):
     """Encoder of photos from all stages of a backbone and from colours: points on a unit sphere.
 
     Give it a trained backbone with `fashionnb.models.mobilenet.transfer`, and call `standardise`
@@ -46,7 +46,6 @@ class MultiStageEncoder(nn.Module):
     """
 
     task = "embedding"
-    channels, smallest = 3, 32
 
     def __init__(
         self,
@@ -57,16 +56,9 @@ class MultiStageEncoder(nn.Module):
         mean: Sequence[float] = MEAN,
         std: Sequence[float] = STD,
     ) -> None:
-        super().__init__()
-        self.arguments = {
-            "dimensions": dimensions, "backbone": backbone, "hidden": hidden, "dropout": dropout,
-            "mean": list(mean), "std": list(std),
-        }  # fmt: skip
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
-        self.backbone = make_backbone(backbone)
-        channels = sum(stage for stage, _ in BACKBONES[backbone].STAGES)
-        self.width = channels + self.backbone[0][0].out_channels + _STEPS**3 + 3 * _TINY**2
+        super().__init__(backbone, mean, std, dimensions=dimensions, hidden=hidden, dropout=dropout)
+        channels = STEM + sum(outputs for outputs, _ in self.backbone.STAGES)
+        self.width = channels + _STEPS**3 + 3 * _TINY**2
         """Number of features."""
         self.register_buffer("centre", torch.zeros(self.width))
         self.register_buffer("spread", torch.ones(self.width))
@@ -119,8 +111,7 @@ class MultiStageEncoder(nn.Module):
         DataError
             If the shape or the dtype is another.
         """
-        check_images(images, self.channels, self.smallest, "MultiStageEncoder")
-        x = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        x = self._normalised(images)
         pooled = []
         for block in self.backbone:
             x = block(x)

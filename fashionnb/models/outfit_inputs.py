@@ -51,13 +51,15 @@ class Items:
     def __post_init__(self) -> None:
         rows = tuple(self.features.shape[:1] if self.types is None else self.types.shape)
         remedy = "Give one row of each part for each item; leave out items without a vector."
-        check_tensor(self.features, (*rows, "d", ...), "features", remedy, kind="any", finite=True)
-        if self.types is not None:
-            check_tensor(self.types, rows, "types", "0 is an unknown type.", kind="whole")
-        if self.colours is not None:
-            check_tensor(self.colours, (*rows, "c", ...), "colours", remedy, finite=True)
-        if self.labels is not None:
-            check_tensor(self.labels, (*rows, "l", ...), "labels", remedy, kind="whole")
+        for name, shape, kind in (
+            ("features", (*rows, "d", ...), "any"),
+            ("types", rows, "whole"),
+            ("colours", (*rows, "c", ...), "float"),
+            ("labels", (*rows, "l", ...), "whole"),
+        ):
+            part = getattr(self, name)
+            if part is not None:
+                check_tensor(part, shape, name, remedy, kind=kind, finite=True)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -91,15 +93,13 @@ def padded(outfits: Sequence[Sequence[int]]) -> Tensor:
     Raises
     ------
     DataError
-        If there is no outfit, an outfit is empty or holds an item twice, or a row is negative.
+        If there is no outfit, or an outfit is empty.
     """
     if not len(outfits):
         raise DataError("There is no outfit.")
     for number, outfit in enumerate(outfits):
         if not len(outfit):
             raise DataError(f"Outfit {number} is empty; a set has 1 item or more.")
-        if len(set(outfit)) < len(outfit) or min(outfit) < 0:
-            raise DataError(f"Outfit {number} has an item twice, or a row below 0: {list(outfit)}.")
     rows = [torch.as_tensor(outfit, dtype=torch.int64) for outfit in outfits]
     return pad_sequence(rows, batch_first=True, padding_value=-1)
 

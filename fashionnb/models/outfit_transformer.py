@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from fashionnb.errors import DataError
-from fashionnb.models.checks import check_sizes, check_tensor
+from fashionnb.models.checks import check_tensor
 from fashionnb.models.outfit_inputs import UNKNOWN_TYPE, Items, check_items
 
 _LABEL = 16  # length of the vector of a type or label
@@ -39,14 +38,9 @@ class OutfitTransformer(nn.Module):
     hidden : int
         Length of a token, and of the points of `seek` and `place`.
     layers, heads : int
-        Of the attention.
+        Of the attention; `heads` divides `hidden`.
     dropout : float
         Share that training leaves out.
-
-    Raises
-    ------
-    DataError
-        If a size is below 1, or `heads` does not divide `hidden`.
 
     References
     ----------
@@ -70,14 +64,6 @@ class OutfitTransformer(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        check_sizes(
-            width=width, hidden=hidden, layers=layers, heads=heads, labels=min(labels, default=1)
-        )
-        if min(types, colours) < 0 or hidden % heads:
-            raise DataError(
-                "Types and colours are 0 or more, and heads divide hidden; got "
-                f"{types=}, {colours=}, {hidden=}, {heads=}."
-            )
         self.arguments = {
             "width": width, "types": types, "colours": colours, "labels": list(labels),
             "hidden": hidden, "layers": layers, "heads": heads, "dropout": dropout,
@@ -113,8 +99,7 @@ class OutfitTransformer(nn.Module):
         Raises
         ------
         DataError
-            If the items lack what the network needs, or the mask has another shape or an outfit
-            without items.
+            If the items lack what the network needs, or the mask has another shape.
         """
         there = self._mask(items, there)
         wanted, _ = self._around(items, there)
@@ -209,18 +194,15 @@ class OutfitTransformer(nn.Module):
 
     def _mask(self, items: Items, there: Tensor | None) -> Tensor:
         """Which items are there, (n, size) bool, checked."""
-        source = (
-            "Use `items[rows]`, with rows (n, size) of `fashionnb.models.outfit_inputs.padded`."
+        remedy = (
+            "Use `items[rows]`, and `rows >= 0` as their mask, with rows (n, size) of "
+            "`fashionnb.models.outfit_inputs.padded`."
         )
-        check_tensor(items.features, ("n", "size", "width"), "Items of outfits", source)
+        check_tensor(items.features, ("n", "size", "width"), "Items of outfits", remedy)
         shape = tuple(items.features.shape[:2])
         if there is None:
-            return torch.ones(shape, dtype=torch.bool, device=items.features.device)
-        source = "It is `rows >= 0`, with the rows of `fashionnb.models.outfit_inputs.padded`."
-        check_tensor(there, shape, "Mask of items", source, kind="bool")
-        if not there.any(1).all():
-            raise DataError(f"The mask needs an item in each outfit, and one has none. {source}")
-        return there
+            there = torch.ones(shape, dtype=torch.bool, device=items.features.device)
+        return check_tensor(there, shape, "Mask of items", remedy, kind="bool")
 
 
 class ItemEncoder(nn.Module):

@@ -6,10 +6,8 @@ to the size of their training, mean and deviation.
 """
 
 import os
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 
 import safetensors.torch
@@ -18,17 +16,59 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from fashionnb.errors import DataError, DataNotFound, ModelMismatch
-from fashionnb.files import sha256
+from fashionnb.files import sha256, written_whole
+from fashionnb.models import load_weights
 from fashionnb.models.checks import check_images
 
 SMALLEST = 32
 """Least height and width of an image in pixels."""
 
+ALTERNATIVES = (
+    "The strongest encoders that come with fashionnb need no download: `fusion` for product "
+    "photos, 128 numbers each, and `siamese` for photos that people took, 64."
+)
+"""What to take where the weights of a larger network cannot be had."""
+
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, red, green, blue
 _TIMEOUT = 20  # seconds without a byte after which a download is given up
 
 
-class ResNet50(nn.Module):
+class PretrainedEncoder(nn.Module):
+    """What these encoders share: a network that another library builds, sizes and normalisation."""
+
+    task = "embedding"
+    channels = 3
+
+    def __init__(
+        self,
+        network: nn.Module,
+        size: int,
+        dimensions: int,
+        mean: Sequence[float] = _MEAN,
+        std: Sequence[float] = _STD,
+    ) -> None:
+        super().__init__()
+        if size < SMALLEST:
+            raise DataError(f"Images are scaled to {SMALLEST} pixels or more, got size={size}.")
+        self.network, self.dimensions = network, dimensions
+        self.arguments = {"size": size}
+        self.register_buffer("mean", torch.tensor(mean).reshape(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).reshape(1, 3, 1, 1))
+        # Among the weights, so that another size is another fingerprint.
+        self.register_buffer("size", torch.tensor(size))
+
+    def _prepared(self, images: Tensor) -> Tensor:
+        """Check, scale and normalise images."""
+        check_images(images, self.channels, SMALLEST, type(self).__name__)
+        size, (height, width) = self.arguments["size"], images.shape[2:]
+        shorter = min(height, width)
+        if shorter != size:
+            scaled = round(height * size / shorter), round(width * size / shorter)
+            images = interpolate(images, scaled, mode="bilinear", antialias=True)
+        return (images - self.mean) / self.std
+
+
+class ResNet50(PretrainedEncoder):
     """ResNet-50 up to its global average pool: images to 2,048 numbers.
 
     23,508,032 parameters, random until `pretrained` loads weights. The output is not negative and
@@ -45,7 +85,6 @@ class ResNet50(nn.Module):
     He, Zhang, Ren & Sun (2016), Deep Residual Learning for Image Recognition.
     """
 
-    task = "embedding"
     LAYERS = {  # noqa: RUF012
         "stem": 64,
         "layer1": 256,
@@ -57,12 +96,10 @@ class ResNet50(nn.Module):
     _state_dict_of, _prefix, _unused = "torchvision's resnet50", "", ("fc",)
 
     def __init__(self, size: int = 224) -> None:
-        super().__init__()
         import torchvision  # takes seconds, and most users of this module need none of it
 
-        self.network = torchvision.models.resnet50(weights=None)
+        super().__init__(torchvision.models.resnet50(weights=None), size, self.LAYERS["layer4"])
         self.network.fc = nn.Identity()
-        _set_up(self, size, self.LAYERS["layer4"])
 
     def layers(self, images: Tensor) -> dict[str, Tensor]:
         """Compute the mean activation of each channel after each stage.
@@ -89,7 +126,7 @@ class ResNet50(nn.Module):
         Zeiler & Fergus (2014), Visualizing and Understanding Convolutional Networks.
         """
         network = self.network
-        x = network.maxpool(network.relu(network.bn1(network.conv1(_prepared(self, images)))))
+        x = network.maxpool(network.relu(network.bn1(network.conv1(self._prepared(images)))))
         pooled = {"stem": _pooled(x)}
         for name in ("layer1", "layer2", "layer3", "layer4"):
             x = getattr(network, name)(x)
@@ -101,7 +138,7 @@ class ResNet50(nn.Module):
         return self.layers(images)["layer4"]
 
 
-class VGG16(nn.Module):
+class VGG16(PretrainedEncoder):
     """VGG-16 up to a global average pool of its last convolution: images to 512 numbers.
 
     14,714,688 parameters, since nine tenths of the whole network are its classifier. PolaniaNet
@@ -117,27 +154,24 @@ class VGG16(nn.Module):
     Simonyan & Zisserman (2015), Very Deep Convolutional Networks for Large-Scale Image Recognition.
     """
 
-    task = "embedding"
     _state_dict_of, _prefix, _unused = "torchvision's vgg16", "features", ("classifier",)
 
     def __init__(self, size: int = 224) -> None:
-        super().__init__()
-        import torchvision
+        from torchvision.models import vgg
 
         # torchvision's whole network would have a classifier of 124 million parameters, too.
-        self.network = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["D"])
+        super().__init__(vgg.make_layers(vgg.cfgs["D"]), size, 512)
         for module in self.network:
             if isinstance(module, nn.Conv2d):  # as torchvision initialises them
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(module.bias)
-        _set_up(self, size, 512)
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute the mean activation of each channel, (n, 512) float32; errors as `ResNet50`."""
-        return _pooled(self.network(_prepared(self, images)))
+        return _pooled(self.network(self._prepared(images)))
 
 
-class SigLIP(nn.Module):
+class SigLIP(PretrainedEncoder):
     """Image encoder of fashion SigLIP, a vision transformer: images to 768 numbers.
 
     Marqo continued the training of SigLIP with a million products and their descriptions.
@@ -163,12 +197,10 @@ class SigLIP(nn.Module):
     Zhai, Mustafa, Kolesnikov & Beyer (2023), Sigmoid Loss for Language Image Pre-Training.
     """
 
-    task = "embedding"
     _state_dict_of, _prefix = "open_clip's SigLIP", "visual"
     _unused = ("text", "logit_scale", "logit_bias")
 
     def __init__(self, size: int = 224, kind: str = "ViT-B-16-SigLIP") -> None:
-        super().__init__()
         try:
             import open_clip
             from open_clip.timm_model import TimmModel
@@ -184,20 +216,20 @@ class SigLIP(nn.Module):
                 f"size={size}."
             )
         # `open_clip.create_model` would build the text encoder, too: as many weights again.
-        self.network = TimmModel(
+        network = TimmModel(
             vision["timm_model_name"],
             config["embed_dim"],
             size,
             pool=vision["timm_pool"],
             proj=vision["timm_proj"],
         )
-        _set_up(self, size, config["embed_dim"], (0.5,) * 3, (0.5,) * 3)
+        super().__init__(network, size, config["embed_dim"], (0.5,) * 3, (0.5,) * 3)
         self.arguments["kind"] = kind
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute one vector of each image, (n, dimensions) float32; errors as `ResNet50`."""
         size = self.arguments["size"]
-        images = check_images(images, 3, SMALLEST, "SigLIP")
+        images = check_images(images, self.channels, SMALLEST, "SigLIP")
         if images.shape[2:] != (size, size):
             # Stretched, as in its training; bicubic interpolation may leave [0, 1].
             images = interpolate(images, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
@@ -287,17 +319,16 @@ def pretrained(
         If the network cannot take this size.
     """
     if name not in _KNOWN:
-        *others, last = _KNOWN
-        raise ModelMismatch(
-            f"There is no pretrained {name!r}; there is {', '.join(others)} and {last}."
-        )
+        raise ModelMismatch(f"There is no pretrained {name!r}; there is {', '.join(_KNOWN)}.")
     known = _KNOWN[name]
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
         model = known.network(size)
     if weights != "none":
         published = weights == "auto" or (weights == "imagenet" and known.owner == "ImageNet's")
-        _load_weights(model, _published_file(name) if published else Path(weights))
+        file = _published_file(name) if published else Path(weights)
+        remedy = f"Expected the state dict of {model._state_dict_of}."
+        load_weights(model.network, _used(model, _read_state_dict(file)), file, remedy)
     return model.eval()
 
 
@@ -328,53 +359,47 @@ def _read_state_dict(file: Path) -> dict[str, Tensor]:
     return found
 
 
-def _set_up(
-    model: nn.Module, size: int, dimensions: int, mean: tuple = _MEAN, std: tuple = _STD
-) -> None:
-    """Set the attributes that all have in common."""
-    if size < SMALLEST:
-        raise DataError(f"Images are scaled to {SMALLEST} pixels or more, got size={size}.")
-    model.arguments, model.channels, model.dimensions = {"size": size}, 3, dimensions
-    model.register_buffer("mean", torch.tensor(mean).reshape(1, 3, 1, 1))
-    model.register_buffer("std", torch.tensor(std).reshape(1, 3, 1, 1))
-    # Among the weights, so that another size is another fingerprint.
-    model.register_buffer("size", torch.tensor(size))
-
-
-def _prepared(model: nn.Module, images: Tensor) -> Tensor:
-    """Check, scale and normalise images."""
-    check_images(images, 3, SMALLEST, type(model).__name__)
-    size, (height, width) = model.arguments["size"], images.shape[2:]
-    shorter = min(height, width)
-    if shorter != size:
-        scaled = round(height * size / shorter), round(width * size / shorter)
-        images = interpolate(images, scaled, mode="bilinear", antialias=True)
-    return (images - model.mean) / model.std
-
-
 def _pooled(x: Tensor) -> Tensor:
     return x.mean((2, 3)).float()
+
+
+def _used(model: nn.Module, saved: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights that the network has, by its own names for them."""
+    found = {}
+    for key, tensor in saved.items():
+        part, _, rest = key.partition(".")
+        if part not in model._unused:
+            found[rest if part == model._prefix else key] = tensor
+    return found
 
 
 def _published_file(name: str) -> Path:
     """Find the file of published weights, and download it if need be."""
     known = _KNOWN[name]
     file = Path(torch.hub.get_dir()) / "checkpoints" / known.file
-    if file.is_file():
-        if known.sha256 and not sha256(file).startswith(known.sha256):
-            raise ModelMismatch(
-                f"{file} is damaged or cut short: its SHA-256 does not begin with {known.sha256}. "
-                "Delete it."
-            )
-        return file
-    if name == "siglip":
+    if name == "siglip" and not file.is_file():
         from huggingface_hub import try_to_load_from_cache  # a dependency of open_clip
 
         if isinstance(found := try_to_load_from_cache(_MARQO, _MARQO_FILE), str):
             return Path(found)
+    if not file.is_file():
+        _download(name, file)
+    if known.sha256 and not sha256(file).startswith(known.sha256):
+        raise ModelMismatch(
+            f"{file} is damaged or cut short: its SHA-256 does not begin with {known.sha256}. "
+            "Delete it."
+        )
+    return file
+
+
+def _download(name: str, file: Path) -> None:
+    import pooch
+    import requests
+
+    known = _KNOWN[name]
     remedy = (
         f"Put {known.url} into {file.parent}, as {file.name}, or name a file that you have: "
-        f"`pretrained({name!r}, 'a/file')`, for commands `--model {name}:a/file`."
+        f"`pretrained({name!r}, 'a/file')`, for commands `--model {name}:a/file`. {ALTERNATIVES}"
     )
     # As in fashionnb.data.downloads, which this room may not import.
     if os.environ.get("FASHIONNB_OFFLINE", "0") not in ("", "0"):
@@ -382,35 +407,10 @@ def _published_file(name: str) -> Path:
             f"{known.owner} weights of {name} are not here, and FASHIONNB_OFFLINE forbids to "
             f"download them. {remedy}"
         )
-    before = socket.getdefaulttimeout()
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        socket.setdefaulttimeout(_TIMEOUT)  # torch.hub would wait for ever
-        torch.hub.download_url_to_file(known.url, str(file), hash_prefix=known.sha256 or None)
-    except (OSError, HTTPException, RuntimeError) as error:  # no network, no space, other bytes
-        reason = getattr(error, "reason", None) or error
-        raise DataNotFound(
-            f"{known.owner} weights of {name} cannot be had ({reason}). {remedy}"
-        ) from error
-    finally:
-        socket.setdefaulttimeout(before)
-    return file
-
-
-def _load_weights(model: nn.Module, file: Path) -> None:
-    """Load published weights into the network, in place."""
-    found = {}
-    for key, tensor in _read_state_dict(file).items():
-        part, _, rest = key.partition(".")
-        if part not in model._unused:
-            found[rest if part == model._prefix else key] = tensor
-    try:
-        model.network.load_state_dict(found)
-    except RuntimeError as error:
-        lines = [line.strip()[:200] for line in str(error).splitlines()[1:]]
-        more = [f"… and {len(lines) - 6} more"] if len(lines) > 6 else []
-        listed = "\n  ".join(lines[:6] + more)
-        raise ModelMismatch(
-            f"{file} does not fit {type(model).__name__}:\n  {listed}\n"
-            f"Expected the state dict of {model._state_dict_of}."
-        ) from error
+    with written_whole(file) as aside:
+        try:
+            pooch.HTTPDownloader(progressbar=True, timeout=_TIMEOUT)(known.url, aside, None)
+        except requests.RequestException as error:
+            raise DataNotFound(
+                f"{known.owner} weights of {name} cannot be had ({error}). {remedy}"
+            ) from error

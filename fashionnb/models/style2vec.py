@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from fashionnb.errors import DataError
 from fashionnb.models.checks import check_images
 
 
@@ -40,11 +39,6 @@ class Style2Vec(nn.Module):
         Of the training images in [0, 1], one number or one per channel. The defaults are those of
         Fashion-MNIST.
 
-    Raises
-    ------
-    DataError
-        If `stages` are not pairs of 1 or more.
-
     References
     ----------
     He, Zhang, Ren & Sun (2016), Deep Residual Learning for Image Recognition.
@@ -65,7 +59,7 @@ class Style2Vec(nn.Module):
         std: float | Sequence[float] = 0.3530,
     ) -> None:
         super().__init__()
-        stages = _checked_stages(stages)
+        stages = [[outputs, stride] for outputs, stride in stages]  # as the JSON of a card has them
         self.arguments = {
             "dimensions": dimensions, "channels": channels, "stem": stem,
             "stem_stride": stem_stride, "stages": stages, "mirror": mirror,
@@ -80,11 +74,8 @@ class Style2Vec(nn.Module):
         self.stem = nn.Sequential(
             convolution(channels, stem, size=5, stride=stem_stride), nn.ReLU()
         )
-        self.stages, inputs = nn.Sequential(), stem
-        for outputs, stride in stages:
-            self.stages.append(ResidualBlock(inputs, outputs, stride))
-            inputs = outputs
-        self.head = nn.Linear(inputs, dimensions)
+        self.stages = nn.Sequential(*blocks_of(ResidualBlock, stem, stages))
+        self.head = nn.Linear(stages[-1][0], dimensions)
         # The same network, and a fifth more images a second on a CPU.
         self.to(memory_format=torch.channels_last)
 
@@ -171,12 +162,6 @@ class WithClassifier(nn.Module):
         Cosines between -1 and 1 are too small a range for a confident softmax. 16 suffices for
         10 classes; let it grow with the logarithm of their number.
 
-    Raises
-    ------
-    DataError
-        If the encoder does not say its dimensions, there are fewer than 2 classes, or the scale is
-        not positive.
-
     References
     ----------
     Wang, Xiang, Cheng & Yuille (2017), NormFace: L2 Hypersphere Embedding for Face Verification.
@@ -184,20 +169,9 @@ class WithClassifier(nn.Module):
 
     def __init__(self, encoder: nn.Module, classes: int, scale: float = 16.0) -> None:
         super().__init__()
-        arguments = getattr(encoder, "arguments", {})
-        if "dimensions" not in arguments:
-            raise DataError(
-                f"{type(encoder).__name__} needs `.arguments['dimensions']`, the length of its "
-                "embeddings."
-            )
-        if classes < 2 or not scale > 0:
-            raise DataError(
-                f"A classifier needs 2 classes or more and a scale above 0, got {classes} and "
-                f"{scale}."
-            )
-        self.arguments = {"encoder": arguments, "classes": classes, "scale": scale}
+        self.arguments = {"encoder": encoder.arguments, "classes": classes, "scale": scale}
         self.encoder, self.scale = encoder, scale
-        self.directions = nn.Parameter(torch.randn(classes, arguments["dimensions"]))
+        self.directions = nn.Parameter(torch.randn(classes, encoder.arguments["dimensions"]))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Compute embeddings and logits.
@@ -225,16 +199,12 @@ def convolution(
     )
 
 
-def _checked_stages(stages: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Return the stages as the JSON of a card has them."""
-    try:
-        pairs = [[channels, stride] for channels, stride in stages]
-        valid = min(min(pair) for pair in pairs) >= 1
-    except (TypeError, ValueError):  # no pairs, or none at all
-        valid = False
-    if not valid:
-        raise DataError(
-            "`stages` are (channels, stride) pairs of 1 or more, as ((64, 2), (128, 1)); got "
-            f"{stages!r}."
-        )
-    return pairs
+def blocks_of(
+    kind: type[nn.Module], inputs: int, stages: Sequence[Sequence[int]]
+) -> list[nn.Module]:
+    """Make one block for each stage, (outputs, stride), where each takes what the last one gives."""
+    taken = [inputs, *(outputs for outputs, _ in stages)]
+    return [
+        kind(channels, outputs, stride)
+        for channels, (outputs, stride) in zip(taken, stages, strict=False)
+    ]

@@ -33,7 +33,10 @@ COLLAPSED = 0.05
 """The spread below which embeddings count as collapsed: two of them then lie about 0.07 apart (√2
 times the spread), so that hardly a triplet keeps a margin of 0.2. On Fashion-MNIST healthy runs
 stay above 0.6, an untrained network begins at 0.4, and a collapse ends at 0.003."""
-LEAST = {"epochs": 1, "batch_size": 1, "weight_decay": 0, "clip": 0, "seed": 0, "average": 0}
+LEAST = {
+    "epochs": 1, "batch_size": 1, "learning_rate": 1e-12, "weight_decay": 0, "clip": 0, "seed": 0,
+    "average": 0,
+}  # fmt: skip
 CHOICES = {
     "schedule": ("one-cycle", "constant", "warm-cosine"),
     "device": ("cpu", "cuda", "mps"),
@@ -94,15 +97,6 @@ class Recipe:
                 raise TrainingError(
                     f"Recipe: {name} is {value!r}, it must be a number of at least {least}."
                 )
-        if not isinstance(self.learning_rate, Real) or not 0 < self.learning_rate < math.inf:
-            raise TrainingError(
-                f"Recipe: learning_rate is {self.learning_rate!r}, it must be positive, such as "
-                "0.001."
-            )
-        if self.average > self.epochs:
-            raise TrainingError(
-                f"Recipe: average is {self.average!r}, more than the {self.epochs} epochs."
-            )
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise TrainingError(
@@ -121,7 +115,6 @@ def fit(
     folder: Path | str,
     validate: Callable[[nn.Module], dict[str, float]] | None = None,
     monitor: str | None = None,
-    mode: str = "max",
     about: dict[str, Any] | None = None,
     progress: bool = True,
     on_epoch: Callable[[pd.DataFrame], None] | None = None,
@@ -152,9 +145,7 @@ def fit(
     validate : callable, optional
         Measures the model after each epoch, in evaluation mode, in float32 and without gradients.
     monitor : str, optional
-        The number that decides which epoch is best.
-    mode : {"max", "min"}
-        Whether a high or a low `monitor` is good.
+        The number that decides which epoch is best: that where it is highest.
     about : dict, optional
         Further settings of the run, such as the "margin". Saved, and compared before resuming.
     progress : bool
@@ -200,12 +191,10 @@ def fit(
     device = _device(recipe, accelerator)
     network, optimizer = accelerator.prepare(model.to(device), _adamw(model, recipe))
     identity = _identity(model, batches, recipe, steps_per_epoch, about)
-    run = Run(
-        Path(folder), model, optimizer, identity, monitor, mode, writes=accelerator.is_main_process
-    )
+    run = Run(Path(folder), model, optimizer, identity, monitor, writes=accelerator.is_main_process)
     earlier = sum(row["seconds"] for row in run.history) + run.sums.get("seconds", 0.0)
     if on_epoch and run.history:
-        on_epoch(run.table())
+        on_epoch(pd.DataFrame(run.history))
 
     with (
         interruptible() as stop,
@@ -223,14 +212,16 @@ def fit(
                     if run.epoch > recipe.epochs - recipe.average:
                         run.average()
                     run.count(numbers, _images(batch) * accelerator.num_processes)
-                    _show(bar, run)
+                    bar.set_description(f"epoch {run.epoch}", refresh=False)
+                    bar.set_postfix(loss=f"{run.sums['loss'] / run.step:.4f}", refresh=False)
+                    bar.update()
                     run.save_now_and_then(stop)  # after Ctrl-C: saves, and stops here
 
             run.finish_epoch(_measure(validate, model, recipe, run, accelerator))
             if run.writes:
                 _warn_of_collapse(run.history, recipe, (about or {}).get("margin"))
             if on_epoch:
-                on_epoch(run.table())
+                on_epoch(pd.DataFrame(run.history))
             run.save_now_and_then(stop)
 
     accelerator.wait_for_everyone()
@@ -238,8 +229,8 @@ def fit(
     if monitor:
         run.load_best()
     if recipe.average:
-        run.load_average()
-    history = run.table()
+        model.load_state_dict(run.mean)
+    history = pd.DataFrame(run.history)
     history.attrs["earlier_seconds"] = earlier
     return history
 
@@ -288,7 +279,7 @@ def _device(recipe: Recipe, accelerator: Accelerator) -> torch.device:
         return torch.device("cpu")
     raise TrainingError(
         f"Recipe: device is {recipe.device!r}, but Accelerate finds only {here.type!r} here. "
-        f"Use device={here.type!r}; several processes on CPUs start by `accelerate launch --cpu`."
+        f"Use device={here.type!r}."
     )
 
 
@@ -351,7 +342,13 @@ def _step(
     value, more = result if isinstance(result, tuple) else (result, {})
     numbers = _means({"loss": value.detach(), **more}, accelerator)
     if not math.isfinite(numbers["loss"]):
-        raise TrainingError(_not_finite(numbers["loss"], recipe, rate, run))
+        raise TrainingError(
+            f"The loss became {numbers['loss']} in epoch {run.epoch}, step {run.step + 1}, at a "
+            f"learning rate of {rate:.2g}. Try a lower learning_rate (now "
+            f"{recipe.learning_rate:g}), a gradient clip (now {recipe.clip:g}; 1 is usual) or "
+            f"precision='no' (now {recipe.precision!r}); and look for NaN in the data. Then choose "
+            f"another folder, or delete {run.folder}: it holds the run that failed."
+        )
     optimizer.zero_grad()
     accelerator.backward(value)
     if recipe.clip:
@@ -364,11 +361,12 @@ def _means(numbers: dict[str, float | Tensor], accelerator: Accelerator) -> dict
     """The numbers, averaged over all processes, so that they all decide the same."""
     if accelerator.num_processes == 1:
         return {name: float(number) for name, number in numbers.items()}
-    found = {}
-    for name, number in numbers.items():
-        tensor = torch.as_tensor(number, dtype=torch.float32, device=accelerator.device)
-        found[name] = accelerator.reduce(tensor, "mean").item()
-    return found
+    tensors = {
+        name: torch.as_tensor(number, dtype=torch.float32, device=accelerator.device)
+        for name, number in numbers.items()
+    }
+    means = accelerator.reduce(tensors, "mean")
+    return {name: mean.item() for name, mean in means.items()}
 
 
 def _measure(
@@ -377,7 +375,7 @@ def _measure(
     if validate is None:
         return {}
     torch.manual_seed(seed_of(recipe.seed, run.epoch, run.step))
-    with evaluating(model), torch.no_grad():
+    with evaluating(model):
         return _means(validate(model), accelerator)
 
 
@@ -399,11 +397,8 @@ def _identity(
             "`batches` returned not a single batch. Is the training set empty, or the batch size "
             "too large?"
         )
-    settings = asdict(recipe)
-    if not recipe.average:
-        del settings["average"]  # as in files from before there was such a setting
     return {
-        "recipe": settings,
+        "recipe": asdict(recipe),
         "steps_per_epoch": steps_per_epoch,
         "about": about or {},
         "model": {
@@ -436,12 +431,6 @@ def _bar(recipe: Recipe, steps_per_epoch: int, run: Run, progress: bool) -> tqdm
     return tqdm(total=recipe.epochs * steps_per_epoch, initial=done, unit="step", disable=hidden)
 
 
-def _show(bar: tqdm, run: Run) -> None:
-    bar.set_description(f"epoch {run.epoch}", refresh=False)
-    bar.set_postfix(loss=f"{run.sums['loss'] / run.step:.4f}", refresh=False)
-    bar.update()
-
-
 def _warn_of_collapse(history: list[dict[str, float]], recipe: Recipe, margin: Any) -> None:
     """Warn in the first epoch whose embeddings are nearly one point."""
     collapsed = [row.get("spread", math.inf) < COLLAPSED for row in history]
@@ -463,14 +452,4 @@ def _warn_of_collapse(history: list[dict[str, float]], recipe: Recipe, margin: A
         "margin instead of the soft margin, or the supervised contrastive loss.",
         CollapseWarning,
         stacklevel=3,
-    )
-
-
-def _not_finite(value: float, recipe: Recipe, rate: float, run: Run) -> str:
-    return (
-        f"The loss became {value} in epoch {run.epoch}, step {run.step + 1}, at a learning rate of "
-        f"{rate:.2g}. Try a lower learning_rate (now {recipe.learning_rate:g}), a gradient clip "
-        f"(now {recipe.clip:g}; 1 is usual) or precision='no' (now {recipe.precision!r}); and look "
-        f"for NaN in the data. Then choose another folder, or delete {run.folder}: it holds the "
-        "run that failed."
     )

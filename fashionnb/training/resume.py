@@ -12,21 +12,22 @@ import math
 import signal
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from fashionnb import checkpoints
+from fashionnb.checkpoints import on_cpu
 from fashionnb.errors import TrainingError
 from fashionnb.files import written_whole
+from fashionnb.models import load_weights
 
 SAVE_EVERY = 60.0  # seconds: what a killed process may lose of a long epoch
 
@@ -47,9 +48,7 @@ class Run:
     identity : dict
         What a saved run must have in common with this one. Anything that JSON can hold.
     monitor : str, optional
-        The number that decides which epoch is best; without one, no best epoch is kept.
-    mode : {"max", "min"}
-        Whether a high or a low `monitor` is good.
+        The number that is highest in the best epoch; without one, no best epoch is kept.
     writes : bool
         Of several processes, only the first one writes.
 
@@ -66,18 +65,15 @@ class Run:
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         identity: dict[str, Any],
-        monitor: str | None = None,
-        mode: str = "max",
-        writes: bool = True,
+        monitor: str | None,
+        writes: bool,
     ) -> None:
-        if mode not in ("max", "min"):
-            raise TrainingError(f"mode is {mode!r}, it must be 'max' or 'min'.")
         self.folder, self.model, self.optimizer, self.writes = folder, model, optimizer, writes
-        self.monitor, self.mode = monitor, mode
+        self.monitor = monitor
+        self.last = folder / "last.safetensors"  # what the run is resumed from
+        self.best = folder / "best.safetensors"  # the weights of the best epoch
         # As it will read back from JSON: lists, not tuples.
-        self.identity = json.loads(
-            json.dumps(identity | {"monitor": monitor, "mode": mode}, default=str)
-        )
+        self.identity = json.loads(json.dumps(identity | {"monitor": monitor}, default=str))
         self.history: list[dict[str, float]] = []  # one dict per finished epoch
         self.step = 0  # steps done in the current epoch
         self.sums: dict[str, float] = {}  # of the numbers logged in those steps
@@ -88,28 +84,9 @@ class Run:
         self._saved_at = self._clock = time.monotonic()
 
     @property
-    def last(self) -> Path:
-        """The file that the run is resumed from."""
-        return self.folder / "last.safetensors"
-
-    @property
-    def best(self) -> Path:
-        """The weights of the best epoch, if a number is monitored."""
-        return self.folder / "best.safetensors"
-
-    @property
     def epoch(self) -> int:
         """The current epoch, from 1."""
         return len(self.history) + 1
-
-    @property
-    def scores(self) -> list[float]:
-        """The monitored number of each finished epoch, with a sign so that higher is better."""
-        return [row[self.monitor] * (1 if self.mode == "max" else -1) for row in self.history]
-
-    def table(self) -> pd.DataFrame:
-        """The history, one row per finished epoch."""
-        return pd.DataFrame(self.history)
 
     def count(self, numbers: dict[str, float], images: int) -> None:
         """Add one more step: its numbers, its images and its time since the last one."""
@@ -150,18 +127,22 @@ class Run:
                 "names."
             )
         row |= measured
-        if self.monitor is not None and not math.isfinite(row.get(self.monitor, math.nan)):
-            got = row.get(self.monitor, "not measured")
+        if self.monitor is not None:
+            self._keep_best(row)  # first, so that there is no `last` without it
+        self.history.append(row)
+        self.step, self.sums = 0, {}
+        self.save()
+
+    def _keep_best(self, row: dict[str, float]) -> None:
+        got = row.get(self.monitor, "not measured")
+        if got == "not measured" or not math.isfinite(got):
             raise TrainingError(
                 f"monitor is {self.monitor!r}, which was {got} in epoch {self.epoch}. "
                 f"It must be a finite number, one of {', '.join(row)}."
             )
-        self.history.append(row)
-        self.step, self.sums = 0, {}
-        # The best epoch first, so that there is no `last` without it.
-        if self.monitor is not None and self.scores[-1] > max(self.scores[:-1], default=-math.inf):
-            self._write(self.best, checkpoints.weights(self.model))
-        self.save()
+        earlier = [finished[self.monitor] for finished in self.history]
+        if got > max(earlier, default=-math.inf):
+            self._write(self.best, self.model.state_dict())
 
     def save_now_and_then(self, stop: threading.Event) -> None:
         """Save every `SAVE_EVERY` seconds; if `stop` is set, now, and raise `KeyboardInterrupt`."""
@@ -176,12 +157,10 @@ class Run:
     def save(self) -> None:
         """Write the whole run to `last`, in one step. Raises `WriteError`."""
         self._saved_at = time.monotonic()
-        tensors = {
-            f"model.{name}": tensor for name, tensor in checkpoints.weights(self.model).items()
-        }
-        for number, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{key}": _plain(value) for key, value in state.items()}
-        tensors |= {f"mean.{name}": _plain(tensor) for name, tensor in self.mean.items()}
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for number, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{key}": moment for key, moment in moments.items()}
+        tensors |= {f"mean.{name}": tensor for name, tensor in self.mean.items()}
         state = {
             "identity": self.identity,
             "history": self.history,
@@ -193,22 +172,15 @@ class Run:
 
     def load_best(self) -> None:
         """Load the weights of the best epoch. Raises `TrainingError` if the file is missing."""
-        if not self.best.exists():
-            raise TrainingError(
-                f"{self.best}, the best epoch, is missing. {_start_again(self.folder)}"
-            )
-        checkpoints.load_weights(self.model, _read(self.best)[0], self.best)
-
-    def load_average(self) -> None:
-        """Load the mean of the weights."""
-        checkpoints.load_weights(self.model, self.mean, self.last)
+        saved, _ = _read(self.best)
+        load_weights(self.model, saved, self.best, _start_again(self.folder))
 
     def _write(
         self, path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
     ) -> None:
         if self.writes:
             with written_whole(path) as aside:
-                aside.write_bytes(safetensors.torch.save(tensors, metadata))
+                aside.write_bytes(safetensors.torch.save(on_cpu(tensors), metadata))
 
     def _resume(self) -> None:
         tensors, metadata = _read(self.last)
@@ -218,7 +190,6 @@ class Run:
             raise TrainingError(
                 f"{self.last} is not a saved training run. {_start_again(self.folder)}"
             ) from error
-        state["identity"]["recipe"].pop("patience", None)  # a setting of older files
         if differences := list(_differences(state["identity"], self.identity)):
             more = f"; and {len(differences) - 6} more" if len(differences) > 6 else ""
             raise TrainingError(
@@ -226,23 +197,22 @@ class Run:
                 f"{_start_again(self.folder)}"
             )
         self.history, self.step, self.sums = state["history"], state["step"], state["sums"]
-        self.averaged = state.get("averaged", 0)  # older files have no mean
-        checkpoints.load_weights(self.model, _below("model.", tensors), self.last)
+        self.averaged = state["averaged"]
+        load_weights(self.model, _below("model.", tensors), self.last, _start_again(self.folder))
         device = next(self.model.parameters()).device
         self.mean = {name: t.to(device) for name, t in _below("mean.", tensors).items()}
         self._fill_optimizer(_below("optimizer.", tensors))
 
     def _fill_optimizer(self, tensors: dict[str, Tensor]) -> None:
-        groups = self.optimizer.param_groups
-        parameters = [parameter for group in groups for parameter in group["params"]]
-        state: dict[int, dict[str, Tensor]] = {}
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        state: defaultdict[int, dict[str, Tensor]] = defaultdict(dict)
         for name, tensor in tensors.items():
             number, key = name.split(".", 1)
             parameter = parameters[int(number)]
             if tensor.shape == parameter.shape:
                 # In the memory layout of its parameter: otherwise sums could round differently.
                 tensor = torch.empty_like(parameter).copy_(tensor)
-            state.setdefault(int(number), {})[key] = tensor
+            state[int(number)][key] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
 
 
@@ -256,7 +226,7 @@ def hash_of(batch: tuple[Tensor, ...]) -> str:
     digest = hashlib.sha256()
     for tensor in batch:
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(_plain(tensor).reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
 
 
@@ -285,9 +255,10 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, file.metadata() or {}
-    except SafetensorError as error:
+    except (FileNotFoundError, SafetensorError) as error:
         raise TrainingError(
-            f"{path} is not a whole safetensors file ({error}). {_start_again(path.parent)}"
+            f"{path} is missing or not a whole safetensors file ({error}). "
+            f"{_start_again(path.parent)}"
         ) from error
 
 
@@ -298,10 +269,6 @@ def _differences(there: Any, now: Any, name: str = "") -> Iterator[str]:
             yield from _differences(there.get(key), now.get(key), f"{name} {key}".strip())
     elif there != now:
         yield f"{name}: {there} there, {now} now"
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().contiguous()
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

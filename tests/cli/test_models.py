@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from fashionnb import checkpoints, cli, models
-from fashionnb.checkpoints import load, save
+from fashionnb.checkpoints import load_model, save
 from fashionnb.export import OnnxModel
 from fashionnb.features.embedding import embed
 from fashionnb.models.style2vec import Style2Vec
@@ -61,7 +61,7 @@ def test_a_folder_becomes_a_file(export, tmp_path):
     run = OnnxModel(tmp_path / "out" / "mine.onnx")
     assert (run.classes, run.licence, run.size) == (("hat", "dress"), "MIT", (24, 24))
     images = np.random.default_rng(1).integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
-    np.testing.assert_allclose(run(images), embed(load("mine")[0], images), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(run(images), embed(load_model("mine"), images), rtol=0, atol=1e-5)
 
 
 def test_a_size_of_ones_own(export):

@@ -7,16 +7,16 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from fashionnb.checkpoints import load, save
+from fashionnb.checkpoints import load_model, save
 from fashionnb.errors import DataError
 from fashionnb.losses import triplet_margin
+from fashionnb.models import parameters
 from fashionnb.models.compatibility import (
     CompatibilityMLP,
     PolaniaNet,
     TypeAware,
     type_pairs,
 )
-from fashionnb.models.cost import parameters
 from fashionnb.models.mobilenet import MobileNetClassifier, PhotoFeatures, transfer
 from fashionnb.models.outfit_inputs import Items
 from fashionnb.models.pretrained import VGG16
@@ -83,7 +83,8 @@ def test_every_parameter_is_trained(build):
 @pytest.mark.parametrize("build", MODELS)
 def test_arguments_build_it_again(build, tmp_path):
     model = build()
-    back, card = load(save(model, tmp_path))
+    back = load_model(save(model, tmp_path))
+    card = back.card
     assert card.arguments == json.loads(json.dumps(model.arguments))
     assert torch.equal(back(items(), items(seed=1)), model(items(), items(seed=1)))
 
@@ -163,7 +164,7 @@ def test_polania_with_an_encoder_looks_at_pictures(encoder, tmp_path):
     encoded = model.encode(seen)
     assert encoded.features.shape == (4, 512)
     assert (encoded.features >= 0).all()
-    back, _ = load(save(model, tmp_path))
+    back = load_model(save(model, tmp_path))
     torch.testing.assert_close(back(a, b), model(a, b))
     floats = Items(seen.features / 255, colours=seen.colours)
     torch.testing.assert_close(model.encode(floats).features, encoded.features)
@@ -294,18 +295,14 @@ def test_polania_learns_whether_two_agree(tmp_path):
             lambda: built(CompatibilityMLP, 7)(items(), items()),
             "CompatibilityMLP takes vectors of 7 numbers: .*width=6",
         ),
-        (lambda: CompatibilityMLP(0), "Sizes are 1 or more"),
         (lambda: built(PolaniaNet)(items(), items()), "PolaniaNet takes vectors of 512"),
         (
             lambda: built(PolaniaNet, width=6)(Items(items().features), items()),
             r"needs the colours of each item: .*got none",
         ),
-        (lambda: PolaniaNet(width=6).train()(items(1), items(1)), "2 pairs or more"),
         (lambda: PolaniaNet("resnet"), "no encoder 'resnet'; there is vgg16, small"),
-        (lambda: PolaniaNet(Style2Vec()), "is a VGG16 or PhotoFeatures, got a Style2Vec"),
-        (lambda: PolaniaNet(PhotoFeatures(64)), "has 512 features, this one 64"),
-        (lambda: PolaniaNet(width=0), "Sizes are 1 or more"),
-        (lambda: PhotoFeatures(0), "Sizes are 1 or more"),
+        (lambda: PolaniaNet(Style2Vec()), "VGG16 or PhotoFeatures with 512 .*got a Style2Vec"),
+        (lambda: PolaniaNet(PhotoFeatures(64)), "with 512 features; got .*'dimensions': 64"),
         (
             lambda: built(TypeAware, 6, 5, 4, PAIRS)(Items(items().features), items()),
             "needs the type of each item",

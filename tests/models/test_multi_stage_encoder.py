@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fashionnb.checkpoints import load, save
+from fashionnb.checkpoints import load_model, save
 from fashionnb.errors import DataError
 from fashionnb.models.fusion import AttributeHeads, Fusion
 from fashionnb.models.mobilenet import MobileNetClassifier, transfer
@@ -80,7 +80,7 @@ def test_it_takes_the_backbone_of_a_classifier():
 )
 def test_saved_within_another_model_it_comes_back(model, tmp_path):
     model.encoder.standardise(torch.rand(9, model.encoder.width))
-    back, _ = load(save(model, tmp_path))
+    back = load_model(save(model, tmp_path))
     again, before = back(photos()), model.eval()(photos())
     assert all(torch.equal(a, b) for a, b in zip(again, before, strict=True))
     assert getattr(back, "channels", 3) == 3

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from fashionnb.checkpoints import load, save
+from fashionnb.checkpoints import load_model, save
 from fashionnb.errors import DataError
-from fashionnb.models.cost import parameters
+from fashionnb.models import parameters
 from fashionnb.models.outfit_inputs import Items, padded
 from fashionnb.models.outfit_transformer import Block, OutfitTransformer
 from fashionnb.training import Recipe, fit
@@ -211,7 +211,7 @@ def test_every_parameter_is_trained():
 
 def test_arguments_build_it_again(tmp_path):
     model = transformer(dropout=0.3)
-    back, _ = load(save(model, tmp_path))
+    back = load_model(save(model, tmp_path))
     assert torch.equal(back(wardrobe()[drawn(3)]), model(wardrobe()[drawn(3)]))
 
 
@@ -289,10 +289,6 @@ def test_it_learns_what_goes_with_what(tmp_path):
             r"Mask of items: expected bool \(12, 3\)",
         ),
         (lambda m, i: m(i[drawn(3)], torch.ones(12, 3)), "Mask of items: expected bool"),
-        (
-            lambda m, i: m(i[drawn(3)], torch.zeros(12, 3, dtype=torch.bool)),
-            "an item in each outfit",
-        ),
         (lambda m, i: m.seek(i[drawn(3)], torch.full((12,), 5)), "from 0 to below 5, got 5"),
         (
             lambda m, i: m.seek(i[drawn(3)], torch.ones(3, dtype=torch.int64)),
@@ -302,9 +298,6 @@ def test_it_learns_what_goes_with_what(tmp_path):
             lambda m, i: transformer(types=0).seek(i[drawn(3)], torch.ones(12, dtype=torch.int64)),
             "from 0 to below 1, got 1",
         ),
-        (lambda m, i: OutfitTransformer(hidden=10, heads=4), "heads divide hidden"),
-        (lambda m, i: OutfitTransformer(width=0), "Sizes are 1 or more"),
-        (lambda m, i: OutfitTransformer(labels=(3, 0)), "Sizes are 1 or more"),
     ],
 )
 def test_bad_input(call, said):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from fashionnb.checkpoints import fingerprint, load, save
+from fashionnb.checkpoints import fingerprint, load_model, save
 from fashionnb.errors import DataError
 from fashionnb.models.style2vec import Style2Vec, WithClassifier
 from fashionnb.training import Recipe, fit
@@ -82,7 +82,8 @@ def test_its_arguments_build_it_again(tmp_path):
         mirror=True,
         mean=[0.5, 0.4, 0.3],
     )
-    back, card = load(save(model, tmp_path))
+    back = load_model(save(model, tmp_path))
+    card = back.card
     assert card.arguments == json.loads(json.dumps(model.arguments)) == back.arguments
     assert card.arguments["stages"] == [[8, 1], [8, 1], [12, 2]]
     assert torch.equal(back(images(channels=3)), model.eval()(images(channels=3)))
@@ -144,14 +145,6 @@ def test_lengths_are_exact_in_half_precision(mirror):
         z = model(images())
     assert z.dtype == torch.float32
     torch.testing.assert_close(z.norm(dim=1), torch.ones(3), rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "stages", [(), (64, 2), [(64, 2), (128,)], [(64, 2), (0, 1)], [(64, 0)], [("many", 1)], 3]
-)
-def test_stages_that_make_no_network(stages):
-    with pytest.raises(DataError, match="pairs of 1 or more"):
-        Style2Vec(stages=stages)
 
 
 @pytest.mark.parametrize(
@@ -240,17 +233,3 @@ def test_fit_trains_both_parts_and_the_encoder_stands_alone(tmp_path, precision)
     assert fingerprint(model.encoder) != before[0]
     assert not torch.equal(model.directions, before[1])
     assert model.encoder(torch.rand(2, 1, 16, 16)).shape == (2, 4)
-
-
-@pytest.mark.parametrize(
-    ("build", "phrase"),
-    [
-        (lambda: WithClassifier(nn.Linear(4, 3), 2), "Linear needs `.arguments"),
-        (lambda: WithClassifier(Flat(), 1), "2 classes or more"),
-        (lambda: WithClassifier(Flat(), 2, scale=0), "scale above 0"),
-        (lambda: WithClassifier(Flat(), 2, scale=math.nan), "scale above 0"),
-    ],
-)
-def test_what_the_classifier_refuses(build, phrase):
-    with pytest.raises(DataError, match=phrase):
-        build()

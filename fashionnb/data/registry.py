@@ -94,7 +94,7 @@ def _sources() -> dict[str, Source]:
     A new dataset is a module with a `SOURCE`, and one line here.
     """
     # Imported here, so that importing this module stays light; and not by `importlib`, so that
-    # `fashionnb.publishing.import_graph` sees that the readers are reached from here.
+    # `fashionnb.publishing.cache` sees that the readers are reached from here.
     from fashionnb.data import clothing, fashion_mnist, mango, polyvore, products, shop_the_look
 
     known = (

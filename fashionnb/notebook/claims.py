@@ -96,37 +96,26 @@ def claim(
     Raises
     ------
     ResultError
-        If `measured` is not one number, or no limit is given (such a claim would always hold).
+        If no limit is given: such a claim would always hold.
     """
     from IPython.display import display
 
-    try:
-        number = float(measured)
-    except (TypeError, ValueError) as error:
-        raise ResultError(
-            f"A claim measures one number; got {measured!r} for {sentence[:60]!r}."
-        ) from error
     if at_least == -math.inf and at_most == math.inf:
         raise ResultError(
             f"Give at_least or at_most: without them {sentence[:60]!r} holds whatever was measured."
         )
-    display(Claim(sentence, number, float(at_least), float(at_most)))
+    display(Claim(sentence, float(measured), float(at_least), float(at_most)))
 
 
 def claims_in(notebook: Mapping[str, Any]) -> Iterator[Claim]:
     """Yield the claims that an executed notebook made, in their order."""
+    missing = {"measured": math.nan, "at_least": -math.inf, "at_most": math.inf}
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):
             made = output.get("metadata", {}).get("fashionnb", {}).get("claim")
             if made:
-                yield from_json(made)
-
-
-def from_json(made: Mapping[str, Any]) -> Claim:
-    """Make the claim that `Claim.as_json` wrote."""
-    missing = {"measured": math.nan, "at_least": -math.inf, "at_most": math.inf}
-    given = {name: value for name, value in made.items() if value is not None}
-    return Claim(**missing | given)
+                given = {name: value for name, value in made.items() if value is not None}
+                yield Claim(**missing | given)
 
 
 def _range(low: float, high: float) -> str:

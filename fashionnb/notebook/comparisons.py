@@ -1,38 +1,42 @@
 """Recorded numbers in sentences, conditions and tables.
 
 For tables and for the claims of a chapter: what one method reached, how far it lies above another,
-which of several is best. Rows come from `fashionnb.notebook.results`.
+which of several is best, and how a short run compares with the committed full one. Rows come from
+`fashionnb.notebook.results`.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fashionnb.notebook.results_format import Results, Row
+import pandas as pd
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Group
 
+    from fashionnb.notebook.results import Recorder, Results, Row
 
-def shown(rows: Iterable[Row], method: str, metric: str) -> str:
+NOT_MEASURED = "not measured"
+
+
+def shown(rows: Collection["Row"], method: str, metric: str) -> str:
     """Format one number with its interval: "0.560 [0.551, 0.569]", or "not measured"."""
     row = _overall(rows, method, metric)
-    return row.shown(3) if row else "not measured"
+    return row.shown(3) if row else NOT_MEASURED
 
 
-def value(rows: Iterable[Row], method: str, metric: str) -> float:
+def value(rows: Collection["Row"], method: str, metric: str) -> float:
     """Look up one number, for the condition of a claim; NaN where it was not measured."""
     row = _overall(rows, method, metric)
     return row.value if row else math.nan
 
 
-def lead(rows: Iterable[Row], method: str, other: str, metric: str) -> float:
+def lead(rows: Collection["Row"], method: str, other: str, metric: str) -> float:
     """Compute how far the interval of a method lies above that of another one.
 
     Parameters
     ----------
-    rows : iterable of Row
+    rows : collection of Row
         The recorded numbers.
     method, other : str
         The methods to compare.
@@ -44,33 +48,30 @@ def lead(rows: Iterable[Row], method: str, other: str, metric: str) -> float:
     float
         Negative where the intervals overlap, NaN where a method was not measured.
     """
-    rows = list(rows)
     ours, theirs = _overall(rows, method, metric), _overall(rows, other, metric)
     return ours.interval.low - theirs.interval.high if ours and theirs else math.nan
 
 
-def gap(rows: Iterable[Row], method: str, other: str, metric: str) -> float:
+def gap(rows: Collection["Row"], method: str, other: str, metric: str) -> float:
     """Compute how far the intervals of two methods lie apart, whichever is higher; see `lead`.
 
     For claims that neither method is clearly better.
     """
-    rows = list(rows)
     return max(lead(rows, method, other, metric), lead(rows, other, method, metric))
 
 
-def best(rows: Iterable[Row], methods: Sequence[str], metric: str) -> str:
+def best(rows: Collection["Row"], methods: Sequence[str], metric: str) -> str:
     """Choose the method with the highest value; methods that were not measured come last."""
-    rows = list(rows)
     found = {method: row.value for method in methods if (row := _overall(rows, method, metric))}
     return max(methods, key=lambda method: found.get(method, -math.inf))
 
 
-def cells(rows: Iterable[Row], metric: str) -> dict[str, str]:
+def cells(rows: Collection["Row"], metric: str) -> dict[str, str]:
     """Format the numbers of a metric over all classes: method -> "0.56 [0.55, 0.57]"."""
     return {row.method: _cell(row) for row in rows if row.metric == metric and row.class_ is None}
 
 
-def table(rows: Iterable[Row], metrics: Sequence[str] | None = None) -> "pd.DataFrame":
+def table(rows: Collection["Row"], metrics: Sequence[str] | None = None) -> pd.DataFrame:
     """Make a table method × metric for display, with cells like "0.56 [0.55, 0.57]".
 
     Numbers of single classes are left out, and numbers that others report come last. Columns
@@ -78,13 +79,11 @@ def table(rows: Iterable[Row], metrics: Sequence[str] | None = None) -> "pd.Data
 
     Parameters
     ----------
-    rows : iterable of Row
+    rows : collection of Row
         The recorded numbers.
     metrics : sequence of str, optional
         The columns, in their order; without them all.
     """
-    import pandas as pd
-
     rows = [row for row in rows if row.class_ is None]
     columns = list(metrics or dict.fromkeys(row.metric for row in rows))
     rows = [row for row in rows if row.metric in columns]
@@ -93,19 +92,18 @@ def table(rows: Iterable[Row], metrics: Sequence[str] | None = None) -> "pd.Data
     for row in rows:
         place = {name: getattr(row, name) for name in apart}
         start = {"method": row.method, "role": row.role or "", **place}
-        line = lines.setdefault((row.method, *place.values()), start)
-        line[row.metric] = _cell(row)
+        lines.setdefault((row.method, *place.values()), start)[row.metric] = _cell(row)
     for row in rows:
         if row.reference:
             start = {"method": row.reference.source, "role": "reported elsewhere"}
-            line = lines.setdefault(("reported", row.reference.source), start)
-            line[row.metric] = f"{row.reference.value:g}"
-    role = ["role"] if any(line["role"] for line in lines.values()) else []
-    frame = pd.DataFrame(lines.values(), columns=["method", *role, *apart, *columns])
-    return frame.fillna("").set_index("method")
+            key = ("reported", row.reference.source)
+            lines.setdefault(key, start)[row.metric] = f"{row.reference.value:g}"
+    frame = pd.DataFrame(lines.values(), columns=["method", "role", *apart, *columns])
+    frame = frame.fillna("").set_index("method")
+    return frame if any(frame["role"]) else frame.drop(columns="role")
 
 
-def terminal_tables(found: Mapping[str, Results]) -> "Group":
+def terminal_tables(found: Mapping[str, "Results"]) -> "Group":
     """Make one table for each chapter, to be printed on a terminal by rich.
 
     Parameters
@@ -120,9 +118,8 @@ def terminal_tables(found: Mapping[str, Results]) -> "Group":
     for chapter, one in found.items():
         run = one.run
         made = f"{run.seconds:,.0f} s · {run.hardware} · {run.date:%Y-%m-%d}"
-        title = f"{chapter} · {run.profile} · {made}"
         columns = ("method", "metric", "class", "value", "data", "split", "n")
-        lines = Table(*columns, title=title, title_justify="left")
+        lines = Table(*columns, title=f"{chapter} · {run.profile} · {made}", title_justify="left")
         for row in one.results:
             place = (row.data, row.split, f"{row.n:,}")
             lines.add_row(row.method, row.metric, row.class_ or "", _cell(row), *place)
@@ -130,13 +127,121 @@ def terminal_tables(found: Mapping[str, Results]) -> "Group":
     return Group(*tables)
 
 
-def _overall(rows: Iterable[Row], method: str, metric: str) -> Row | None:
+def training_note(full: "Results | None", profile: str, here: str, there: str) -> str:
+    """Write the note above the results: how long the networks were trained, and what counts.
+
+    Parameters
+    ----------
+    full : Results or None
+        As `fashionnb.notebook.results.full_run` returns it.
+    profile : str
+        The profile of this run.
+    here, there : str
+        How long the networks are trained in this run and in the full one, such as "6 passes of
+        100 steps".
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    if profile == "full":
+        return f"This is the full run: {there}."
+    begin = (
+        "**The networks of this run have not converged.** "
+        f"In profile `{profile}` they are trained for {here}"
+    )
+    if full is None:
+        return (
+            f"{begin}; in `full`, for {there}. No full run came with this copy, "
+            "so this page cannot compare methods."
+        )
+    run = full.run
+    precision = "bfloat16" if run.precision == "bf16" else "float32"
+    seeds = ", ".join(map(str, run.seeds))
+    data = ", ".join(dict.fromkeys(row.data for row in full.results))
+    made = (
+        f"{run.date:%Y-%m-%d}, {run.seconds:,.0f} seconds on {run.hardware}, {precision}, "
+        f"seeds {seeds}; data: {data}"
+    )
+    return (
+        f"{begin}. The full run, whose results came with the book, trains them for {there} "
+        f"({made}). The table shows both. Conclusions about methods are drawn from the full run "
+        "alone."
+    )
+
+
+def conclusive_rows(
+    record: "Recorder", full: "Results | None", needed: Sequence[str] = ()
+) -> tuple[Sequence["Row"], str]:
+    """Choose the results that a page draws its conclusions from.
+
+    Parameters
+    ----------
+    record : Recorder
+        Of this run.
+    full : Results or None
+        As `fashionnb.notebook.results.full_run` returns it.
+    needed : sequence of str
+        The methods that the conclusion is about.
+
+    Returns
+    -------
+    rows : sequence of Row
+        Those of the full run, if it measured all needed methods; else those of this run.
+    where : str
+        "in the full run" or "in this run".
+    """
+    if full and set(needed) <= {row.method for row in full.results}:
+        return full.results, "in the full run"
+    return record.results().results, "in this run"
+
+
+def side_by_side(
+    record: "Recorder",
+    full: "Results | None",
+    metrics: Sequence[str],
+    methods: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Make a table method × metric of this run and, next to it, of the full run.
+
+    Numbers of single classes are left out.
+
+    Parameters
+    ----------
+    record : Recorder
+        Of this run.
+    full : Results or None
+        As `fashionnb.notebook.results.full_run` returns it; None leaves its columns out.
+    metrics : sequence of str
+        The columns.
+    methods : sequence of str, optional
+        The rows, in their order; without them all.
+
+    Returns
+    -------
+    DataFrame
+        Cells like "0.56 [0.55, 0.57]", and "" where a run has no number.
+    """
+    runs = {"this run": record.results().results}
+    if full:
+        runs["full run"] = full.results
+    columns = {
+        f"{metric}, {name}": cells(rows, metric)
+        for metric in metrics
+        for name, rows in runs.items()
+    }
+    frame = pd.DataFrame(columns, dtype=object).rename_axis("method").fillna("")
+    return frame if methods is None else frame.reindex(methods, fill_value="")
+
+
+def _overall(rows: Collection["Row"], method: str, metric: str) -> "Row | None":
     """The number over all classes, on the test split if there is one."""
     found = [row for row in rows if (row.method, row.metric, row.class_) == (method, metric, None)]
     return min(found, key=lambda row: row.split != "test", default=None)
 
 
-def _cell(row: Row) -> str:
+def _cell(row: "Row") -> str:
     """ "0.56 [0.55, 0.57]", with as many decimals as the interval can tell apart (2 to 4)."""
     half = (row.interval.high - row.interval.low) / 2
     decimals = min(4, max(2, math.ceil(-math.log10(half)))) if half > 0 else 3

@@ -16,6 +16,7 @@ import plotly.io as pio
 from IPython.display import HTML
 from PIL import Image
 
+from fashionnb.arrays import check_finite, check_shape
 from fashionnb.errors import DataError
 from fashionnb.evaluation.distances import one_per_row
 from fashionnb.notebook import plots
@@ -92,8 +93,6 @@ def explorer(
     classes: Sequence[str],
     *,
     predicted: np.ndarray | None = None,
-    title: str = "",
-    height: int = 600,
 ) -> HTML:
     """Draw an interactive map on which each point shows the image of its garment.
 
@@ -117,10 +116,6 @@ def explorer(
         Names.
     predicted : ndarray of shape (n,), int, optional
         The predicted class of each garment.
-    title : str
-        Above the map.
-    height : int
-        Of the figure, in pixels; it is as wide as the page.
 
     Returns
     -------
@@ -140,16 +135,18 @@ def explorer(
         guesses = _class_positions(classes, predicted, len(points), "predicted")
     about = np.stack([np.arange(len(points)), labels, guesses], 1).astype(np.int32)
 
-    figure = go.Figure(_by_class(points, about, classes))
+    figure = go.Figure()
+    for c, name in enumerate(classes):
+        symbol = SYMBOLS[(c + c // 10) % 10]
+        figure.add_trace(_dots(points, about, labels == c, name, COLOURS[c % 10], symbol))
     figure.update_layout(
-        template="none", height=height, title=title, hovermode="closest", paper_bgcolor="white",
-        font_color="#222", margin={"l": 8, "r": 8, "t": 90 if title else 60, "b": 8},
+        template="none", height=600, hovermode="closest", paper_bgcolor="white",
+        font_color="#222", margin={"l": 8, "r": 8, "t": 60, "b": 8},
         xaxis_visible=False, yaxis_visible=False,
         legend={"orientation": "h", "y": -0.01, "yanchor": "top", "itemsizing": "constant"},
     )  # fmt: skip
     if predicted is not None:
-        figure.add_traces(_by_error(points, about))
-        figure.update_layout(updatemenus=[_colour_buttons(len(classes))])
+        _add_errors(figure, points, about)
     html = pio.to_html(
         figure,
         config=CONFIG,
@@ -162,53 +159,43 @@ def explorer(
 
 
 def _check(points: np.ndarray, images: np.ndarray) -> None:
-    n = len(points)
-    if not n or points.shape != (n, 2) or not np.isfinite(points).all():
-        raise DataError(
-            "points: expected a map (n, 2) of finite numbers, "
-            f"got the shape {points.shape}, or NaN in it."
-        )
-    in_shape = len(images) == n and images.ndim == 4 and images.shape[3] in (1, 3)
+    check_shape(points, "points", ("n", 2), advice="Give a map.")
+    check_finite(points, "points")
+    in_shape = images.shape[:1] == points.shape[:1] and images.shape[3:] in ((1,), (3,))
     if not in_shape or images.dtype != np.uint8:
         raise DataError(
-            f"images: expected one for each of {n} points, uint8 (n, height, width, channels) "
+            f"images: expected one for each of {len(points)} points, uint8 (n, height, width, channels) "
             f"with 1 or 3 channels, got {images.dtype} {images.shape}."
         )
 
 
-def _by_class(points: np.ndarray, about: np.ndarray, classes: Sequence[str]) -> list[go.Scatter]:
-    return [
-        _dots(points, about, about[:, 1] == c, name, COLOURS[c % 10], SYMBOLS[(c + c // 10) % 10])
-        for c, name in enumerate(classes)
-    ]
-
-
-def _by_error(points: np.ndarray, about: np.ndarray) -> list[go.Scatter]:
-    """Two entries that are hidden at first: correct predictions, and on top of them the errors."""
-    wrong = about[:, 1] != about[:, 2]
+def _add_errors(figure: go.Figure, points: np.ndarray, about: np.ndarray) -> None:
+    """Add correct predictions and on top of them the errors, and the buttons that show these."""
+    c, wrong = len(figure.data), about[:, 1] != about[:, 2]
     right = _dots(points, about, ~wrong, f"right ({(~wrong).sum():,})", plots.HIT, "circle")
     mistaken = _dots(points, about, wrong, f"mistaken ({wrong.sum():,})", plots.MISS, "x")
-    return [dots.update(visible=False) for dots in (right, mistaken)]
-
-
-def _colour_buttons(c: int) -> dict:
-    """The buttons that show either the c classes or the two entries after them."""
-    shown = {
-        "colour by class": [True] * c + [False] * 2,
-        "colour by error": [False] * c + [True] * 2,
-    }
+    figure.add_traces([dots.update(visible=False) for dots in (right, mistaken)])
+    by_class = [True] * c + [False] * 2
+    by_error = [False] * c + [True] * 2
     buttons = [
-        {"label": name, "method": "restyle", "args": [{"visible": on}]}
-        for name, on in shown.items()
+        {"label": f"colour by {name}", "method": "restyle", "args": [{"visible": shown}]}
+        for name, shown in (("class", by_class), ("error", by_error))
     ]
-    place = {"x": 0, "xanchor": "left", "y": 1.01, "yanchor": "bottom", "pad": {"b": 4}}
-    return {
-        "type": "buttons",
-        "direction": "right",
-        "buttons": buttons,
-        "bgcolor": "white",
-        **place,
-    }
+    figure.update_layout(
+        updatemenus=[
+            {
+                "type": "buttons",
+                "direction": "right",
+                "buttons": buttons,
+                "bgcolor": "white",
+                "x": 0,
+                "xanchor": "left",
+                "y": 1.01,
+                "yanchor": "bottom",
+                "pad": {"b": 4},
+            }
+        ]
+    )
 
 
 def _dots(

@@ -7,18 +7,14 @@ entries of a sorted list are not representative.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Sized
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from IPython.display import Markdown
-
-T = TypeVar("T")
+import pandas as pd
+from IPython.display import Markdown, display
 
 
-def sample(things: Iterable[T], n: int, seed: int = 0) -> list[T]:
+def sample(things: Iterable, n: int, seed: int = 0) -> list:
     """Sample at most `n` things at random, in their order; all if there are fewer."""
     things = list(things)
     chosen = np.random.default_rng(seed).permutation(len(things))[:n]
@@ -37,17 +33,14 @@ def nonempty(things: Sized, otherwise: str) -> bool:
     otherwise : str
         The note, in Markdown.
     """
-    if len(things):
-        return True
-    from IPython.display import Markdown, display
-
-    display(Markdown(otherwise))
-    return False
+    if not len(things):
+        display(Markdown(otherwise))
+    return bool(len(things))
 
 
 def table_or_note(
     lines: Sequence[Mapping[str, Any]], index: str, otherwise: str
-) -> "pd.DataFrame | Markdown":
+) -> pd.DataFrame | Markdown:
     """Make a table with one line for each group, or a note if there is no group.
 
     Parameters
@@ -59,7 +52,4 @@ def table_or_note(
     otherwise : str
         The note, in Markdown.
     """
-    import pandas as pd
-    from IPython.display import Markdown
-
     return pd.DataFrame(lines).set_index(index) if lines else Markdown(otherwise)

@@ -10,14 +10,12 @@ import re
 import resource
 import subprocess
 import sys
-import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 
-
-def cores() -> int:
-    """Count the processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+import fashionnb
+from fashionnb.profiles import cores
 
 
 def hardware(device: str = "cpu") -> str:
@@ -29,9 +27,8 @@ def hardware(device: str = "cpu") -> str:
         The device of torch that is used; the name of a GPU is added.
     """
     count = cores()
-    parts = [_processor(), f"{count} core{'s' if count > 1 else ''}"]
-    if memory := _memory_bytes():
-        parts.append(f"{memory / 2**30:.0f} GB")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    parts = [_processor(), f"{count} core{'s' if count > 1 else ''}", f"{memory:.0f} GB"]
     if device.startswith("cuda"):
         import torch
 
@@ -42,7 +39,7 @@ def hardware(device: str = "cpu") -> str:
 
 
 def latency(run: Callable[[], object], repeats: int = 50, warm_up: int = 10) -> list[float]:
-    """Measure how long calls of a function take.
+    """Measure how long calls of a function take, in seconds of each measured call, in order.
 
     Report the median, and the number of threads: on a machine that does other work, too, single
     calls take longer.
@@ -52,33 +49,11 @@ def latency(run: Callable[[], object], repeats: int = 50, warm_up: int = 10) -> 
     run : callable
         Takes no arguments.
     repeats : int
-        Calls that are measured; 1 or more.
+        Calls that are measured.
     warm_up : int
         Calls before them that are not measured, since the first ones load and allocate.
-
-    Returns
-    -------
-    list of float
-        Seconds of each measured call, in order.
-
-    Raises
-    ------
-    ValueError
-        If a number is too small.
     """
-    if repeats < 1 or warm_up < 0:
-        raise ValueError(
-            "latency counts 1 call or more, after a warm-up of 0 or more; "
-            f"got {repeats} and {warm_up}."
-        )
-    for _ in range(warm_up):
-        run()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return seconds
+    return timeit.repeat(run, number=1, repeat=warm_up + repeats)[warm_up:]
 
 
 def peak_memory_mb(who: int = resource.RUSAGE_SELF) -> float:
@@ -104,13 +79,10 @@ def peak_memory_mb(who: int = resource.RUSAGE_SELF) -> float:
 
 def versions() -> dict[str, str]:
     """Collect the versions that are needed to reproduce the numbers of a run."""
-    found = {"python": platform.python_version()}
-    for name in ("fashionnb", "torch", "numpy", "scikit-learn"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    libraries = {
+        name: importlib.metadata.version(name) for name in ("torch", "numpy", "scikit-learn")
+    }
+    return {"python": platform.python_version(), "fashionnb": fashionnb.__version__, **libraries}
 
 
 def _processor() -> str:
@@ -129,10 +101,3 @@ def _processor() -> str:
         if asked.stdout.strip():
             return asked.stdout.strip()
     return platform.processor() or platform.machine() or "unknown processor"
-
-
-def _memory_bytes() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):  # not known on this system
-        return 0

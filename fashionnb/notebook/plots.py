@@ -5,6 +5,7 @@ readers can tell apart. A function takes arrays and returns the figure, or draws
 is given. Images are (height, width, channels) with 1 or 3 channels, uint8 or float in [0, 1].
 """
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
@@ -78,15 +80,13 @@ def image_grid(
         Of the figure, in inches.
     """
     rows = -(-len(images) // columns)
-    title = 0.25 if len(titles) else 0
-    height = width / columns * images.shape[1] / images.shape[2] + title
+    height = width / columns * images.shape[1] / images.shape[2] + 0.25 * bool(len(titles))
     fig, axes = new_figure(rows, columns, (width, max(rows * height, 0.6)))
-    for ax in axes.flat:
+    for ax, image, title in itertools.zip_longest(axes.flat, images, titles):
         ax.axis("off")
-    for ax, image in zip(axes.flat, images, strict=False):
-        show_image(ax, image)
-    for ax, title in zip(axes.flat, titles, strict=False):
-        ax.set_title(title, fontsize=7)
+        if image is not None:
+            show_image(ax, image)
+            ax.set_title(title, fontsize=7)
     return fig
 
 
@@ -114,9 +114,7 @@ def class_rows(images: np.ndarray, names: Sequence[str], width: float = 8) -> Fi
     return fig
 
 
-def confusion_matrix(
-    counts: np.ndarray, classes: Sequence[str], title: str, ax: Axes | None = None
-) -> Figure:
+def confusion_matrix(counts: np.ndarray, classes: Sequence[str], title: str) -> Figure:
     """Draw a confusion matrix in percent of each true class.
 
     Parameters
@@ -127,12 +125,10 @@ def confusion_matrix(
         Names.
     title : str
         Above the matrix.
-    ax : Axes, optional
-        Without it a new figure is made.
     """
     percent = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    if ax is None:
-        ax = new_figure(size=(7, 5.6))[1][0, 0]
+    fig, axes = new_figure(size=(7, 5.6))
+    ax = axes[0, 0]
     sns.heatmap(
         percent, annot=True, fmt=".0f", cmap="cividis", vmin=0, vmax=100, ax=ax, linewidths=0.5,
         xticklabels=classes, yticklabels=classes, cbar_kws={"label": "% of the true class"},
@@ -140,7 +136,7 @@ def confusion_matrix(
     ax.set(xlabel="predicted", ylabel="true", title=title)
     ax.tick_params(axis="x", rotation=45)
     plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor")
-    return ax.figure
+    return fig
 
 
 def training_curves(
@@ -158,16 +154,13 @@ def training_curves(
         The column of the horizontal axis.
     """
     fig, axes = new_figure(1, len(panels), (4 * len(panels), 2.9))
-    steps = history[x]
-    if len(history) > 12:
-        steps = np.linspace(*history[x].iloc[[0, -1]], 6).round()
     for ax, (title, columns) in zip(axes[0], panels.items(), strict=True):
         for column, colour, mark in zip(columns, PALETTE, MARKS, strict=False):
             ax.plot(
                 history[x], history[column], marker=mark, color=colour, label=column, markersize=4
             )
         ax.set(title=title, xlabel=x)
-        ax.set_xticks(steps)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(columns) > 1:
             ax.legend(frameon=False)
         sns.despine(ax=ax)
@@ -248,7 +241,6 @@ def image_mosaic(
     labels: np.ndarray,
     rows: int,
     classes: Sequence[str],
-    width: float = 10,
 ) -> Figure:
     """Lay out images on a grid so that neighbours in a map stay neighbours.
 
@@ -267,8 +259,6 @@ def image_mosaic(
         Of the grid.
     classes : sequence of str
         Names, for the legend.
-    width : float
-        Of the figure, in inches.
 
     References
     ----------
@@ -286,7 +276,7 @@ def image_mosaic(
     for image, label, (column, row) in zip(images, labels, cells[cell], strict=False):
         ink = image.astype(float) / 255 * (1 - tints[label % 10])
         canvas[row * tall : (row + 1) * tall, column * wide : (column + 1) * wide] = 1 - ink
-    fig, axes = new_figure(size=(width, width * rows * tall / (columns * wide) + 0.3))
+    fig, axes = new_figure(size=(10, 10 * rows * tall / (columns * wide) + 0.3))
     axes[0, 0].imshow(canvas, interpolation="antialiased")
     axes[0, 0].axis("off")
     fig.legend(
@@ -313,7 +303,8 @@ def neighbours(
         Names of the queries.
     """
     q, k = hits.shape
-    fig, axes = new_figure(q, k + 1, (min(0.85 * (k + 1), 9), 0.9 * q + 0.3))
+    size = (min(0.85 * (k + 1), 9), 0.9 * q + 0.3)
+    fig, axes = new_figure(q, k + 1, size, subplot_kw={"xticks": [], "yticks": []})
     for row, query, images, are_hits in zip(axes, queries, found, hits, strict=True):
         show_image(row[0], query)
         for ax, image, hit in zip(row[1:], images, are_hits, strict=True):
@@ -323,8 +314,6 @@ def neighbours(
         ax.set_ylabel(title, fontsize=8, rotation=0, ha="right", va="center")
     for ax, title in zip(axes[0], ["query", *range(1, k + 1)], strict=True):
         ax.set_title(title, fontsize=8)
-    for ax in axes.flat:
-        ax.set(xticks=[], yticks=[])
     return fig
 
 
@@ -355,10 +344,11 @@ def differences(ax: Axes, means: Sequence[float], spans: Sequence, names: Sequen
     sns.despine(ax=ax)
 
 
-def images_along_axis(
-    ax: Axes, distances: np.ndarray, images: np.ndarray, shown: int = 60, rows: int = 4
-) -> None:
+def images_along_axis(ax: Axes, distances: np.ndarray, images: np.ndarray) -> None:
     """Lay images along the horizontal axis, each at its distance.
+
+    At most 60 are shown, taken evenly from the nearest to the farthest. They alternate between four
+    heights, so that few overlap.
 
     Parameters
     ----------
@@ -368,30 +358,22 @@ def images_along_axis(
         Where each image is drawn.
     images : ndarray of shape (n, height, width, channels)
         Of one size.
-    shown : int
-        How many at most, taken evenly from the nearest to the farthest.
-    rows : int
-        The images alternate between so many heights, so that few overlap.
     """
     order = np.argsort(distances, kind="stable")
-    some = order[np.linspace(0, len(order) - 1, min(shown, len(order))).astype(int)]
+    some = order[np.linspace(0, len(order) - 1, min(60, len(order))).astype(int)]
     for place, i in enumerate(some):
         small = _small(images[i], 22)
-        ax.add_artist(AnnotationBbox(small, (distances[i], place % rows), frameon=False, pad=0))
-    ax.set(xlim=(0, 1.05 * distances.max()), ylim=(rows - 0.4, -0.6), yticks=[])
+        ax.add_artist(AnnotationBbox(small, (distances[i], place % 4), frameon=False, pad=0))
+    ax.set(xlim=(0, 1.05 * distances.max()), ylim=(3.6, -0.6), yticks=[])
 
 
-def colour_wheel(
-    colours: Mapping[str, tuple[int, int, int]], rings: Sequence[float] = (0.1, 0.2)
-) -> Figure:
+def colour_wheel(colours: Mapping[str, tuple[int, int, int]]) -> Figure:
     """Draw named colours by their hue (around) and chroma (outwards) in OKLCh.
 
     Parameters
     ----------
     colours : mapping of str to (int, int, int)
         Name -> sRGB, 0 to 255.
-    rings : sequence of float
-        Chromas at which a circle is drawn.
     """
     fig, axes = new_figure(size=(6.2, 6.2), subplot_kw={"projection": "polar"})
     ax = axes[0, 0]
@@ -404,15 +386,14 @@ def colour_wheel(
             f"{name} {light:.2f}", (angle, radius), fontsize=6.5, xytext=(0, 9),
             textcoords="offset points", ha="center", va="bottom", zorder=4,
         )  # fmt: skip
-    ticks = [f"{ring:g}" for ring in rings]
-    ax.set(ylim=(0, 1.15 * max([*rings, *chroma])), yticks=rings, yticklabels=ticks)
+    ax.set(ylim=(0, 1.15 * max(0.2, *chroma)), yticks=(0.1, 0.2), yticklabels=("0.1", "0.2"))
     ax.set_xticks(np.radians(range(0, 360, 45)))
     ax.tick_params(labelsize=7, colors="#666")
     ax.set_title("hue around, chroma outwards; the number is the lightness", fontsize=9)
     return fig
 
 
-def pair_heatmap(ax: Axes, values: np.ndarray, images: np.ndarray, decimals: int = 2) -> None:
+def pair_heatmap(ax: Axes, values: np.ndarray, images: np.ndarray) -> None:
     """Draw a number for each pair of images, which stand along the top and the left side.
 
     Parameters
@@ -423,27 +404,19 @@ def pair_heatmap(ax: Axes, values: np.ndarray, images: np.ndarray, decimals: int
         Row by column; NaN stays empty.
     images : ndarray of shape (n, height, width, channels)
         Of the rows, and of the columns.
-    decimals : int
-        Of the numbers.
     """
-    heatmap = ax.imshow(np.ma.masked_invalid(values), cmap="cividis")
-    for (i, j), value in np.ndenumerate(values):
-        if np.isfinite(value):
-            ink = "black" if heatmap.norm(value) > 0.6 else "white"
-            ax.text(j, i, f"{value:.{decimals}f}", ha="center", va="center", color=ink, fontsize=8)
+    sns.heatmap(
+        values, mask=np.isnan(values), annot=True, fmt=".2f", annot_kws={"fontsize": 8},
+        cmap="cividis", cbar=False, square=True, xticklabels=False, yticklabels=False, ax=ax,
+    )  # fmt: skip
     for i, image in enumerate(images):
-        _attach(ax, image, (-0.5, i), (-4, 0), (1, 0.5))
-        _attach(ax, image, (i, -0.5), (0, 4), (0.5, 0))
-    ax.set(xticks=[], yticks=[])
-    sns.despine(ax=ax, left=True, bottom=True)
+        _attach(ax, image, (0, i + 0.5), (-4, 0), (1, 0.5))
+        _attach(ax, image, (i + 0.5, 0), (0, 4), (0.5, 0))
 
 
 def show_image(ax: Axes, image: np.ndarray) -> None:
     """Draw one image (height, width, channels) on an axis."""
-    if image.shape[-1] == 1:
-        ax.imshow(image[..., 0], cmap="gray")
-    else:
-        ax.imshow(image)
+    ax.imshow(image, cmap="gray")  # the map is for one channel
 
 
 def use_book_renderer() -> None:
@@ -463,8 +436,7 @@ def use_book_renderer() -> None:
 
 
 def _small(image: np.ndarray, height: int) -> OffsetImage:
-    grey = {"cmap": "gray"} if image.shape[-1] == 1 else {}
-    return OffsetImage(image.squeeze(), zoom=height / image.shape[0], **grey)
+    return OffsetImage(image.squeeze(), zoom=height / image.shape[0], cmap="gray")
 
 
 def _attach(
@@ -483,8 +455,7 @@ def _attach(
 
 
 def _frame(ax: Axes, hit: bool) -> None:
-    for spine in ax.spines.values():
-        spine.set(color=HIT if hit else MISS, linewidth=2.5)
+    plt.setp(ax.spines.values(), color=HIT if hit else MISS, linewidth=2.5)
     if not hit:
         ax.plot(0.92, 0.92, "X", color=MISS, markersize=6, transform=ax.transAxes, clip_on=False)
 

@@ -6,6 +6,8 @@ counted.
 """
 
 import hashlib
+import json
+import string
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -16,7 +18,7 @@ from fashionnb.data.catalogue import Blank
 from fashionnb.errors import DataError
 from fashionnb.notebook.explorer import webp_url
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LETTERS = string.ascii_uppercase
 QUALITY = 85  # of WebP
 
 # A background of its own, so that photos on white look the same in a dark page.
@@ -44,6 +46,7 @@ BEHAVIOUR = """
 (() => {
   const box = document.getElementById("{id}"), score = box.querySelector(".score");
   const sections = [...box.querySelectorAll("section")];
+  const by = {by};
   let asked = 0, yours = 0, theirs = 0;
   for (const section of sections) {
     const truth = +section.dataset.truth, choice = +section.dataset.choice;
@@ -69,7 +72,7 @@ BEHAVIOUR = """
       asked += 1; yours += chosen === truth; theirs += choice === truth;
       const answer = details.querySelector("p").textContent;
       verdict.textContent = (chosen === truth ? "Yes. " : "No. ") + answer;
-      score.textContent = `After ${asked} of ${sections.length}: you ${yours}, {by} ${theirs}.`;
+      score.textContent = `After ${asked} of ${sections.length}: you ${yours}, ${by} ${theirs}.`;
     }
   }
 })();
@@ -127,7 +130,8 @@ def outfit_quiz(
         sections.append(_section(f"{number} of {len(blanks)}", blank, int(choice), pictures, by))
     body = f"<p class='score' role='status'>Guess first; then see.</p>{''.join(sections)}"
     name = f"quiz-{hashlib.sha256(body.encode()).hexdigest()[:10]}"
-    script = BEHAVIOUR.replace("{id}", name).replace("{by}", _quoted(by))
+    quoted = json.dumps(by).replace("<", "\\u003c")  # no name may end the script
+    script = BEHAVIOUR.replace("{id}", name).replace("{by}", quoted)
     style = STYLE.replace("{id}", name)
     return HTML(f'<div id="{name}"><style>{style}</style>{body}</div><script>{script}</script>')
 
@@ -161,10 +165,3 @@ def _section(position: str, blank: Blank, choice: int, images: Mapping[str, str]
         f'<div class="laid">{offered}</div>'
         f"<details><summary>The answer</summary><p>{answer}</p></details></section>"
     )
-
-
-def _quoted(text: str) -> str:
-    """Text for a template string of JavaScript, which it cannot end."""
-    for sign in "\\`$<":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text

@@ -1,31 +1,239 @@
 """Record what a chapter measured, save it as JSON, and load it again.
 
 A chapter opens a `Recorder` with `start`, adds one row for each number, and saves them to
-`book/results/<profile>/<chapter>.json`. Rows are checked against `fashionnb.notebook.results_format`
-when they are added and when they are loaded. `fashionnb.notebook.comparisons` formats and compares
-them.
+`book/results/<profile>/<chapter>.json`. The classes at the top are the format of that file: rows are
+checked when they are added and when they are loaded. `fashionnb.notebook.comparisons` formats and
+compares them.
 """
 
 import json
-import logging
+import math
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
+import pandas as pd
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    model_validator,
+)
+
+import fashionnb
 from fashionnb import files
 from fashionnb.errors import ResultError
 from fashionnb.notebook import comparisons, hardware
-from fashionnb.notebook.results_format import Reference, Results, Row, checked
 from fashionnb.profiles import Profile
 
-if TYPE_CHECKING:
-    import pandas as pd
+METRICS: dict[str, tuple[float, float]] = {
+    r"recall@\d+": (0, 1),
+    r"precision@\d+": (0, 1),
+    r"map@(r|\d+)": (0, 1),
+    "mrr": (0, 1),
+    "silhouette": (-1, 1),
+    "davies_bouldin": (0, math.inf),
+    "calinski_harabasz": (0, math.inf),
+    "nmi": (0, 1),
+    "ami": (-1, 1),
+    "trustworthiness": (0, 1),
+    "knn_preservation": (0, 1),
+    "accuracy": (0, 1),
+    "macro_precision": (0, 1),
+    "macro_recall": (0, 1),
+    "macro_f1": (0, 1),
+    "auc": (0, 1),
+    "fitb": (0, 1),
+    "images_per_second": (0, math.inf),
+    "queries_per_second": (0, math.inf),
+    "speedup": (0, math.inf),
+    "milliseconds": (0, math.inf),
+    "megabytes": (0, math.inf),
+    "megaflops": (0, math.inf),
+    "parameters": (0, math.inf),
+}
+"""Pattern of a metric's name -> the range of its values. A new metric is added here first."""
 
-log = logging.getLogger(__name__)
+# Repeated items in a resample tighten clusters, so the interval of these may miss the value itself.
+RESAMPLED = (
+    "davies_bouldin",
+    "calinski_harabasz",
+    "nmi",
+    "ami",
+    "macro_precision",
+    "macro_recall",
+    "macro_f1",
+)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, from_attributes=True
+    )
+
+
+class Reference(_Strict):
+    """A number that others report for the same thing.
+
+    Parameters
+    ----------
+    value : float
+        As they report it.
+    source : str
+        Who reports it, where, and under which protocol.
+    """
+
+    value: FiniteFloat
+    source: str = Field(min_length=1)
+
+
+class IntervalModel(_Strict):
+    """An interval of a number.
+
+    Parameters
+    ----------
+    low, high : float
+        Its ends.
+    level : float
+        Its coverage, such as 0.95.
+    how : str
+        How it was made, such as "bootstrap over 10,000 test items, 1,000 resamples".
+    """
+
+    low: FiniteFloat
+    high: FiniteFloat
+    level: float = Field(0.95, gt=0, lt=1)
+    how: str = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_tuple(cls, given: Any) -> Any:
+        """Read (low, high, how), which chapters write where no function made the interval."""
+        if isinstance(given, tuple) and len(given) == 3:
+            return dict(zip(("low", "high", "how"), given, strict=True))
+        if isinstance(given, dict) or hasattr(given, "how"):
+            return given
+        raise ValueError(f"an interval is an `Interval` or (low, high, how), got {given!r}")
+
+
+class Row(_Strict):
+    """One measured number.
+
+    Parameters
+    ----------
+    method : str
+        What was measured, as a table names it.
+    metric : str
+        One of `METRICS`.
+    value : float
+        A fraction (0.58), never percent.
+    interval : IntervalModel
+        Of the value.
+    data, split : str
+        On which data it was measured.
+    n : int
+        On how many items or questions.
+    class_ : str, optional
+        For a number of one class; `class` in the file.
+    role : str, optional
+        "baseline", "upper bound" or "ours".
+    reference : Reference, optional
+        What others report.
+    """
+
+    method: str = Field(min_length=1)
+    metric: str
+    value: FiniteFloat
+    interval: IntervalModel
+    data: str = Field(min_length=1)
+    split: str = Field(min_length=1)
+    n: int = Field(ge=1)
+    class_: str | None = Field(None, alias="class")
+    role: Literal["baseline", "upper bound", "ours"] | None = None
+    reference: Reference | None = None
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "Row":
+        limits = [METRICS[name] for name in METRICS if re.fullmatch(name, self.metric)]
+        if not limits:
+            names = ", ".join(METRICS).replace(r"(r|\d+)", "r").replace(r"\d+", "k")
+            raise ValueError(
+                f"there is no metric {self.metric!r}; use one of: {names} "
+                "(or add it to fashionnb.notebook.results.METRICS)"
+            )
+        low, high = limits[0]
+        slack = 1e-6  # for sums of floats
+        # Only the value must lie in the range: an interval over few seeds may reach beyond it.
+        if not low - slack <= self.value <= high + slack:
+            raise ValueError(
+                f"{self.metric} lies in {low} to {high}, got {self.value}; is it a percentage?"
+            )
+        contained = self.interval.low - slack <= self.value <= self.interval.high + slack
+        if not contained and self.metric not in RESAMPLED:
+            raise ValueError(
+                f"the interval {self.interval.low} to {self.interval.high} does not contain "
+                f"the value {self.value}; was it made for another number?"
+            )
+        return self
+
+    def shown(self, decimals: int) -> str:
+        """Format as "0.56 [0.55, 0.57]"; numbers of 100 or more as "6,282 [6,182, 6,382]"."""
+        form = ",.0f" if abs(self.value) >= 100 else f".{decimals}f"
+        return f"{self.value:{form}} [{self.interval.low:{form}}, {self.interval.high:{form}}]"
+
+
+class Run(_Strict):
+    """Facts about the run that measured the rows of a file.
+
+    Parameters
+    ----------
+    chapter, profile : str
+        What was run.
+    seconds : float
+        From `start` to `save`.
+    peak_memory_mb : float
+        Resident memory.
+    hardware, device : str
+        On which machine.
+    precision : str, optional
+        "no" is float32; old files do not have it.
+    threads : int
+        Of the processor.
+    versions : dict
+        Library -> version.
+    seeds : list of int
+        The seeds that the numbers depend on.
+    date : datetime
+        UTC.
+    parameters : dict
+        Of the run.
+    """
+
+    chapter: str = Field(min_length=1)
+    profile: Literal["quick", "cpu", "full"]
+    seconds: float = Field(ge=0)
+    peak_memory_mb: float = Field(ge=0)
+    hardware: str
+    device: str
+    precision: Literal["no", "bf16"] | None = None
+    threads: int = Field(ge=1)
+    versions: dict[str, str]
+    seeds: list[int]
+    date: datetime
+    parameters: dict[str, Any] = {}
+
+
+class Results(_Strict):
+    """A results file: the rows, and the run that measured them."""
+
+    results: list[Row]
+    run: Run
 
 
 class Recorder:
@@ -37,11 +245,8 @@ class Recorder:
         What an interrupted training had cost before it was resumed; counts as time of this run.
     """
 
-    def __init__(
-        self, chapter: str, profile: Profile, seeds: Sequence[int], parameters: Mapping[str, Any]
-    ) -> None:
-        self._chapter, self._profile = chapter, profile
-        self._seeds, self._parameters = [int(seed) for seed in seeds], dict(parameters)
+    def __init__(self, chapter: str, profile: Profile, seeds: Sequence[int]) -> None:
+        self._chapter, self._profile, self._seeds = chapter, profile, list(seeds)
         self._begun, self.earlier_seconds = time.perf_counter(), 0.0
         self._rows: dict[tuple, Row] = {}
 
@@ -66,7 +271,7 @@ class Recorder:
         Parameters
         ----------
         method, metric, value, data, split, n, role, class_
-            As in `fashionnb.notebook.results_format.Row`.
+            As in `Row`.
         interval : Interval or (float, float, str)
             An interval of `fashionnb.evaluation.intervals`, or (low, high, how); 95 % unless it
             has a `level`.
@@ -83,22 +288,21 @@ class Recorder:
             If a field breaks the format: an unknown metric, NaN, a percentage, an interval that
             does not contain the value.
         """
-        where = f"{self._chapter}: {metric!r} of {method!r}"
         if isinstance(reference, tuple):
             reference = dict(zip(("value", "source"), reference, strict=True))
         fields = {
             "method": method,
             "metric": metric,
-            "value": _python_number(value),
-            "interval": _interval(interval, where),
+            "value": value,
+            "interval": interval,
             "data": data,
             "split": split,
-            "n": _python_number(n),
+            "n": n,
             "class": class_,
             "role": role,
             "reference": reference,
         }
-        row = checked(Row, fields, where)
+        row = _checked(Row, fields, f"{self._chapter}: {metric!r} of {method!r}")
         self._rows[method, metric, class_, data, split] = row
         return row
 
@@ -116,9 +320,10 @@ class Recorder:
             "versions": hardware.versions(),
             "seeds": self._seeds,
             "date": datetime.now(UTC).replace(microsecond=0),
-            "parameters": self._parameters,
+            # What `fashionnb run` was given with `-p`.
+            "parameters": json.loads(os.environ.get("FASHIONNB_PARAMETERS") or "{}"),
         }
-        return checked(Results, {"results": list(self._rows.values()), "run": run}, self._chapter)
+        return _checked(Results, {"results": list(self._rows.values()), "run": run}, self._chapter)
 
     def save(self) -> Path:
         """Write the results file.
@@ -138,10 +343,8 @@ class Recorder:
         if not self._rows:
             raise ResultError(f"{self._chapter}: nothing was recorded. Call `add` before `save`.")
         target = results_folder() / self._profile.name / f"{self._chapter}.json"
-        dumped = self.results().model_dump(mode="json", by_alias=True, exclude_none=True)
-        text = json.dumps(dumped, indent=2, ensure_ascii=False, allow_nan=False)
+        text = self.results().model_dump_json(indent=2, by_alias=True, exclude_none=True)
         files.write_text(target, text + "\n")
-        log.info("%s: %d rows written to %s", self._chapter, len(self._rows), target)
         return target
 
     def value(self, method: str, metric: str, class_: str | None = None) -> float:
@@ -170,18 +373,12 @@ class Recorder:
         """Compare two recorded numbers; see `fashionnb.notebook.comparisons.lead`."""
         return comparisons.lead(self._rows.values(), method, other, metric)
 
-    def table(self, metrics: Sequence[str] | None = None) -> "pd.DataFrame":
+    def table(self, metrics: Sequence[str] | None = None) -> pd.DataFrame:
         """Make a table of the recorded numbers; see `fashionnb.notebook.comparisons.table`."""
         return comparisons.table(self._rows.values(), metrics)
 
 
-def start(
-    chapter: str,
-    profile: Profile,
-    *,
-    seeds: Sequence[int] = (0,),
-    parameters: Mapping[str, Any] | None = None,
-) -> Recorder:
+def start(chapter: str, profile: Profile, *, seeds: Sequence[int] = (0,)) -> Recorder:
     """Begin recording for a chapter, and start its clock.
 
     Parameters
@@ -192,8 +389,6 @@ def start(
         As `fashionnb.profiles.begin` returns it.
     seeds : sequence of int
         The seeds that the numbers depend on.
-    parameters : mapping, optional
-        Parameters of the run; without them those given to `fashionnb run` with `-p`.
 
     Returns
     -------
@@ -204,15 +399,12 @@ def start(
     ResultError
         If `chapter` is not a plain name.
     """
-    endings = (".md", ".ipynb", ".json")
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", chapter) or chapter.endswith(endings):
+    if not re.fullmatch(r"\w[\w-]*", chapter):
         raise ResultError(
             "A chapter is named like '02-style2vec' (its file without the ending), "
             f"got {chapter!r}."
         )
-    if parameters is None:
-        parameters = json.loads(os.environ.get("FASHIONNB_PARAMETERS") or "{}")
-    return Recorder(chapter, profile, seeds, parameters)
+    return Recorder(chapter, profile, seeds)
 
 
 def load(chapter: str, profile: str = "cpu", root: Path | str | None = None) -> Results:
@@ -238,35 +430,59 @@ def load(chapter: str, profile: str = "cpu", root: Path | str | None = None) -> 
     ResultError
         If the file does not exist, is not JSON, or breaks the format.
     """
-    folders = [folder / profile for folder in _folders(root)]
-    paths = [folder / f"{chapter}.json" for folder in folders]
-    path = next((path for path in paths if path.exists()), None)
-    if path is None:
-        raise ResultError(
-            f"{paths[0]}: there is no such file. "
-            f"Results of profile {profile}: {', '.join(recorded(profile, root)) or 'none'}. "
-            f"`fashionnb run {chapter} --profile {profile}` makes them."
-        )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResultError(
-            f"{path}: cannot be read ({error}). Restore the file, or run the chapter again."
-        ) from error
-    return checked(Results, text, path)
+    paths = [folder / profile / f"{chapter}.json" for folder in _folders(root)]
+    for path in paths:
+        if path.exists():
+            return _checked(Results, path.read_bytes(), path)
+    raise ResultError(
+        f"{paths[0]}: there is no such file. "
+        f"Results of profile {profile}: {', '.join(recorded(profile, root)) or 'none'}. "
+        f"`fashionnb run {chapter} --profile {profile}` makes them."
+    )
 
 
 def recorded(profile: str = "cpu", root: Path | str | None = None) -> list[str]:
     """List the chapters that have results in a profile, in the order of the book."""
-    found = set()
-    for folder in _folders(root):
-        found |= {path.stem for path in (folder / profile).glob("*.json")}
-    return sorted(found)
+    folders = [folder / profile for folder in _folders(root)]
+    return sorted({path.stem for folder in folders for path in folder.glob("*.json")})
 
 
-def load_all(profile: str = "cpu", root: Path | str | None = None) -> dict[str, Results]:
+def load_all(profile: str = "cpu") -> dict[str, Results]:
     """Load all results of a profile, by chapter, in the order of the book; errors as `load`."""
-    return {chapter: load(chapter, profile, root) for chapter in recorded(profile, root)}
+    return {chapter: load(chapter, profile) for chapter in recorded(profile)}
+
+
+def full_run(chapter: str, profile: str = "") -> Results | None:
+    """Load the committed results of the `full` profile, in which networks train for hours.
+
+    In the other profiles such a chapter trains for minutes, which is not enough. Its page says so,
+    shows the committed results next to its own, and draws its conclusions from those. In a checkout
+    they are in `book/results/full`; an installed package contains a copy.
+
+    Parameters
+    ----------
+    chapter : str
+        The file name of the chapter without its ending.
+    profile : str
+        The profile of this run, if it is a run of that chapter. In "full" there is nothing to
+        compare with: this is the full run, and an older one must not decide what its page says.
+
+    Returns
+    -------
+    Results or None
+        None if there are none, or in the full run itself.
+
+    Raises
+    ------
+    ResultError
+        If the file cannot be read, or breaks the format.
+    """
+    package = Path(fashionnb.__file__).parent
+    # pyproject.toml copies the first folder to the second.
+    for folder in (package.parent / "book" / "results", package / "published_results"):
+        if profile != "full" and chapter in recorded("full", folder):
+            return load(chapter, "full", folder)
+    return None
 
 
 def checkout(start: Path | str | None = None) -> Path | None:
@@ -294,25 +510,24 @@ def results_folder() -> Path:
 
     `FASHIONNB_RESULTS`, else `book/results` of the checkout, else `results` in the working folder.
     """
-    return _folder("FASHIONNB_RESULTS", Path("book", "results"), Path("results"))
+    return _folder("FASHIONNB_RESULTS", "book/results", "results")
 
 
-def models_folder(chapter: str, profile: Profile | str) -> Path:
+def models_folder(chapter: str, profile: str) -> Path:
     """Return the folder for the models that a chapter trains: `<models>/<chapter>/<profile>`.
 
     `<models>` is `FASHIONNB_MODELS`, else `_build/models` of the checkout, else `models` in the
     working folder. It is not made here. `fashionnb run` gives a chapter an empty folder, except to
     resume a run that was interrupted.
     """
-    name = profile if isinstance(profile, str) else profile.name
-    return _folder("FASHIONNB_MODELS", Path("_build", "models"), Path("models")) / chapter / name
+    return _folder("FASHIONNB_MODELS", "_build/models", "models") / chapter / profile
 
 
-def _folder(variable: str, in_checkout: Path, elsewhere: Path) -> Path:
+def _folder(variable: str, in_checkout: str, elsewhere: str) -> Path:
     if named := os.environ.get(variable):
         return Path(named)
     root = checkout()
-    return root / in_checkout if root else elsewhere.resolve()
+    return root / in_checkout if root else Path.cwd() / elsewhere
 
 
 def _folders(root: Path | str | None) -> list[Path]:
@@ -320,26 +535,25 @@ def _folders(root: Path | str | None) -> list[Path]:
     if root is not None:
         return [Path(root)]
     published = checkout()
-    found = [results_folder()]
-    if published:
-        found.append(published / "book" / "results")
-    return list(dict.fromkeys(found))
+    return [results_folder(), *([published / "book" / "results"] if published else [])]
 
 
-def _python_number(number: Any) -> Any:
-    """A numpy or torch scalar as Python's own number; pydantic checks anything else."""
-    return number.item() if hasattr(number, "item") else number
-
-
-def _interval(interval: Any, where: str) -> dict[str, Any]:
-    """The fields of an `Interval`, or of (low, high, how)."""
-    if isinstance(interval, tuple) and len(interval) == 3:
-        fields = dict(zip(("low", "high", "how"), interval, strict=True))
-    elif all(hasattr(interval, name) for name in ("low", "high", "how")):
-        names = ("low", "high", "how", "level")
-        fields = {name: getattr(interval, name) for name in names if hasattr(interval, name)}
-    else:
-        raise ResultError(
-            f"{where}: an interval is an `Interval` or (low, high, how), got {interval!r}."
-        )
-    return {name: _python_number(value) for name, value in fields.items()}
+def _checked(model: type[BaseModel], values: dict | bytes, where: Path | str) -> Any:
+    """Validate fields or JSON; `ResultError`, beginning with `where`, has the first problem."""
+    try:
+        if isinstance(values, bytes):
+            return model.model_validate_json(values)
+        return model.model_validate(values)
+    except ValidationError as error:
+        first, *more = error.errors(include_url=False)
+        field = ".".join(str(part) for part in first["loc"])
+        problem = first["msg"].removeprefix("Value error, ")
+        input_is_shown = first["type"] not in ("value_error", "missing", "json_invalid")
+        parts = [
+            f"{where}: ",
+            f"{field}: " if field else "",
+            problem,
+            f", got {first['input']!r}" if input_is_shown else "",
+            f" (and {len(more)} more)" if more else "",
+        ]
+        raise ResultError(f"{''.join(parts)}.") from error

@@ -11,31 +11,24 @@ from collections.abc import Callable
 from IPython.display import Markdown
 
 
-def source(thing: Callable, docstring: bool = False) -> Markdown:
-    """Show the source of a function or class as highlighted code.
+def source(thing: Callable) -> Markdown:
+    """Show the source of a function or class as a block of highlighted code.
+
+    Docstrings are left out: the text of the page explains the code, and the API reference has them.
 
     Parameters
     ----------
     thing : callable
         A function or a class.
-    docstring : bool
-        Keep docstrings. Without them the text of the page explains the code; the API reference
-        has them.
-
-    Returns
-    -------
-    Markdown
-        A block of Python code.
     """
     code = textwrap.dedent(inspect.getsource(thing))
     lines = code.splitlines()
-    if not docstring:
-        documented = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-        nodes = [
-            node
-            for node in ast.walk(ast.parse(code))
-            if isinstance(node, documented) and ast.get_docstring(node)
-        ]
-        for text in sorted((node.body[0] for node in nodes), key=lambda text: -text.lineno):
-            del lines[text.lineno - 1 : text.end_lineno]
+    documented = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    nodes = [
+        node
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, documented) and ast.get_docstring(node)
+    ]
+    for text in sorted((node.body[0] for node in nodes), key=lambda text: -text.lineno):
+        del lines[text.lineno - 1 : text.end_lineno]
     return Markdown("```python\n" + "\n".join(lines).strip() + "\n```")

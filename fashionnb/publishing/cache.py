@@ -2,56 +2,72 @@
 
 Two runs with the same key would do the same thing, so the second need not happen. The key covers
 the chapter, the modules that it can reach, its data, its profile and parameters, and the libraries.
+
+Which modules a chapter can reach is found without importing anything: grimp reads which module
+imports which, this module reads the cells of the chapter, and adds what no import statement shows.
+When in doubt the answer is "more": running a chapter once too often costs minutes, publishing an
+outdated number costs trust.
 """
 
+import ast
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import re
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+import grimp
+from grimp.exceptions import SourceSyntaxError
+from IPython.core.inputtransformer2 import TransformerManager
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from fashionnb import files
-from fashionnb.publishing import import_graph
+from fashionnb.data import registry
 from fashionnb.publishing.chapters import Book, Chapter
+
+# With these names a module can import what no `import` statement shows.
+IMPORTERS = frozenset({"import_module", "__import__", "exec", "eval", "runpy", "pkgutil"})
+# With these a chapter can run code that lies elsewhere. (In a module they start other programs.)
+LAUNCHERS = frozenset(
+    {"subprocess", "system", "popen", "getoutput", "run_line_magic", "run_cell_magic"}
+)
+# The one magic of chapters. Any other, and a shell command, may run code of the package.
+PIP = re.compile(r"^([ \t]*)%pip .*$", re.MULTILINE)
 
 
 def key(chapter: Chapter, profile: str, parameters: Mapping[str, Any], book: Book) -> str:
     """Hash (SHA-256, hexadecimal) everything that a run of `chapter` depends on."""
-    content = json.dumps(
-        dependencies(chapter, profile, parameters, book), sort_keys=True, default=repr
-    )
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
-def dependencies(
-    chapter: Chapter, profile: str, parameters: Mapping[str, Any], book: Book
-) -> dict[str, Any]:
-    """List what a run depends on, by name, with hashes of contents."""
-    reached = import_graph.reach(chapter.code, book.package)
-    sources = import_graph.modules(book.package)
-    readers = _readers(book)
-    return {
+    reached = reach(chapter.code, book.package)
+    sources = modules(book.package)
+    data = f"{book.package.name}.data"
+    readers = {name: f"{data}.{source.reader}" for name, source in registry.SOURCES.items()}
+    dependencies = {
         "chapter": hashlib.sha256(chapter.text.encode()).hexdigest(),
         "profile": profile,
-        "parameters": dict(parameters),
-        "modules": {name: files.sha256(sources[name]) for name in sorted(reached)},
+        "parameters": parameters,
+        "modules": {name: files.sha256(sources[name]) for name in reached},
         "files": _other_files(chapter, profile, book),
-        "data": {name: _fingerprint(name) for name in readers if readers[name] in reached},
+        "data": {name: registry.fingerprint(name) for name in readers if readers[name] in reached},
         "python": platform.python_version(),
         "libraries": libraries(),
         "chapters": {
             other.name: _made_by(other, profile, book) for other in chapters_read(chapter, book)
         },
     }
+    content = json.dumps(dependencies, sort_keys=True, default=repr)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def chapters_read(chapter: Chapter, book: Book) -> list[Chapter]:
     """Find the earlier chapters whose results or models this one reads, as its code names them."""
-    codes = _cells(chapter)
+    codes = [read_cell(cell) for cell in chapter.code]
     strings = frozenset().union(*(code.strings for code in codes))
     reads_all = any(not code.names.isdisjoint(("load_all", "recorded")) for code in codes)
     earlier = [other for other in book.chapters() if other.name < chapter.name]
@@ -61,71 +77,190 @@ def chapters_read(chapter: Chapter, book: Book) -> list[Chapter]:
 def datasets(chapter: Chapter, parameters: Mapping[str, Any], book: Book) -> list[str]:
     """Find the datasets to download before a chapter runs.
 
-    They are those that the chapter, its parameters or a module that it reaches name in a string,
-    or whose reader they import. Modules of `fashionnb.data` do not count: they name every dataset.
+    They are those that the chapter, its parameters or a module that it reaches name in a string.
+    Modules of `fashionnb.data` do not count: they name every dataset.
     """
-    sources = import_graph.modules(book.package)
+    sources = modules(book.package)
     opening = tuple(f"{book.package.name}.{room}." for room in ("data", "datasets", "synthetic"))
-    reached = import_graph.reach(chapter.code, book.package)
+    reached = reach(chapter.code, book.package)
     outside = [name for name in reached if not f"{name}.".startswith(opening)]
-    codes = [*_cells(chapter), *(import_graph.read_module(sources[name]) for name in outside)]
+    codes = [read_cell(cell) for cell in chapter.code]
+    codes += [read_module(sources[name]) for name in outside]
     named = {str(value) for value in parameters.values()}.union(*(code.strings for code in codes))
-    imported = set().union(*(import_graph.named_modules(code, sources) for code in codes))
-    readers = _readers(book)
-    return [name for name in readers if name in named or readers[name] in imported]
+    return [name for name in registry.SOURCES if name in named]
 
 
 @cache
 def libraries() -> dict[str, str]:
     """List the versions of everything that fashionnb requires, except tools for development."""
-    found: dict[str, str] = {}
-    waiting = ["fashionnb"]
+    installed = {canonicalize_name(one.name): one for one in importlib.metadata.distributions()}
+    found, waiting = {}, ["fashionnb"]
     while waiting:
-        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
-        if name in found:
-            continue
-        try:
-            installed = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        found[name] = installed.version
-        for requirement in installed.requires or ():
-            extra = re.search(r"extra == ['\"]([\w-]+)", requirement)
-            if extra is None or (name == "fashionnb" and extra[1] != "dev"):
-                waiting.append(re.match(r"[\w.-]+", requirement)[0])
-    return dict(sorted(found.items()))
+        name = canonicalize_name(waiting.pop())
+        if name in installed and name not in found:
+            found[name] = installed[name].version
+            left_out = "extra == 'dev'" if name == "fashionnb" else "extra =="
+            requirements = [text.replace('"', "'") for text in installed[name].requires or ()]
+            waiting += [Requirement(text).name for text in requirements if left_out not in text]
+    return found
 
 
-def _cells(chapter: Chapter) -> list[import_graph.Code]:
-    return [import_graph.read_cell(cell) for cell in chapter.code]
+@dataclass(frozen=True)
+class Code:
+    """What a piece of code contains.
+
+    Attributes
+    ----------
+    imports : frozenset of str
+        The dotted names that its absolute imports name.
+    strings : frozenset of str
+        Its string constants.
+    names : frozenset of str
+        The names and attributes that it uses.
+    hidden : bool
+        Whether it may import what is not among `imports`.
+    """
+
+    imports: frozenset[str] = frozenset()
+    strings: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    hidden: bool = True
+
+
+def modules(package: Path) -> dict[str, Path]:
+    """Find every module of the package in the folder `package`: dotted name -> file."""
+    found = {}
+    for path in sorted(package.rglob("*.py")):
+        place = path.parent if path.name == "__init__.py" else path.with_suffix("")
+        found[".".join(place.relative_to(package.parent).parts)] = path
+    return found
+
+
+def reach(cells: Iterable[str], package: Path) -> frozenset[str]:
+    """Find the modules of `package` that code cells can reach, through imports of imports too.
+
+    An import inside a function counts. A module that can import by name (`import_module` and the
+    like) reaches its whole folder. Cells that do so, or that run a script or a command, reach the
+    whole package; so does a package with a syntax error.
+    """
+    known = modules(package)
+    codes = [read_cell(cell) for cell in cells]
+    if any(code.hidden for code in codes):
+        return frozenset(known)
+    versions = tuple((path, path.stat().st_mtime_ns) for path in known.values())
+    try:
+        graph = import_graph(package, versions)
+    except SourceSyntaxError:
+        return frozenset(known)
+    public = public_names(package)
+    named = frozenset().union(*(_named_modules(code, known) for code in codes))
+    named |= {public[name] for code in codes for name in code.names & public.keys()}
+    return named.union(*(graph.find_upstream_modules(name) for name in named))
+
+
+def public_names(package: Path) -> dict[str, str]:
+    """Read which names the package offers itself, imported when first used: name -> module."""
+    for node in ast.parse((package / "__init__.py").read_text(encoding="utf-8")).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="_HOMES")]):
+                homes = ast.literal_eval(node.value)
+                return {name: f"{package.name}.{home}" for name, home in homes.items()}
+    return {}
+
+
+@lru_cache(maxsize=4)
+def import_graph(package: Path, versions: tuple = ()) -> grimp.ImportGraph:
+    """Build the graph of which module of `package` imports which, imports by name included.
+
+    A module also counts as importing the package that it lies in, as Python runs that first.
+
+    Parameters
+    ----------
+    package : Path
+        The folder of a package that Python can find under its name.
+    versions : tuple
+        Its files and when each was changed, as the graph is kept for the next call.
+
+    Raises
+    ------
+    SourceSyntaxError
+        If a module is not valid Python.
+    """
+    graph = grimp.build_graph(package.name, cache_dir=None)
+    found = modules(package)
+    for name, path in found.items():
+        home = name.rpartition(".")[0]
+        imported = {home}
+        if read_module(path).hidden:
+            folder = name if path.name == "__init__.py" else home
+            imported |= {other for other in found if other.startswith(f"{folder}.")}
+        if home:  # what the package itself imports by name is in `public_names`
+            for other in imported:
+                graph.add_import(importer=name, imported=other)
+    return graph
+
+
+def read_module(path: Path) -> Code:
+    """Read a module of the package; one with a syntax error may import anything."""
+    return _read(path.read_text(encoding="utf-8"), IMPORTERS)
+
+
+def read_cell(source: str) -> Code:
+    """Read a cell of a notebook; one with a syntax error or a shell command may import anything."""
+    python = TransformerManager().transform_cell(PIP.sub(r"\1pass", source))
+    return _read(python, IMPORTERS | LAUNCHERS)  # magics and shell commands are calls now
+
+
+@cache
+def _read(source: str, hiding: frozenset[str]) -> Code:
+    """Read Python code, which may import by name if it uses a name among `hiding`."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return Code()
+    imports, strings, names = set(), set(), set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                imports |= {alias.name for alias in node.names}
+            case ast.ImportFrom():
+                # `from a import b`: b is a module of a, or a name in it.
+                named = {alias.name for alias in node.names}
+                imports |= {f"{node.module}", *(f"{node.module}.{name}" for name in named)}
+                names |= named
+            case ast.Constant(value=str()):
+                strings.add(node.value)
+            case ast.Name():
+                names.add(node.id)
+            # A method may be called eval (a model's is) and import nothing.
+            case ast.Attribute() if node.attr not in ("eval", "exec"):
+                names.add(node.attr)
+    hidden = not hiding.isdisjoint(imports | names)
+    return Code(frozenset(imports), frozenset(strings), frozenset(names), hidden)
+
+
+def _named_modules(code: Code, known: Iterable[str]) -> set[str]:
+    """Select from `known` the modules that the imports of `code` run at once.
+
+    Importing a.b.c runs a and a.b first; `from a import *` may run every module of a.
+    """
+    found = set()
+    for imported in code.imports:
+        if imported.endswith(".*"):
+            found |= {name for name in known if name.startswith(imported[:-1])}
+        parts = imported.split(".")
+        found |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
+    return found.intersection(known)
 
 
 def _other_files(chapter: Chapter, profile: str, book: Book) -> dict[str, str]:
     """Hash the files besides modules: of the package and the book, and the full run shown."""
     paths = {path for path in book.package.rglob("*") if path.suffix not in (".py", ".pyc")}
     paths |= {*book.folder.glob("*.py"), *(book.folder / "checkpoints").rglob("*")}
-    if profile != "full" and any("full_run" in code.names for code in _cells(chapter)):
+    if profile != "full" and any("full_run" in read_cell(cell).names for cell in chapter.code):
         paths |= set((book.folder / "results" / "full").glob("*.json"))
-    return {_place(path, book): files.sha256(path) for path in sorted(paths) if path.is_file()}
-
-
-def _place(path: Path, book: Book) -> str:
-    """The path relative to the checkout or to the package, so that it is the same everywhere."""
-    in_book = path.is_relative_to(book.folder)
-    return str(path.relative_to(book.root if in_book else book.package.parent))
-
-
-def _readers(book: Book) -> dict[str, str]:
-    """Every dataset, and the module that reads it."""
-    from fashionnb.data.registry import SOURCES
-
-    return {name: f"{book.package.name}.data.{source.reader}" for name, source in SOURCES.items()}
-
-
-def _fingerprint(name: str) -> str:
-    from fashionnb.data import registry
-
-    return registry.fingerprint(name)
+    found = [path for path in paths if path.is_file()]
+    return {os.path.relpath(path, book.root): files.sha256(path) for path in found}
 
 
 def _made_by(chapter: Chapter, profile: str, book: Book) -> list[str]:

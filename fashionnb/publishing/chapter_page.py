@@ -13,7 +13,6 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,28 +20,22 @@ from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell, new_output
+from nbformat.v4 import new_markdown_cell
 
 from fashionnb.errors import PublishError
 from fashionnb.files import sha256
 from fashionnb.notebook.claims import Claim, claims_in
-from fashionnb.notebook.results import load, recorded
-from fashionnb.notebook.results_format import Results
-from fashionnb.publishing import links
-from fashionnb.publishing.chapters import INJECTED, Book, Chapter, tags
-from fashionnb.publishing.result_tables import results_table
+from fashionnb.notebook.results import Results, load, recorded
+from fashionnb.publishing import page_text
+from fashionnb.publishing.chapters import INJECTED, Book, Chapter, own_code, tags
+from fashionnb.publishing.run_book import duration
 
-ERROR_MARK = "papermill-error-cell-tag"  # the tag of cells that it adds to a run that failed
-NOTICE = "stopped-here"  # the tag of the cell that says where a run stopped
 RECORDED = "Recorded results"  # the heading of what a page shows whose own run failed
 STAMPED = ("fashionnb", "torch", "numpy", "scikit-learn", "jupyter-book")  # versions in the stamp
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-# What tqdm and rich show in a notebook.
-PROGRESS_WIDGET = re.compile(r"\s*(.*\d+%\||Output\(\)|$)", re.DOTALL)
-EMPTY_PRE = re.compile(r"\s*<pre[^>]*>\s*</pre>\s*")
+PROGRESS_WIDGET = re.compile(r"\s*(.*\d+%\||$)", re.DOTALL)  # what tqdm shows in a notebook
 EMPTY_DISPLAY = re.compile(r"<IPython\.core\.display\.\w+ object>")  # such as Markdown("")
-CURSOR_CODE = re.compile(r"\x1b\[(\?25[lh]|\d*[KJABCDG])")  # cursor movements; colours stay
 
 
 @dataclass(frozen=True)
@@ -57,8 +50,8 @@ class PublishedChapter:
         Its heading.
     notebook : NotebookNode
         Its page.
-    seconds, peak_memory_mb : float
-        As measured while it ran.
+    run : mapping
+        What it took, as `fashionnb.publishing.execute.run_chapter` describes it.
     results : Results or None
         What that run recorded, or, if it failed before that, the published results.
     error : str
@@ -70,8 +63,7 @@ class PublishedChapter:
     name: str
     title: str
     notebook: NotebookNode
-    seconds: float
-    peak_memory_mb: float
+    run: Mapping[str, Any]
     results: Results | None
     error: str
     claims: tuple[Claim, ...]
@@ -96,45 +88,41 @@ def chapter_page(chapter: Chapter, profile: str, book: Book, pages: list[str]) -
     PublishError
         If the chapter was not run or has changed since, or a link leads nowhere.
     """
-    executed, again = _executed(chapter, profile, book)
-    run = executed.metadata["fashionnb"]
-    error = run.get("error")
-    notebook = executed
-    if error:
-        error = {**error, "value": _without_paths(error["value"], book.root)}
-        notebook = stopped(notebook, error)
-    notebook = clean(notebook, chapter.name)
-    if _sources(notebook) != _sources(chapter.notebook):
-        changed = f"{chapter.path.name} changed since it was run in profile {profile}."
-        raise PublishError(f"{changed} {again}")
+    notebook = _executed(chapter, profile, book)
+    run = notebook.metadata["fashionnb"]
     results = _results(chapter.name, run, book)
     page = f"book/{chapter.name}"
-    top = [links.badges(links.repository(book.root), page), _measured_line(run)]
+    top = [page_text.badges(page_text.repository(book.root), page), _measured_line(run)]
     bottom = [_stamp(run, book.root)]
+    clean(notebook, chapter.name)
+    error = run.get("error")
     if error:
+        error["value"] = _without_paths(error["value"], book.root)
+        mark_stop(notebook, error)
         top.append(_notice(error, chapter.name, profile, results))
-    if error and results:
-        bottom.insert(0, _recorded_results(results))
-    notebook = dress(
+        if results:
+            bottom.insert(0, _recorded_results(results))
+    dress(
         notebook,
         top="\n\n".join(top) + "\n",
         bottom="\n\n".join(bottom),
-        link=links.linker(book.root, page, pages),
+        link=page_text.linker(book.root, page, pages),
     )
     return PublishedChapter(
         name=chapter.name,
         title=notebook.cells[0].source.partition("\n")[0].removeprefix("# ").strip(),
         notebook=notebook,
-        seconds=float(run["seconds"]),
-        peak_memory_mb=float(run["peak_memory_mb"]),
+        run=run,
         results=results,
         error=error_line(error) if error else "",
         claims=tuple(claim for claim in claims_in(notebook) if not claim.holds),
     )
 
 
-def clean(notebook: NotebookNode, name: str) -> NotebookNode:
-    """Copy an executed notebook without progress bars, and with the injected cell hidden.
+def clean(notebook: NotebookNode, name: str) -> None:
+    """Take stderr, progress bars and empty displays out of a notebook, and hide the injected cell.
+
+    The site itself merges the pieces of stdout (`nb_merge_streams`).
 
     Parameters
     ----------
@@ -146,61 +134,44 @@ def clean(notebook: NotebookNode, name: str) -> NotebookNode:
     Raises
     ------
     PublishError
-        If the run failed or was broken off (`stopped` makes a page of such a run), or if the
-        notebook holds a widget, which would do nothing on a page.
+        If the notebook holds a widget, which would do nothing on a page.
     """
-    _refuse_failed(notebook, name)
-    notebook = deepcopy(notebook)
     for number, cell in enumerate(notebook.cells, start=1):
-        if cell.cell_type != "code":
-            continue
         if INJECTED in tags(cell):
             cell.metadata["tags"] = [*tags(cell), "remove-cell"]
-        cell.outputs = _without_progress(cell.outputs)
-        if any(WIDGET in output.get("data", {}) for output in cell.outputs):
-            raise PublishError(
-                f"{name}, cell {number}: it shows a Jupyter widget, which does nothing on a page "
-                "without a kernel. Draw the figure with plotly (its controls work on the page), or "
-                "show a still one."
-            )
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _is_nothing(output)]
+            if any(WIDGET in output.get("data", {}) for output in cell.outputs):
+                raise PublishError(
+                    f"{name}, cell {number}: it shows a Jupyter widget, which does nothing on a "
+                    "page without a kernel. Draw the figure with plotly (its controls work on the "
+                    "page), or show a still one."
+                )
     notebook.metadata.pop("widgets", None)
-    return notebook
 
 
-def stopped(notebook: NotebookNode, error: Mapping[str, Any]) -> NotebookNode:
-    """Copy the notebook of a failed run, with a notice at the place and no output below it.
+def mark_stop(notebook: NotebookNode, error: Mapping[str, Any]) -> None:
+    """Put a notice above the cell at which a run failed, in place of its error output.
 
     Parameters
     ----------
     notebook : NotebookNode
         The executed notebook.
     error : mapping
-        As `fashionnb.publishing.execute_notebook.finish` describes it.
+        As `fashionnb.publishing.execute.run_chapter` describes it.
     """
-    notebook = deepcopy(notebook)
-    notebook.metadata.get("papermill", {}).pop("exception", None)
-    notebook.cells = [cell for cell in notebook.cells if ERROR_MARK not in tags(cell)]
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    own = [cell for cell in code if INJECTED not in tags(cell)]
-    failed = own[error["cell"] - 1]
+    place = own_code(notebook)[error["cell"] - 1]
+    failed = notebook.cells[place]
     failed.outputs = [output for output in failed.outputs if output.output_type != "error"]
-    for cell in own[error["cell"] :]:
-        cell.outputs = []
-    for number, cell in enumerate(own, start=1):
-        cell.execution_count = number  # those below were not executed; the notice says so
     text = (
         f"> **Here this run stopped:** {error_line(error)}. "
         "Neither this cell nor any below it has finished."
     )
-    place = next(index for index, cell in enumerate(notebook.cells) if cell is failed)
-    notebook.cells.insert(place, new_markdown_cell(text, metadata={"tags": [NOTICE]}))
-    return notebook
+    notebook.cells.insert(place, new_markdown_cell(text))
 
 
-def dress(
-    notebook: NotebookNode, *, top: str, bottom: str, link: Callable[[str], str]
-) -> NotebookNode:
-    """Copy a notebook, adding `top` under the title and `bottom` at the end.
+def dress(notebook: NotebookNode, *, top: str, bottom: str, link: Callable[[str], str]) -> None:
+    """Add `top` under the title of a notebook and `bottom` at the end.
 
     Every relative link target `t` in its text becomes `link(t)`.
 
@@ -209,33 +180,23 @@ def dress(
     PublishError
         If the first cell has no title.
     """
-    notebook = deepcopy(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = links.relink(cell.source, link)
-    first = notebook.cells[0].source.lstrip() if notebook.cells else ""
-    if not first.startswith("# "):
+            cell.source = page_text.relink(cell.source, link)
+    title, _, rest = notebook.cells[0].source.lstrip().partition("\n")
+    if not title.startswith("# "):
         raise PublishError(
             "The first cell has no title. Begin the chapter with a line such as "
             "`# What is a garment?`."
         )
-    title, _, rest = first.partition("\n")
     notebook.cells[0].source = f"{title}\n\n{top}\n{rest}"
     notebook.cells.append(new_markdown_cell(bottom))
-    return notebook
 
 
 def error_line(error: Mapping[str, Any]) -> str:
     """Write the name and the last line of an error, as code in Markdown."""
     value = (error["value"].strip().splitlines() or [""])[-1].replace("`", "'")
     return f"`{error['name']}: {textwrap.shorten(value, 300, placeholder=' …')}`"
-
-
-def duration(seconds: float) -> str:
-    """Write seconds as "45 s", "2.1 min" or "3.4 h"."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def memory(megabytes: float) -> str:
@@ -245,31 +206,28 @@ def memory(megabytes: float) -> str:
 
 def picture(notebook: NotebookNode, tag: str) -> bytes | None:
     """Return the picture (PNG) that the cell with this tag drew, if there is one."""
-    tagged = [cell for cell in notebook.cells if tag in tags(cell) and cell.cell_type == "code"]
+    tagged = [cell for cell in notebook.cells if tag in tags(cell)]
     shown = [output.get("data", {}) for cell in tagged for output in cell.outputs]
     drawn = [data["image/png"] for data in shown if "image/png" in data]
     return base64.b64decode(drawn[0]) if drawn else None
 
 
-def _executed(chapter: Chapter, profile: str, book: Book) -> tuple[NotebookNode, str]:
-    """The executed notebook, and the sentence that says how to run the chapter again."""
+def _executed(chapter: Chapter, profile: str, book: Book) -> NotebookNode:
+    """The executed notebook, if it is the one of the chapter as it is now."""
     path = book.build / "run" / profile / f"{chapter.name}.ipynb"
-    place = path.relative_to(book.root)
     again = f"Run `fashionnb run {chapter.name} --profile {profile}`."
     if not path.exists():
         raise PublishError(
-            f"{place} is missing: the chapter was not run in profile {profile}. {again}"
+            f"{path.relative_to(book.root)} is missing: the chapter was not run in profile {profile}. {again}"
         )
     notebook = nbformat.read(path, as_version=4)
-    if not notebook.metadata.get("fashionnb"):
-        raise PublishError(f"{place}: it does not say what its run took. {again}")
-    return notebook, again
-
-
-def _sources(notebook: NotebookNode) -> list[str]:
-    """The text of the cells, without those that running or publishing added."""
-    added = {INJECTED, NOTICE}
-    return [cell.source for cell in notebook.cells if added.isdisjoint(tags(cell))]
+    sources = [cell.source for cell in notebook.cells if INJECTED not in tags(cell)]
+    same = sources == [cell.source for cell in chapter.notebook.cells]
+    if not same or "fashionnb" not in notebook.metadata:
+        raise PublishError(
+            f"{chapter.path.name} changed since it was run in profile {profile}. {again}"
+        )
+    return notebook
 
 
 def _results(chapter: str, run: Mapping[str, Any], book: Book) -> Results | None:
@@ -307,7 +265,7 @@ def _recorded_results(results: Results) -> str:
         f"Profile {run.profile}, {run.date:%Y-%m-%d}, {duration(run.seconds)} on {run.hardware}, "
         f"{run.device}, seeds {seeds}."
     )
-    return f"{results_table(RECORDED, results, level=2)}\n\n{made}"
+    return f"{page_text.results_table(RECORDED, results, level=2)}\n\n{made}"
 
 
 def _without_paths(text: str, root: Path) -> str:
@@ -319,83 +277,38 @@ def _without_paths(text: str, root: Path) -> str:
 
 def _measured_line(run: Mapping[str, Any]) -> str:
     """One line of HTML: what this run took, and on what."""
-    parts = [duration(run["seconds"]), memory(run["peak_memory_mb"])]
-    if run.get("hardware"):
-        parts.append(f"on {run['hardware']}")
-    parts += [f"profile {run['profile']}", str(run["date"])[:10]]
-    text = html.escape(", ".join(parts))
+    took = f"{duration(run['seconds'])}, {memory(run['peak_memory_mb'])}, on {run['hardware']}"
+    text = html.escape(f"{took}, profile {run['profile']}, {run['date'][:10]}")
     return f'<p class="measured"><strong>Measured:</strong> {text}</p>'
 
 
 def _stamp(run: Mapping[str, Any], root: Path) -> str:
     """HTML for the foot of a page: when, from which commit and with which versions it was built."""
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in STAMPED]
     built = f"Built {date.today():%Y-%m-%d} from {_commit(root)}"
     parts = [
-        f"{built}, profile {run['profile']}, run {str(run['date'])[:10]}",
+        f"{built}, profile {run['profile']}, run {run['date'][:10]}",
         f"Python {platform.python_version()}",
-        *versions,
+        *(f"{name} {importlib.metadata.version(name)}" for name in STAMPED),
     ]
     return f'<p class="build-stamp">{" · ".join(parts)}</p>'
 
 
 def _commit(root: Path) -> str:
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty= with changes"]
+    command += ["--abbrev=10", "--exclude=*"]  # never a tag
     try:
-        changed = " with changes" if _git(root, "status", "--porcelain", "-uno") else ""
-        return f"commit {_git(root, 'rev-parse', '--short=10', 'HEAD')}{changed}"
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "a copy without git"
+    return f"commit {done.stdout.strip()}"
 
 
-def _git(root: Path, *words: str) -> str:
-    command = ["git", "-C", str(root), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def _refuse_failed(notebook: NotebookNode, name: str) -> None:
-    again = "Mend the chapter and run it again with `fashionnb run`."
-    if notebook.metadata.get("papermill", {}).get("exception"):
-        raise PublishError(f"{name}: its last run failed. {again}")
-    for number, cell in enumerate(notebook.cells, start=1):
-        if cell.cell_type != "code":
-            continue
-        errors = [output for output in cell.outputs if output.output_type == "error"]
-        if errors and "raises-exception" not in tags(cell):
-            what = f"{errors[0].ename}: {errors[0].evalue}"
-            raise PublishError(f"{name}, cell {number}: it ends in {what}. {again}")
-        if cell.source.strip() and cell.get("execution_count") is None:
-            raise PublishError(f"{name}, cell {number}: it was not executed. {again}")
-
-
-def _without_progress(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Outputs without stderr and progress bars, neighbouring pieces of stdout joined to one."""
-    kept: list[NotebookNode] = []
-    for output in outputs:
-        if output.output_type != "stream":
-            if not _is_nothing(output.get("data", {})):
-                kept.append(output)
-        elif output.name == "stdout":
-            if kept and kept[-1].output_type == "stream":
-                kept[-1].text += output.text
-            else:
-                kept.append(new_output("stream", name="stdout", text=output.text))
-    for output in kept:
-        if output.output_type == "stream":
-            output.text = _final_text(output.text)
-    return [output for output in kept if output.output_type != "stream" or output.text.strip()]
-
-
-def _is_nothing(data: Mapping[str, str]) -> bool:
-    """Whether a display shows nothing: bars of tqdm and rich, rich's advice, an empty text."""
-    text, shown = data.get("text/plain", ""), data.get("text/html", "")
+def _is_nothing(output: NotebookNode) -> bool:
+    """Whether an output has no place on a page: stderr, bars of tqdm, an empty text."""
+    if output.output_type == "stream":
+        return output.name == "stderr" or not output.text.strip()
+    data = output.get("data", {})
+    text = data.get("text/plain", "")
     if WIDGET in data:
         return bool(PROGRESS_WIDGET.match(text))
-    if 'install "ipywidgets" for Jupyter' in html.unescape(shown) or EMPTY_PRE.fullmatch(shown):
-        return True
     return list(data) == ["text/plain"] and bool(EMPTY_DISPLAY.fullmatch(text))
-
-
-def _final_text(text: str) -> str:
-    """What a terminal shows in the end: of each line that was written over, its last version."""
-    lines = CURSOR_CODE.sub("", text).replace("\r\n", "\n").split("\n")
-    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in lines)

@@ -16,8 +16,8 @@ from typing import Any
 
 import jupytext
 import nbformat
-import yaml
 from nbformat import NotebookNode
+from pydantic import TypeAdapter, ValidationError
 
 import fashionnb
 from fashionnb.errors import RunError
@@ -51,10 +51,7 @@ class Chapter:
     @cached_property
     def text(self) -> str:
         """The file as it was when it was first read: what is executed is what was hashed."""
-        try:
-            return self.path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RunError(f"{self.path}: cannot be read ({error}).") from error
+        return self.path.read_text(encoding="utf-8")
 
     @cached_property
     def notebook(self) -> NotebookNode:
@@ -116,8 +113,8 @@ class Chapter:
     def typed(self, given: Mapping[str, str]) -> dict[str, Any]:
         """Convert values given on a command line to the types of the parameters' defaults.
 
-        YAML says what a text means ("3" is a number, "false" a truth value), except where the
-        default is a string.
+        A text means what it does in Python ("3" is a number), `null` is None, and any other text
+        stands for itself. Where the default is a string, all do.
 
         Raises
         ------
@@ -138,23 +135,19 @@ class Chapter:
         return {name: self._value(name, text) for name, text in given.items()}
 
     def _value(self, name: str, text: str) -> Any:
+        default = _literal(self.parameters[name], None)  # None: an expression; it may be anything
+        if isinstance(default, str):
+            return text
+        value = None if text == "null" else _literal(text, text)
+        if default is None or value is None:
+            return value
         try:
-            default = ast.literal_eval(self.parameters[name])
-        except ValueError:  # the default is an expression; any value may be meant
-            default = None
-        value = text if isinstance(default, str) else _yaml(text)
-        if default is None or value is None or type(value) is type(default):
-            return value
-        if isinstance(default, tuple) and isinstance(value, list):
-            return value
-        if type(default) is float and type(value) is int:
-            return float(value)
-        if type(default) is int and type(value) is float and value.is_integer():
-            return int(value)
-        raise RunError(
-            f"{self.name}: parameter {name} is {type(default).__name__} "
-            f"(default {self.parameters[name]}), got {text!r}."
-        )
+            return TypeAdapter(type(default)).validate_python(value)
+        except ValidationError as error:
+            raise RunError(
+                f"{self.name}: parameter {name} is {type(default).__name__} "
+                f"(default {self.parameters[name]}), got {text!r}."
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -234,6 +227,15 @@ def tags(cell: NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
+def own_code(notebook: NotebookNode) -> list[int]:
+    """Return the indices of a chapter's code cells, without the one that papermill adds."""
+    return [
+        index
+        for index, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code" and INJECTED not in tags(cell)
+    ]
+
+
 def sync(book: Book) -> list[Path]:
     """Make the notebook of every chapter from its Markdown, and return those that were written.
 
@@ -242,17 +244,14 @@ def sync(book: Book) -> list[Path]:
     Raises
     ------
     RunError
-        If a chapter or a notebook cannot be read.
+        If a chapter cannot be read.
     WriteError
         If a notebook cannot be written.
     """
-    written = []
-    for chapter in book.chapters():
-        if _difference(chapter):
-            path = chapter.path.with_suffix(".ipynb")
-            write_text(path, nbformat.writes(chapter.notebook) + "\n")
-            written.append(path)
-    return written
+    changed = _changed(book)
+    for path, text in changed.items():
+        write_text(path, text)
+    return list(changed)
 
 
 def stale(book: Book) -> list[str]:
@@ -261,68 +260,48 @@ def stale(book: Book) -> list[str]:
     Raises
     ------
     RunError
-        If a chapter or a notebook cannot be read.
+        If a chapter cannot be read.
     """
-    found = [_difference(chapter) for chapter in book.chapters()]
-    for path in sorted(book.folder.glob(f"{PATTERN}.ipynb")):
-        if not path.with_suffix(".md").exists():
-            found.append(
-                f"{path}: there is no {path.stem}.md that it was made from; "
-                "delete it, or write one."
-            )
-    return [sentence for sentence in found if sentence]
+    orphans = [
+        path
+        for path in sorted(book.folder.glob(f"{PATTERN}.ipynb"))
+        if not path.with_suffix(".md").exists()
+    ]
+    advice = "Edit the .md if it is to say something else, then run `make sync`."
+    return [
+        *(f"{path} is not what {path.stem}.md says. {advice}" for path in _changed(book)),
+        *(f"{path}: there is no {path.stem}.md; delete it, or write one." for path in orphans),
+    ]
 
 
-def _difference(chapter: Chapter) -> str:
-    """One sentence on how the notebook beside a chapter differs from it; empty if it does not."""
-    path = chapter.path.with_suffix(".ipynb")
-    if not path.exists():
-        return f"{path} is missing: run `make sync`."
-    try:
-        notebook = nbformat.read(path, as_version=4)
-    except Exception as error:  # nbformat and json each raise their own
-        raise RunError(
-            f"{path}: it cannot be read as a notebook ({error}). Delete it, and run `make sync`."
-        ) from error
-    if any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells):
-        return f"{path} holds outputs, which are not committed: run `make sync`."
-    if _content(notebook) != _content(chapter.notebook):
-        different = f"{path} does not say what {chapter.path.name} says."
-        return f"{different} Edit the .md, then run `make sync`."
-    return ""
-
-
-def _content(notebook: NotebookNode) -> list:
-    """All that must agree; ids and versions of the format may differ between tools."""
-    cells = [(cell.cell_type, cell.source, sorted(tags(cell))) for cell in notebook.cells]
-    return [notebook.metadata.get("kernelspec", {}).get("name"), *cells]
+def _changed(book: Book) -> dict[Path, str]:
+    """Every notebook that is missing or not what its chapter says, and the text it should have."""
+    texts = {
+        chapter.path.with_suffix(".ipynb"): nbformat.writes(chapter.notebook) + "\n"
+        for chapter in book.chapters()
+    }
+    return {
+        path: text
+        for path, text in texts.items()
+        if not path.exists() or path.read_bytes() != text.encode()
+    }
 
 
 def _named(wanted: str, every: list[Chapter]) -> list[Chapter]:
     name = re.sub(r"\.(md|ipynb)$", "", Path(wanted).name)
     if name.isdigit():
-        found = [chapter for chapter in every if int(chapter.name[:2]) == int(name)]
-    else:
-        found = [chapter for chapter in every if chapter.name == name]
-        found = found or [chapter for chapter in every if name and chapter.name.startswith(name)]
+        name = f"{int(name):02}-"
+    found = [chapter for chapter in every if chapter.name == name]
+    found = found or [chapter for chapter in every if name and chapter.name.startswith(name)]
     if not found:
         names = ", ".join(chapter.name for chapter in every)
         raise RunError(f"There is no chapter {wanted!r}. There are: {names}.")
     return found
 
 
-def _yaml(text: str) -> Any:
-    """Read `text` as YAML, and "1e-3" as a number, which YAML does not."""
+def _literal(text: str, otherwise: Any) -> Any:
+    """The value of a Python literal; `otherwise` if the text is none."""
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = getattr(error, "problem", error)
-        raise RunError(f"The value {text!r} is not YAML ({reason}).") from error
-    if not isinstance(value, bool | int | float | list | dict | str | None):
-        return text  # YAML also knows dates
-    if value == "None":
-        return None
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return otherwise

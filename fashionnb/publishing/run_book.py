@@ -1,7 +1,7 @@
 """Run the chapters of the book, each in a profile, and only those that something has changed for.
 
 `run` is behind `fashionnb run`. What a chapter depends on is in `fashionnb.publishing.cache`, how
-one is run in `fashionnb.publishing.run_chapter`. Where everything is written, in the checkout:
+one is run in `fashionnb.publishing.execute`. Where everything is written, in the checkout:
 
 - a plain run: the notebook to `_build/run/<profile>`, models to
   `_build/models/<chapter>/<profile>`, results to `book/results/<profile>`, or to
@@ -14,23 +14,27 @@ import logging
 import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from unittest import mock
 
-from rich.console import Group
+from rich.console import Console, Group
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from fashionnb import files, profiles
-from fashionnb.errors import DataError, DataNotFound, ProfileError, RunError
-from fashionnb.notebook import hardware
+from fashionnb.data import registry
+from fashionnb.errors import DataError, DataNotFound, ProfileError, ResultError, RunError
 from fashionnb.notebook.claims import Claim
-from fashionnb.publishing import cache, progress
+from fashionnb.notebook.results import Run, load
+from fashionnb.publishing import cache
 from fashionnb.publishing.chapters import Book
-from fashionnb.publishing.run_chapter import Job, OnProgress, Outcome, run_chapter, short
+from fashionnb.publishing.execute import Job, OnProgress, Outcome, kept_run, run_chapter, short
 
 log = logging.getLogger(__name__)
 
@@ -102,17 +106,15 @@ def run(
     if given.get(DATA_FOLDER):  # the chapters run in another working folder
         given[DATA_FOLDER] = str(Path(given[DATA_FOLDER]).resolve())
         environment = {"FASHIONNB_DATA": given[DATA_FOLDER]}
-    console = progress.terminal()
     with mock.patch.dict(os.environ, environment):  # afterwards it is as it was
         todo = plan(
             book or Book.find(), wanted, profile, given, jobs=jobs, out=out, minutes=minutes
         )
-        estimate = progress.TimeEstimate(todo, jobs, force)
+        estimate = TimeEstimate(todo, jobs, force)
         say(estimate.before())
-        with progress.bars(console, [job.chapter.name for job in todo]) as on_progress:
-            over_bars = console.print if console else say
+        with _bars([job.chapter.name for job in todo], say) as (on_progress, say_above):
             return _run_all(
-                todo, jobs, force, on_progress, lambda outcome: over_bars(estimate.after(outcome))
+                todo, jobs, force, on_progress, lambda outcome: say_above(estimate.after(outcome))
             )
 
 
@@ -136,9 +138,8 @@ def plan(
         chapter.name: cache.datasets(chapter, typed[chapter.name], book) for chapter in chapters
     }
     absent = _download(set().union(*needed.values()))
-    threads = max(1, (int(os.environ.get("OMP_NUM_THREADS") or 0) or hardware.cores()) // jobs)
-    base = book.build
-    reasons = []
+    threads = max(1, (int(os.environ.get("OMP_NUM_THREADS") or 0) or profiles.cores()) // jobs)
+    base, reasons = book.build, []
     if given:
         base, reasons = base / "own" / _folder_name(given), ["own parameters"]
     if out:
@@ -149,19 +150,20 @@ def plan(
         missing = [dataset for dataset in needed[chapter.name] if dataset in absent]
         drawn = [f"drawn garments stand in for {', '.join(missing)}"] if missing else []
         apart = "; ".join([*reasons, *drawn])
-        job = Job(
-            chapter=chapter,
-            book=book,
-            profile=profile,
-            parameters=typed[chapter.name],
-            base=base,
-            results=base / "results" if apart else book.folder / "results",
-            apart=apart,
-            offline=bool(missing),
-            threads=threads,
-            limit=60 * minutes or None,
+        todo.append(
+            Job(
+                chapter=chapter,
+                book=book,
+                profile=profile,
+                parameters=typed[chapter.name],
+                base=base,
+                results=base / "results" if apart else book.folder / "results",
+                apart=apart,
+                offline=bool(missing),
+                threads=threads,
+                limit=60 * minutes or threading.TIMEOUT_MAX,
+            )
         )
-        todo.append(job)
     return todo
 
 
@@ -172,10 +174,9 @@ def report(outcomes: Sequence[Outcome]) -> Group:
     styles = {"failed": "red", "run": "green"}
     notes = []
     for outcome in outcomes:
-        state = progress.state(outcome)
         table.add_row(
             outcome.chapter,
-            Text(state, style=styles.get(state, "")),
+            Text(outcome.state, style=styles.get(outcome.state, "")),
             f"{outcome.seconds:,.1f}",
             f"{outcome.peak_memory_mb / 1024:.2f} GB",
         )
@@ -197,6 +198,96 @@ def not_held(claims: Mapping[str, Sequence[Claim]]) -> list[str]:
     return [title, *lines] if lines else []
 
 
+def duration(seconds: float) -> str:
+    """Write seconds as "45 s", "2.1 min" or "3.4 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.2g} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class TimeEstimate:
+    """The time that chapters need, estimated from their published runs and the speed here.
+
+    Parameters
+    ----------
+    todo : sequence of Job
+        The chapters that run.
+    jobs : int
+        How many run at the same time.
+    force : bool
+        Whether those run too that have not changed.
+    """
+
+    def __init__(self, todo: Sequence[Job], jobs: int, force: bool) -> None:
+        self.jobs, self.waiting = jobs, len(todo)
+        self.expected: dict[str, str] = {}
+        self.left: dict[str, float] = {}  # the published seconds of those that are to run
+        self.seconds_here = self.seconds_published = 0.0  # of what has been run here
+        for job in todo:
+            name, run = job.chapter.name, _published(job)
+            if not force and kept_run(job, job.key):
+                self.expected[name] = "unchanged, kept"
+            elif run is None:
+                self.expected[name] = "nothing published in this profile"
+            else:
+                self.expected[name] = f"{run.seconds:,.0f} s on {run.hardware}"
+                self.left[name] = run.seconds
+
+    def before(self) -> str:
+        """Describe the published time of each chapter, and their sum."""
+        lines = [f"Chapters: {self.waiting}. How long each took when it was published:"]
+        lines += [f"  {name}: {expected}" for name, expected in self.expected.items()]
+        if self.left:
+            about = duration(sum(self.left.values()) / self.jobs)
+            lines.append(f"Expect about {about}, two to three times that on a slow processor.")
+        return "\n".join(lines)
+
+    def after(self, outcome: Outcome) -> str:
+        """Describe what became of a chapter, and how long the others will take at this speed."""
+        self.waiting -= 1
+        published = self.left.pop(outcome.chapter, None)
+        if published and outcome.state == "run":
+            self.seconds_here += outcome.seconds
+            self.seconds_published += published
+        rest = f"{self.waiting} to go" if self.waiting else "that was the last one"
+        if self.left:
+            known = self.seconds_published > 0
+            slowdown = self.seconds_here / self.seconds_published if known else 1.0
+            seconds = sum(self.left.values()) * slowdown / min(self.jobs, self.waiting)
+            rest += f", about {duration(seconds)} left"
+        return f"{outcome.chapter}: {outcome.state}, {outcome.seconds:,.0f} s; {rest}."
+
+
+def _published(job: Job) -> Run | None:
+    """The run behind the published results of a chapter, if there are any that can be read."""
+    try:
+        return load(job.chapter.name, job.profile, job.book.folder / "results").run
+    except ResultError:
+        return None
+
+
+def _terminal() -> Console | None:
+    """The terminal behind stderr, on which bars can move; None without one, or in CI."""
+    console = Console(stderr=True)
+    return console if console.is_terminal and not os.environ.get("CI") else None
+
+
+@contextmanager
+def _bars(
+    names: list[str], say: Callable[[str], None]
+) -> Iterator[tuple[OnProgress, Callable[[str], None]]]:
+    """One progress bar per chapter, if there is a terminal; and how to print above them."""
+    console = _terminal()
+    with Progress(console=console, disable=console is None) as progress:
+        tasks = {name: progress.add_task(name, start=False) for name in names}
+
+        def on_progress(name: str, done: int, of: int) -> None:
+            progress.start_task(tasks[name])
+            progress.update(tasks[name], completed=done, total=of)
+
+        yield on_progress, console.print if console else say
+
+
 def _run_all(
     todo: list[Job],
     jobs: int,
@@ -211,9 +302,7 @@ def _run_all(
     def run_after(job: Job, earlier: list[Future]) -> Outcome:
         for future in earlier:
             future.result()
-        outcome = run_chapter(job, force, running, on_progress)
-        on_outcome(outcome)
-        return outcome
+        return run_chapter(job, force, running, on_progress)
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
@@ -222,24 +311,24 @@ def _run_all(
                 read = [other.name for other in cache.chapters_read(job.chapter, job.book)]
                 earlier = [futures[name] for name in read if name in futures]
                 futures[job.chapter.name] = pool.submit(run_after, job, earlier)
-            return [future.result() for future in futures.values()]
+            for future in as_completed(futures.values()):
+                on_outcome(future.result())
         except BaseException:  # Ctrl-C above all: leave no chapter running
             pool.shutdown(wait=False, cancel_futures=True)
             for process in list(running):
                 process.terminate()
             raise
+    return [future.result() for future in futures.values()]
 
 
 def _download(names: set[str]) -> set[str]:
     """Download the datasets that are not here, once for all chapters; return those still absent."""
-    from fashionnb.data import registry
-
     absent = set()
     if names:
         registry.places()  # a wrong FASHIONNB_DATA is a mistake, and no reason to draw garments
     for name in sorted(names):
         try:
-            registry.fetch(name, progress=progress.terminal() is not None)
+            registry.fetch(name, progress=_terminal() is not None)
         except (DataError, DataNotFound, files.WriteError) as error:  # the chapter draws garments
             log.warning("%s cannot be had: %s", name, str(error).splitlines()[0])
             absent.add(name)

@@ -5,6 +5,7 @@ executed here. The staged tree has the shape of the repository, so that links me
 Read `fashionnb.publishing.chapter_page` next: it makes the page of one chapter.
 """
 
+import ast
 import importlib.util
 import logging
 import re
@@ -19,18 +20,11 @@ import yaml
 
 from fashionnb.errors import PublishError
 from fashionnb.files import write_text
-from fashionnb.publishing import links
-from fashionnb.publishing.api_reference import api_pages
-from fashionnb.publishing.chapter_page import (
-    PublishedChapter,
-    chapter_page,
-    duration,
-    memory,
-    picture,
-)
+from fashionnb.publishing import page_text
+from fashionnb.publishing.cache import modules
+from fashionnb.publishing.chapter_page import PublishedChapter, chapter_page, memory, picture
 from fashionnb.publishing.chapters import Book
-from fashionnb.publishing.result_tables import fill_results
-from fashionnb.publishing.run_book import not_held
+from fashionnb.publishing.run_book import duration, not_held
 
 log = logging.getLogger(__name__)
 
@@ -64,20 +58,18 @@ class Site:
 
     def report(self) -> str:
         """List what each chapter took, what failed, and which claims did not hold."""
-        width = max((len(chapter.name) for chapter in self.chapters), default=0)
+        width = max(len(chapter.name) for chapter in self.chapters)
         lines = [f"Published {len(self.chapters)} chapters, as run in profile {self.profile}:"]
         for chapter in self.chapters:
-            end = f"{memory(chapter.peak_memory_mb):>8}"
+            end = f"{memory(chapter.run['peak_memory_mb']):>8}"
             if chapter.error:
                 end = f"stopped: {chapter.error}"
-            lines.append(f"  {chapter.name:<{width}}  {duration(chapter.seconds):>8}  {end}")
+            lines.append(f"  {chapter.name:<{width}}  {duration(chapter.run['seconds']):>8}  {end}")
         lines += not_held({chapter.name: chapter.claims for chapter in self.chapters})
         failed = [chapter.name for chapter in self.chapters if chapter.error]
         if failed:
-            lines.append(
-                f"{len(failed)} of them not complete, with a notice on its page: "
-                f"{', '.join(failed)}."
-            )
+            names = ", ".join(failed)
+            lines.append(f"{len(failed)} of them not complete, with a notice on its page: {names}.")
         return "\n".join([*lines, str(self.index)])
 
 
@@ -143,25 +135,49 @@ def stage(book: Book, profile: str, staged: Path) -> tuple[PublishedChapter, ...
         chapters.append(page)
     executed = {f"book/{page.name}" for page in chapters}
     for name in [name for name in names if name not in executed]:
-        text = fill_results((book.root / f"{name}.md").read_text(), chapters, book.folder)
-        text = links.relink(text, links.linker(book.root, name, names))
+        text = (book.root / f"{name}.md").read_text(encoding="utf-8")
+        text = page_text.fill_results(text, chapters, book.folder)
+        text = page_text.relink(text, page_text.linker(book.root, name, names))
         write_text(staged / f"{name}.md", text)
-    reference = []
-    for page in api_pages(book.package):
-        write_text(staged / "api" / f"{page.name}.md", page.text)
-        reference.append({"file": f"api/{page.name}", "title": page.title})
+    reference = write_reference(book.package, staged / "api")
     if reference:
         contents["parts"].append({"caption": "API reference", "chapters": reference})
     write_text(staged / "_toc.yml", yaml.safe_dump(contents, sort_keys=False))
-    config = yaml.safe_load((book.root / "_config.yml").read_text())
-    config["repository"] = {"url": links.repository(book.root), "branch": links.BRANCH}
+    config = yaml.safe_load((book.root / "_config.yml").read_text(encoding="utf-8"))
+    config["repository"] = {"url": page_text.repository(book.root), "branch": page_text.BRANCH}
     write_text(staged / "_config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     return tuple(chapters)
 
 
+def write_reference(package: Path, folder: Path) -> list[dict[str, str]]:
+    """Write the pages of the API reference; return their entries in the table of contents.
+
+    One page for each room (folder of the package), and one for the modules directly in it; private
+    modules are left out. The heading is the first sentence of the room's docstring. Sphinx's
+    autodoc reads the other docstrings when the site is built. (sphinx-autoapi makes a page for each
+    module, and only after jupyter-book has closed the table of contents.)
+    """
+    rooms: dict[str, list[str]] = {}
+    found = modules(package)
+    for module in sorted(found):
+        if "._" not in module:
+            below = found[module].relative_to(package).parts[:-1]
+            rooms.setdefault(below[0] if below else package.name, []).append(module)
+    for room, members in rooms.items():
+        docstring = ast.get_docstring(ast.parse(found[members[0]].read_text(encoding="utf-8")))
+        sentence = " ".join((docstring or members[0]).partition("\n\n")[0].split())
+        parts = [f"# {sentence.partition('. ')[0].removesuffix('.')}"]
+        parts += [
+            f"## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```"
+            for module in members
+        ]
+        write_text(folder / f"{room}.md", "\n\n".join(parts) + "\n")
+    return [{"file": f"api/{room}", "title": members[0]} for room, members in rooms.items()]
+
+
 def _contents(book: Book) -> dict:
     """The table of contents."""
-    return yaml.safe_load((book.root / "_toc.yml").read_text())
+    return yaml.safe_load((book.root / "_toc.yml").read_text(encoding="utf-8"))
 
 
 def _check_contents(book: Book, names: list[str]) -> None:
@@ -183,15 +199,11 @@ def _check_contents(book: Book, names: list[str]) -> None:
 
 def _copy_files(book: Path, staged: Path) -> None:
     """Copy pictures, the site's extensions, and scripts that pages would fetch from other hosts."""
-    for path in book.rglob("*"):
-        inside = path.relative_to(book)
-        shown = inside.parts[0] not in ("_extra", "results", "checkpoints")
-        if shown and path.suffix.lower() in links.PICTURES:
-            (staged / "book" / inside).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, staged / "book" / inside)
+    others = ("*.md", "*.ipynb", "_ext", "_extra", "results", "checkpoints", "__pycache__")
+    shutil.copytree(book, staged / "book", ignore=shutil.ignore_patterns(*others))
     for folder in ("_ext", "_extra"):
-        without = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(book / folder, staged / folder, ignore=without)
+        caches = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(book / folder, staged / folder, ignore=caches)
     assets = staged / "_extra" / "assets"
     mathjax = importlib.util.find_spec("sphinx-mathjax-offline")  # a folder's name, with hyphens
     if mathjax is None:
@@ -223,10 +235,10 @@ def _build(staged: Path, out: Path, log_file: Path) -> str:
     """Let jupyter-book build `staged` into `out/_build/html`; return its warnings, if any."""
     for old in ("html", ".doctrees"):  # only its own folders: `out` may be anywhere
         shutil.rmtree(out / "_build" / old, ignore_errors=True)
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
+    program = "from jupyter_book.cli.main import main; main()"
     options = ["--path-output", str(out), "-W", "--keep-going", "-n"]
     done = subprocess.run(
-        [*command, str(staged), *options],
+        [sys.executable, "-c", program, "build", str(staged), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -12,7 +12,7 @@ from fashionnb.notebook import fallbacks
 def said(monkeypatch):
     """What a page displays."""
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda one: shown.append(one.data))
+    monkeypatch.setattr("fashionnb.notebook.fallbacks.display", lambda one: shown.append(one.data))
     return shown
 
 

@@ -19,9 +19,9 @@ def ax():
 
 def test_images_along_an_axis_stand_at_their_distance(ax):
     distances = np.random.default_rng(0).permutation(np.linspace(0.1, 1.9, 200))
-    plots.images_along_axis(ax, distances, np.zeros((200, 28, 28, 1), np.uint8), shown=30, rows=4)
+    plots.images_along_axis(ax, distances, np.zeros((200, 28, 28, 1), np.uint8))
     placed = [artist.xy for artist in ax.artists if isinstance(artist, AnnotationBbox)]
-    assert len(placed) == 30
+    assert len(placed) == 60
     assert [y for _, y in placed[:5]] == [0, 1, 2, 3, 0]
     found = [x for x, _ in placed]
     assert found == sorted(found)
@@ -77,8 +77,8 @@ def test_a_pair_heatmap_has_numbers_and_nothing_where_there_is_none(ax, channels
         ax, np.array([[np.nan, 0.25], [1, np.nan]]), np.zeros((2, 9, 7, channels), np.uint8)
     )
     assert [(text.get_position(), text.get_text()) for text in ax.texts] == [
-        ((1, 0), "0.25"),
-        ((0, 1), "1.00"),
+        ((1.5, 0.5), "0.25"),
+        ((0.5, 1.5), "1.00"),
     ]
     placed = [artist.xy for artist in ax.artists if isinstance(artist, AnnotationBbox)]
-    assert placed == [(-0.5, 0), (0, -0.5), (-0.5, 1), (1, -0.5)]
+    assert placed == [(0, 0.5), (0.5, 0), (0, 1.5), (1.5, 0)]

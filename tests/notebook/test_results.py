@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fashionnb
 from fashionnb.errors import ResultError
 from fashionnb.notebook import results
+from fashionnb.notebook.results import full_run
 from fashionnb.profiles import Profile
 
 QUICK = Profile("quick", "cpu", "no", 2, (0, 1))
@@ -120,10 +122,14 @@ def test_any_good_row_survives_the_file(value, below, above, n, level):
             "lies in 0 to 1, got 80.0; is it a percentage",
         ),
         ({"interval": (0.6, 0.7, HOW)}, "does not contain the value 0.8"),
-        ({"interval": (0.9, 0.7, HOW)}, "low 0.9 is above high 0.7"),
+        ({"interval": (0.9, 0.7, HOW)}, "the interval 0.9 to 0.7 does not contain"),
         ({"interval": (0.7, 0.9, "")}, "interval.how"),
         ({"interval": (0.7, float("inf"), HOW)}, "interval.high: Input should be a finite number"),
         ({"interval": 0.1}, "an interval is an `Interval` or (low, high, how), got 0.1"),
+        (
+            {"interval": (0.7, 0.9)},
+            "an interval is an `Interval` or (low, high, how), got (0.7, 0.9)",
+        ),
         ({"n": 0}, "n: Input should be greater than or equal to 1, got 0"),
         ({"role": "best"}, "role: Input should be 'baseline', 'upper bound' or 'ours', got 'best'"),
         ({"split": ""}, "split: String should have at least 1 character"),
@@ -164,9 +170,6 @@ def test_chapters_have_plain_names(chapter):
 def test_parameters_of_the_run_are_recorded(monkeypatch):
     monkeypatch.setenv("FASHIONNB_PARAMETERS", '{"epochs": 3}')
     assert results.start("x", QUICK).results().run.parameters == {"epochs": 3}
-    assert results.start("x", QUICK, parameters={"margin": 0.2}).results().run.parameters == {
-        "margin": 0.2
-    }
 
 
 def saved(root: Path, chapter: str, profile: str = "cpu") -> Path:
@@ -183,7 +186,7 @@ def saved(root: Path, chapter: str, profile: str = "cpu") -> Path:
         (lambda text: text[:100], "Invalid JSON"),
         (
             lambda text: text.replace('"mrr"', '"nonsense"'),
-            "results.0.metric: there is no metric 'nonsense'",
+            "results.0: there is no metric 'nonsense'",
         ),
         (lambda text: text.replace('"seeds"', '"sedes"'), "run.seeds: Field required"),
         (lambda text: text.replace('"value": 0.5', '"value": "NaN"'), "results.0.value"),
@@ -207,17 +210,18 @@ def test_a_missing_file_says_what_there_is(tmp_path):
         results.load("02-x", root=tmp_path)
 
 
-def test_load_all_goes_in_the_order_of_the_book(tmp_path):
+def test_load_all_goes_in_the_order_of_the_book(tmp_path, monkeypatch):
+    monkeypatch.setenv("FASHIONNB_RESULTS", str(tmp_path))
     for chapter in ("02-b", "01-a"):
         saved(tmp_path, chapter)
-    assert list(results.load_all(root=tmp_path)) == ["01-a", "02-b"]
-    assert results.load_all("full", tmp_path) == {}
+    assert list(results.load_all()) == ["01-a", "02-b"]
+    assert results.load_all("full") == {}
 
 
 def test_folders(tmp_path, monkeypatch):
     assert results.checkout() is None
     assert results.results_folder() == tmp_path / "results"
-    assert results.models_folder("02-x", QUICK) == tmp_path / "models" / "02-x" / "quick"
+    assert results.models_folder("02-x", "quick") == tmp_path / "models" / "02-x" / "quick"
     root = checkout(tmp_path / "clone")
     monkeypatch.chdir(root / "book" / "deep")
     assert results.checkout() == root
@@ -226,7 +230,7 @@ def test_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("FASHIONNB_RESULTS", str(tmp_path / "r"))
     monkeypatch.setenv("FASHIONNB_MODELS", str(tmp_path / "m"))
     assert results.results_folder() == tmp_path / "r"
-    assert results.models_folder("02-x", QUICK) == tmp_path / "m" / "02-x" / "quick"
+    assert results.models_folder("02-x", "quick") == tmp_path / "m" / "02-x" / "quick"
 
 
 def test_results_kept_apart_do_not_hide_the_published_ones(tmp_path, monkeypatch):
@@ -241,3 +245,70 @@ def test_results_kept_apart_do_not_hide_the_published_ones(tmp_path, monkeypatch
     assert results.load("01-a").run.chapter == "01-a"
     with pytest.raises(ResultError, match="_build"):
         results.load("02-b")
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package without a checkout or any results around it."""
+    monkeypatch.setattr(fashionnb, "__file__", str(tmp_path / "fashionnb" / "__init__.py"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "home", ["book/results", "fashionnb/published_results"], ids=["checkout", "installed"]
+)
+def test_the_full_run_is_found_in_a_checkout_and_in_an_installed_package(
+    package, home, monkeypatch
+):
+    monkeypatch.setenv("FASHIONNB_RESULTS", str(package / home))
+    saved(package / home, "08-x", "full")
+    assert full_run("08-x").results[0].value == 0.5
+    assert full_run("08-x", "cpu") == full_run("08-x")
+    assert full_run("08-x", "full") is None, "the full run itself is not compared with an older one"
+    assert full_run("09-y") is None
+    (package / home / "full" / "08-x.json").write_text("{")
+    with pytest.raises(ResultError, match=r"08-x\.json"):
+        full_run("08-x")
+
+
+def test_every_committed_full_run_can_be_shown():
+    folder = Path(__file__).resolve().parents[2] / "book" / "results" / "full"
+    for path in folder.glob("*.json"):
+        assert full_run(path.stem).run.profile == "full"
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        *(
+            "recall@1",
+            "recall@10",
+            "precision@1",
+            "map@r",
+            "map@10",
+            "mrr",
+            "silhouette",
+            "davies_bouldin",
+            "fitb",
+        ),
+        *(
+            "calinski_harabasz",
+            "nmi",
+            "ami",
+            "trustworthiness",
+            "knn_preservation",
+            "images_per_second",
+        ),
+    ],
+)
+def test_known_metrics(metric):
+    interval = {"low": 0.1, "high": 0.3, "how": "x"}
+    row = results.Row(
+        method="m", metric=metric, value=0.2, interval=interval, data="d", split="s", n=1
+    )
+    assert row.interval.level == 0.95
+
+
+def test_a_message_says_how_many_more_problems_there_are(record):
+    with pytest.raises(ResultError, match=r"^02-style2vec: .*: n: .*got 0 \(and 1 more\)\.$"):
+        record.add("a", "mrr", 0.8, (0.7, 0.9, HOW), data="d", split="test", n=0, role="best")

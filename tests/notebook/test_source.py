@@ -20,7 +20,6 @@ def test_source_is_the_code_without_its_docstrings():
     assert 'return f"hello {name}"  # a comment says why' in text
     assert "docstring" not in text
     assert "Over several" not in text
-    assert "Over several lines." in source(Greeter.greet, docstring=True).data
 
 
 def test_what_is_left_is_still_python():

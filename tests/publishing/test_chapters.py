@@ -85,16 +85,17 @@ def test_no_book(tmp_path, monkeypatch):
     [
         ("epochs", "50", 50),
         ("epochs", "50.0", 50),
-        ("learning_rate", "1e-3", 0.001),  # YAML alone takes this for a string
+        ("learning_rate", "1e-3", 0.001),
         ("learning_rate", "1", 1.0),
         ("margin", ".5", 0.5),
         ("device", "cuda", "cuda"),
         ("device", "null", None),
         ("device", "None", None),
         ("device", "2020-01-01", "2020-01-01"),
-        ("precision", "no", "no"),  # YAML alone takes this for False
+        ("precision", "no", "no"),
         ("precision", "3", "3"),
-        ("sizes", "[3, 4]", [3, 4]),
+        ("sizes", "[3, 4]", (3, 4)),
+        ("shuffle", "1", True),
         ("steps", "7", 7),
         ("shuffle", "false", False),
     ],
@@ -121,9 +122,9 @@ def test_dates_stay_text(book):
         ({"epochs": "many"}, "parameter epochs is int (default 3), got 'many'"),
         ({"epochs": "1.5"}, "parameter epochs is int"),
         ({"epochs": "true"}, "parameter epochs is int"),
-        ({"shuffle": "1"}, "parameter shuffle is bool"),
+        ({"shuffle": "maybe"}, "parameter shuffle is bool"),
         ({"sizes": "3"}, "parameter sizes is tuple"),
-        ({"margin": "[1"}, "The value '[1' is not YAML"),
+        ({"margin": "[1"}, "parameter margin is float (default 0.2), got '[1'"),
         ({"profile": "quick"}, "Use --profile"),
     ],
 )

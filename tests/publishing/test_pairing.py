@@ -58,7 +58,7 @@ def test_the_markdown_wins_whatever_the_clock_says(folder):
         folder / "01-one.md", (1, 1)
     )  # as after a checkout: the source is older than what was made from it
     [finding] = stale(folder)
-    assert "01-one.ipynb does not say what 01-one.md says" in finding
+    assert "01-one.ipynb is not what 01-one.md says" in finding
     assert "make sync" in finding
     assert sync(folder) == [folder / "01-one.ipynb"]
     assert "seed = 1" in (folder / "01-one.md").read_text()
@@ -74,17 +74,17 @@ def test_an_edited_cell_changes_no_other(folder):
     assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True, True]
 
 
-@pytest.mark.parametrize("old", ["# A title", "seed = 0", "parameters"])
+@pytest.mark.parametrize("old", ["# A title", "seed = 0", "parameters", "{"])
 def test_an_edited_notebook_is_stale(folder, old):
     edit(folder / "01-one.ipynb", old, "other")
-    assert "does not say" in stale(folder)[0]
+    assert "is not what 01-one.md says" in stale(folder)[0]
 
 
 def test_outputs_are_stale(folder):
     notebook = nbformat.read(folder / "01-one.ipynb", as_version=4)
     notebook.cells[2].outputs = [nbformat.v4.new_output("stream", text="0\n")]
     nbformat.write(notebook, folder / "01-one.ipynb")
-    assert "holds outputs" in stale(folder)[0]
+    assert "is not what 01-one.md says" in stale(folder)[0]
     sync(folder)
     assert stale(folder) == []
 
@@ -92,7 +92,7 @@ def test_outputs_are_stale(folder):
 def test_missing_and_orphaned_notebooks_are_named(folder):
     (folder / "01-one.ipynb").rename(folder / "02-two.ipynb")
     missing, orphan = stale(folder)
-    assert "01-one.ipynb is missing" in missing
+    assert "01-one.ipynb is not what 01-one.md says" in missing
     assert "there is no 02-two.md" in orphan
 
 
@@ -100,9 +100,6 @@ def test_bad_input(folder):
     (folder / "01-one.md").write_text("# Only text\n")
     with pytest.raises(RunError, match="its header needs a kernelspec"):
         sync(folder)
-    (folder / "01-one.ipynb").write_text("{")
-    with pytest.raises(RunError, match="cannot be read as a notebook"):
-        stale(folder)
 
 
 lines = st.text(

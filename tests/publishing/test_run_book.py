@@ -15,7 +15,7 @@ import pytest
 import tiny
 
 from fashionnb.errors import DataNotFound, ProfileError, RunError
-from fashionnb.publishing import progress, run_book
+from fashionnb.publishing import run_book
 
 LOOK = tiny.chapter(
     """
@@ -55,7 +55,7 @@ def make(tmp_path, monkeypatch):
 
     def make(**chapters):
         book = tiny.book(tmp_path / "clone", **chapters)
-        monkeypatch.setenv("PYTHONPATH", str(book.package.parent))
+        monkeypatch.setenv("PYTHONPATH", str(book.package.parent), prepend=os.pathsep)
         monkeypatch.syspath_prepend(book.package.parent)
         monkeypatch.chdir(book.root)
         return book
@@ -191,13 +191,13 @@ def test_a_kernel_that_dies_is_explained_and_its_training_can_go_on(make):
     assert printed(again).startswith("['model.txt']"), "the interrupted run finds what it had saved"
 
 
-def test_a_worker_that_ends_without_a_report(make):
+def test_a_notebook_that_cannot_be_written(make):
     book = make(c01_look=tiny.chapter("1"))
     (book.build / "run").mkdir(parents=True)
     (book.build / "run" / "quick").write_text("in the way")
     [outcome] = run(book)
-    assert "the process that ran the chapter ended with status 1 and no report" in outcome.error
     assert "WriteError" in outcome.error
+    assert "cannot be written" in outcome.error
 
 
 def test_a_chapter_whose_process_is_killed_leaves_what_it_had_computed(make):
@@ -249,7 +249,7 @@ def test_what_it_says_before_it_begins_and_as_it_goes(make):
 def test_the_time_left_is_estimated_at_the_speed_of_this_machine(make):
     book = make(c01_a=LOOK, c02_b=LOOK, c03_c=LOOK)
     todo = run_book.plan(book, (), "quick", {})
-    estimate = progress.TimeEstimate(todo, 1, True)
+    estimate = run_book.TimeEstimate(todo, 1, True)
     estimate.left = {"01-a": 100.0, "02-b": 200.0, "03-c": 300.0}
     done = run_book.Outcome("01-a", book.root, False, 250.0, 1.0, "", None, "")
     assert estimate.after(done) == "01-a: run, 250 s; 2 to go, about 21 min left."
@@ -345,6 +345,13 @@ def test_what_is_refused_is_refused_before_anything_runs(make, options, error, p
         run_book.run(**{"profile": "quick", "book": book} | options)
     assert phrase in str(raised.value)
     assert not book.build.exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(4.4, "4 s"), (99, "99 s"), (126, "2.1 min"), (5400, "1.5 h")]
+)
+def test_duration(seconds, text):
+    assert run_book.duration(seconds) == text
 
 
 def test_report():

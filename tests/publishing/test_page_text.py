@@ -1,7 +1,40 @@
-"""Tables of results. (Numbers that a page asks for are in test_site.)"""
+"""Links of pages and tables of results. (Those of whole pages, numbers that a page asks for, and
+links that lead nowhere are in test_site.)"""
 
-from fashionnb.notebook.results_format import Results
-from fashionnb.publishing.result_tables import results_table
+import pytest
+
+from fashionnb.notebook.results import Results
+from fashionnb.publishing.page_text import badges, relink, results_table
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[a](b.md)", "[a](B.MD)"),
+        ("![a](b.png) and [c](d#e)", "![a](B.PNG) and [c](D#E)"),
+        ('[a](b.md "title")', '[a](B.MD "title")'),
+        ("[a](https://b.c/d)", "[a](https://b.c/d)"),
+        ("[a](mailto:b@c.d) [e](#f) [g](//h.i)", "[a](mailto:b@c.d) [e](#f) [g](//h.i)"),
+        ("```\n[a](b.md)\n```\n[c](d)", "```\n[a](b.md)\n```\n[c](D)"),
+        ("no [a] (b.md)", "no [a] (b.md)"),
+        ("`](b.md)", "`](b.md)"),
+    ],
+)
+def test_relink(text, expected):
+    assert relink(text, str.upper) == expected
+
+
+def test_badges_lead_to_this_notebook():
+    found = badges("https://github.com/some/one", "book/02-two")
+    assert (
+        'href="https://colab.research.google.com/github/some/one/blob/main/book/02-two.ipynb"'
+        in found
+    )
+    assert (
+        'href="https://kaggle.com/kernels/welcome?src=https://github.com/some/one/blob/main/book/02-two.ipynb"'
+        in found
+    )
+    assert 'src="http' not in found
 
 
 def test_results_table_keeps_datasets_apart_and_classes_out():

@@ -1,0 +1,397 @@
+"""Run one chapter in a process of its own, unless nothing that it depends on has changed.
+
+`fashionnb.publishing.run_book` decides how each chapter runs, and runs several at a time. The
+process is `python -m fashionnb.publishing.execute`, which does nothing but let papermill execute a
+notebook: so the peak memory is that of this chapter's kernel, and chapters cannot disturb each
+other. papermill saves after each cell, so what a chapter had computed is kept even if its process
+was killed.
+"""
+
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from fashionnb import files
+from fashionnb.errors import WriteError
+from fashionnb.notebook import hardware
+from fashionnb.notebook.claims import Claim, claims_in
+from fashionnb.publishing import cache
+from fashionnb.publishing.chapters import Book, Chapter, own_code, tags
+
+OnProgress = Callable[[str, int, int], None]
+"""Called with a chapter's name, the number of its cells that are done, and of all."""
+
+ERROR_MARK = "papermill-error-cell-tag"  # the tag of cells that it adds where a cell failed
+KERNEL_DIED = ("DeadKernelError", "the kernel died; most often the memory was not enough")
+"""Name and value of the error of a chapter whose kernel is gone."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one chapter.
+
+    Attributes
+    ----------
+    chapter : str
+        Its name.
+    notebook : Path
+        The executed notebook.
+    unchanged : bool
+        Whether that was kept from an earlier run with the same key.
+    seconds, peak_memory_mb : float
+        As measured when it was executed.
+    error : str
+        The whole message if it failed, else empty.
+    results : Path or None
+        The file that it recorded, if any.
+    apart : str
+        Why that file is not the published one, else empty.
+    claims : tuple of Claim
+        Those that did not hold.
+    """
+
+    chapter: str
+    notebook: Path
+    unchanged: bool
+    seconds: float
+    peak_memory_mb: float
+    error: str
+    results: Path | None
+    apart: str
+    claims: tuple[Claim, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """It "failed", was "unchanged, kept" or "run"."""
+        if self.error:
+            return "failed"
+        return "unchanged, kept" if self.unchanged else "run"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One chapter with everything decided about how it runs.
+
+    Attributes
+    ----------
+    chapter, book, profile, parameters
+        What runs, and with which values.
+    base : Path
+        The folder above `run` and `models`.
+    results : Path
+        The folder of the results, above the profiles.
+    apart : str
+        Why that is not the book's own, else empty.
+    offline : bool
+        Whether some data cannot be downloaded.
+    threads : int
+        For torch and numpy.
+    limit : float
+        The seconds that it may take.
+    """
+
+    chapter: Chapter
+    book: Book
+    profile: str
+    parameters: Mapping[str, Any]
+    base: Path
+    results: Path
+    apart: str
+    offline: bool
+    threads: int
+    limit: float = threading.TIMEOUT_MAX
+
+    @property
+    def notebook(self) -> Path:
+        """The executed notebook."""
+        return self.base / "run" / self.profile / f"{self.chapter.name}.ipynb"
+
+    @property
+    def recorded(self) -> Path:
+        """The results file that the chapter may write."""
+        return self.results / self.profile / f"{self.chapter.name}.json"
+
+    @property
+    def key(self) -> str:
+        """The hash of everything that the run depends on, as it is now."""
+        return cache.key(self.chapter, self.profile, self.parameters, self.book)
+
+
+def run_chapter(
+    job: Job, force: bool, running: set[subprocess.Popen], on_progress: OnProgress
+) -> Outcome:
+    """Execute a chapter, unless there is a successful run with the same key.
+
+    The executed notebook says in its metadata, under `fashionnb`, how it was run, what it took,
+    the hash of its `results` if it recorded any, and its `error` if it failed: the code `cell`
+    (counted from 1, without the one that papermill adds), its `source`, the `line` in it (from 1),
+    `name` and `value` of the error, the end of its `traceback`, and whether the process `died`.
+
+    Parameters
+    ----------
+    job : Job
+        The chapter, and how it runs.
+    force : bool
+        Whether to execute it in any case.
+    running : set of Popen
+        Holds its process while it runs, for a caller who has to end it.
+    on_progress : callable
+        As `OnProgress`.
+    """
+    key = job.key
+    notebook = None if force else kept_run(job, key)
+    unchanged = notebook is not None
+    if not unchanged:
+        under_way = _prepare_models(job, "" if force else key)
+        notebook = _execute(job, key, running, on_progress)
+        # Only a run that was interrupted can be resumed.
+        if not notebook["metadata"]["fashionnb"].get("error", {}).get("died"):
+            under_way.unlink(missing_ok=True)
+    on_progress(job.chapter.name, 1, 1)
+    run = notebook["metadata"]["fashionnb"]
+    return Outcome(
+        chapter=job.chapter.name,
+        notebook=job.notebook,
+        unchanged=unchanged,
+        seconds=run["seconds"],
+        peak_memory_mb=run["peak_memory_mb"],
+        error=_message(job, run["error"]) if "error" in run else "",
+        results=job.recorded if "results" in run else None,
+        apart=job.apart,
+        claims=tuple(claim for claim in claims_in(notebook) if not claim.holds),
+    )
+
+
+def kept_run(job: Job, key: str) -> dict[str, Any] | None:
+    """Return the notebook of the last run if it was successful and had this key, else None.
+
+    The results that it recorded must still be there, unchanged.
+    """
+    try:
+        notebook = json.loads(job.notebook.read_text(encoding="utf-8"))
+        run = notebook["metadata"]["fashionnb"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    recorded = files.sha256(job.recorded) if job.recorded.exists() else None
+    good = run.get("key") == key and "error" not in run
+    return notebook if good and run.get("results") in (None, recorded) else None
+
+
+def short(path: Path) -> Path:
+    """Return the path relative to the working folder, if it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _prepare_models(job: Job, key: str) -> Path:
+    """Empty the chapter's models folder unless this very run (by its key) was interrupted there.
+
+    Otherwise training would take an older model for its own. Returns the file that exists while a
+    run is under way.
+    """
+    folder = job.base / "models" / job.chapter.name
+    under_way = folder / f".{job.profile}.under-way"
+    if not (key and under_way.exists() and under_way.read_text(encoding="utf-8") == key):
+        shutil.rmtree(folder / job.profile, ignore_errors=True)
+    files.write_text(under_way, key)
+    return under_way
+
+
+def _execute(
+    job: Job, key: str, running: set[subprocess.Popen], on_progress: OnProgress
+) -> NotebookNode:
+    """Execute the chapter in its own process; write and return the executed notebook."""
+    begun = time.time()
+    with tempfile.TemporaryDirectory() as scratch:
+        source, executed = Path(scratch, "source.ipynb"), Path(scratch, "executed.ipynb")
+        nbformat.write(job.chapter.notebook, source)
+        report, died_of = _run_process(job, [source, executed], running, on_progress)
+        notebook = nbformat.read(executed if executed.exists() else source, as_version=4)
+    run = {
+        "key": key,
+        "profile": job.profile,
+        "parameters": job.parameters,
+        "seconds": round(time.time() - begun, 1),
+        "peak_memory_mb": report.get("peak_memory_mb", 0.0),  # of a killed one it is not known
+        "hardware": hardware.hardware(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    if job.recorded.exists() and job.recorded.stat().st_mtime >= begun:
+        run["results"] = files.sha256(job.recorded)
+        recorded = json.loads(job.recorded.read_text(encoding="utf-8"))
+        run["hardware"] = recorded["run"]["hardware"]  # it also names the GPU
+    if error := _failure(notebook, report.get("cell", 0), died_of):
+        run["error"] = error
+    notebook.cells = [cell for cell in notebook.cells if ERROR_MARK not in tags(cell)]
+    notebook.metadata.pop("papermill", None)  # it names the temporary folder
+    notebook.metadata["fashionnb"] = run
+    try:
+        files.write_text(job.notebook, nbformat.writes(notebook))
+    except WriteError as error:
+        failure = _failure(notebook, 0, ("WriteError", str(error)))
+        notebook.metadata["fashionnb"]["error"] = failure
+    return notebook
+
+
+def _run_process(
+    job: Job, paths: list[Path], running: set[subprocess.Popen], on_progress: OnProgress
+) -> tuple[dict[str, Any], tuple[str, str] | None]:
+    """Let a process run `main`; return all that it reported, and of what it died, if it did."""
+    command = [sys.executable, "-m", "fashionnb.publishing.execute", *map(str, paths)]
+    command += [str(job.book.folder), json.dumps(job.parameters)]
+    cells = len(job.chapter.notebook.cells) + bool(job.parameters)
+    report, begun = {}, time.perf_counter()
+    with tempfile.TemporaryFile("w+", errors="replace") as stderr:
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": stderr}
+        with subprocess.Popen(command, text=True, env=_environment(job), **pipes) as process:
+            running.add(process)
+            timer = threading.Timer(job.limit, process.terminate)
+            timer.start()
+            try:
+                for line in process.stdout:
+                    report |= json.loads(line)
+                    on_progress(job.chapter.name, report.get("cell", 0), cells)
+            finally:
+                timer.cancel()
+        running.discard(process)
+        stderr.seek(0)
+        last = " | ".join(line for line in stderr.read().splitlines()[-5:] if line.strip())
+    if "died" in report:
+        return report, KERNEL_DIED if report["died"] else None
+    return report, _reason(job, process.returncode, time.perf_counter() - begun, last)
+
+
+def _reason(job: Job, status: int, seconds: float, last: str) -> tuple[str, str]:
+    """Name and value of the error of a chapter whose process ended without its last report."""
+    if seconds >= job.limit:
+        minutes = f"{job.limit / 60:g} minutes (`--minutes` sets the limit)"
+        return "TimeoutError", f"the chapter took longer than {minutes}"
+    hint = "; most often the memory was not enough" if status < 0 else ""
+    ended = f"the process that ran the chapter ended with status {status} and no report{hint}."
+    return "RunError", f"{ended} {last}".strip()
+
+
+def _environment(job: Job) -> dict[str, str]:
+    """The environment variables of the chapter's process."""
+    programs = Path(sys.executable).parent  # so that `!fashionnb` in a cell is this installation's
+    offline = {"FASHIONNB_OFFLINE": "1"} if job.offline else {}  # downloading failed a moment ago
+    return {
+        # A thread that waits busily for one that has no core is several times slower than one thread
+        # alone (benchmarks/bench_threads.py); one that sleeps is nearly as fast.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        **os.environ,
+        "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", "")]),
+        "FASHIONNB_PROFILE": job.profile,
+        "FASHIONNB_BOOK": "1",
+        "FASHIONNB_RESULTS": str(job.results),
+        "FASHIONNB_MODELS": str(job.base / "models"),
+        "FASHIONNB_PARAMETERS": json.dumps(job.parameters),
+        "OMP_NUM_THREADS": str(job.threads),
+        **offline,
+    }
+
+
+def _failure(
+    notebook: NotebookNode, last: int, died_of: tuple[str, str] | None
+) -> dict[str, Any] | None:
+    """Where and how the chapter failed, as `run_chapter` describes it, or None.
+
+    `last` is the index of the last cell that was begun; `died_of` the name and value of an error.
+    """
+    for number, index in enumerate(own_code(notebook), start=1):
+        cell = notebook.cells[index]
+        place = {"cell": number, "source": cell.source}
+        if died_of and index >= last:  # it may have died before a cell of text
+            name, value = died_of
+            error = {"line": 1, "name": name, "value": value, "traceback": [], "died": True}
+            return place | error
+        errors = [output for output in cell.outputs if output.output_type == "error"]
+        if errors and "raises-exception" not in tags(cell):
+            return place | _describe(errors[0])
+    return None
+
+
+def _describe(error: NotebookNode) -> dict[str, Any]:
+    """The error output of a cell: line in the cell, name, value and end of the traceback."""
+    trace = _without_colours("\n".join(error.traceback))
+    place = re.search(r"^\s*Cell In\[\d+\], line (\d+)", trace, re.MULTILINE)
+    return {
+        "line": int(place[1]) if place else 1,
+        "name": error.ename,
+        "value": _without_colours(error.evalue),
+        "traceback": trace.splitlines()[-8:],
+        "died": False,
+    }
+
+
+def _without_colours(text: str) -> str:
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
+
+
+def _message(job: Job, error: Mapping[str, Any]) -> str:
+    """The chapter, the cell and its place in the file, the error and the end of its traceback."""
+    text, source = job.chapter.text, error["source"]
+    where = str(short(job.chapter.path))
+    if source and source in text:
+        above = text.count("\n", 0, text.find(source))
+        where += f", line {above + error['line']}"
+    line = "".join(source.splitlines()[error["line"] - 1 : error["line"]]).strip()
+    lines = [f"{job.chapter.name} failed in code cell {error['cell']} ({where}): {line}"]
+    empty = re.compile(r"^[- ]*$|Traceback \(most recent")
+    trace = [part for part in error["traceback"] if not empty.search(part)]
+    lines += [f"    {part}" for part in trace or [f"{error['name']}: {error['value'].strip()}"]]
+    if job.notebook.is_file():
+        lines.append(f"The executed notebook is {short(job.notebook)}.")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Execute the notebook that the command line names; report each cell, then what it took.
+
+    Reports are lines of JSON on stdout.
+    """
+    import papermill  # takes long to import
+    from nbclient.exceptions import DeadKernelError
+
+    # The kernel inherits stdout and may print to it; so the reports go to a copy of our own.
+    reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def send(**report: Any) -> None:
+        print(json.dumps(report), file=reports, flush=True)
+
+    source, executed, folder, parameters = sys.argv[1:]
+    died = False
+    try:
+        papermill.execute_notebook(
+            source,
+            executed,
+            json.loads(parameters),
+            kernel_name="python3",
+            cwd=folder,
+            progress_bar=False,
+            on_cell_start=lambda cell, cell_index: send(cell=cell_index),
+        )
+    except papermill.PapermillExecutionError:
+        pass  # the notebook holds the error
+    except DeadKernelError:
+        died = True
+    send(died=died, peak_memory_mb=hardware.peak_memory_mb(resource.RUSAGE_CHILDREN))
+
+
+if __name__ == "__main__":
+    main()

@@ -27,7 +27,7 @@ def ours_batch_hard() -> Callable:
         with torch.no_grad():
             distances = pairwise_distances(z)
         anchors, positives, negatives = batch_hard(distances, y)
-        return triplet_margin(z[anchors], z[positives], z[negatives], reduce="nonzero")
+        return triplet_margin(z[anchors], z[positives], z[negatives])
 
     return loss
 
@@ -36,9 +36,11 @@ def theirs_batch_hard() -> Callable:
     from pytorch_metric_learning.distances import LpDistance
     from pytorch_metric_learning.losses import TripletMarginLoss
     from pytorch_metric_learning.miners import BatchHardMiner
+    from pytorch_metric_learning.reducers import MeanReducer
 
     distance = LpDistance(normalize_embeddings=False)
-    miner, loss = BatchHardMiner(distance=distance), TripletMarginLoss(0.2, distance=distance)
+    miner = BatchHardMiner(distance=distance)
+    loss = TripletMarginLoss(0.2, distance=distance, reducer=MeanReducer())
     return lambda z, y: loss(z, y, miner(z, y))
 
 

@@ -1,10 +1,12 @@
-"""Checks and conversions of arrays that losses, miners, weight priors and metrics share.
+"""The one checker of arrays: shape, dtype, values; and what losses and miners make of a batch.
 
-All of them take numpy arrays and torch tensors alike, and import neither. Checks of one function
+All of it takes numpy arrays and torch tensors alike, and imports neither. Checks of one function
 only stay in that function.
 """
 
 import math
+from collections.abc import Sequence
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from fashionnb.errors import DataError
@@ -12,59 +14,79 @@ from fashionnb.errors import DataError
 if TYPE_CHECKING:
     from torch import Tensor
 
+DTYPES = {"any": "", "integer": "int", "whole": "int"}  # parts of the names of dtypes
 
-def check_shape(
+
+def check_array(
     values: Any,
-    name: str,
-    shape: tuple[str | int, ...],
-    *,
-    least: int = 1,
-    integers: bool = False,
+    shape: tuple[int | str | EllipsisType, ...],
+    what: str,
     advice: str = "",
-) -> None:
-    """Check the shape of an array, and whether it holds integers.
+    *,
+    kind: str = "float",
+    least: int = 0,
+    below: float | Sequence[int] = math.inf,
+    finite: bool = False,
+) -> Any:
+    """Return an array whose shape, dtype and values are as expected, and refuse any other.
 
     Parameters
     ----------
-    values : array or Tensor
-    name : str
-        What it is called in the message.
-    shape : tuple of str or int
-        For each axis its letter, where any length will do, or its length.
+    values : array, Tensor or None
+        None counts as a wrong shape.
+    shape : tuple of int, str and Ellipsis
+        For each axis its length, or a word where any length will do; an Ellipsis stands for any
+        further axes.
+    what, advice : str
+        How the message begins and ends: what the array is, and what to do.
+    kind : {"any", "float", "integer", "whole", "bool", "uint8"}
+        Which dtypes are accepted; "whole" are integers from 0 on.
     least : int
-        The smallest length of the axes that are given by a letter.
-    integers : bool
-        Whether other dtypes are refused.
-    advice : str
-        What to do about it, for the end of the message.
+        The smallest length of the axes that are given by a word.
+    below : float or sequence of int
+        Whole numbers are less than this; a sequence holds one limit for each column.
+    finite : bool
+        Refuse NaN and infinity.
+
+    Returns
+    -------
+    array or Tensor
+        The array itself.
 
     Raises
     ------
     DataError
-        If the array has another shape or dtype.
+        If shape, dtype or values are others.
     """
-    fits = len(values.shape) == len(shape) and all(
-        length == wanted if isinstance(wanted, int) else length >= least
-        for length, wanted in zip(values.shape, shape, strict=True)
-    )
-    if not fits or (integers and "int" not in str(values.dtype)):
-        wanted = f"{'integers' if integers else 'an array'} of shape {shape}".replace("'", "")
-        by_letter = any(isinstance(length, str) for length in shape)
-        not_empty = f" with every length at least {least}" if least and by_letter else ""
+    fits = values is not None and _fits(tuple(values.shape), shape, least)
+    if not fits or DTYPES.get(kind, kind) not in str(values.dtype):
+        got = "none" if values is None else f"{values.dtype} {tuple(values.shape)}"
+        wanted = str(tuple(shape)).replace("'", "").replace("Ellipsis", "...")
+        by_word = any(isinstance(side, str) for side in shape)
+        not_empty = f" with every length at least {least}" if least and by_word else ""
         raise DataError(
-            f"{name}: expected {wanted}{not_empty}, got {values.dtype} {tuple(values.shape)}. "
-            f"{advice}".strip()
+            f"{what}: expected {kind.replace('any', 'an array of shape')} {wanted}{not_empty}, "
+            f"got {got}. {advice}".strip()
         )
+    if kind == "whole" and not _within(values, below):
+        limit = "" if below == math.inf else f" to below {below}"
+        raise DataError(
+            f"{what}: expected whole numbers from 0{limit}, got {int(values.min())} to "
+            f"{int(values.max())}. {advice}".strip()
+        )
+    if finite:
+        check_finite(values, what)
+    return values
 
 
-def check_finite(values: Any, name: str, *, infinity: bool = False) -> None:
+def check_finite(values: Any, what: str, *, infinity: bool = False) -> None:
     """Check that an array holds no NaN and no infinity.
 
     Parameters
     ----------
     values : array or Tensor
         Of numbers.
-    name : str
+    what : str
         What it is called in the message.
     infinity : bool
         Whether infinity is allowed.
@@ -79,10 +101,39 @@ def check_finite(values: Any, name: str, *, infinity: bool = False) -> None:
         kinds = "NaN" if infinity else "NaN or infinity"
         rows = wrong.reshape((*wrong.shape, 1)[0], -1).any(1)
         raise DataError(
-            f"{name}: row {rows.tolist().index(True)} holds {kinds}. "
+            f"{what}: row {rows.tolist().index(True)} holds {kinds}. "
             "Look at the data, or at the model that computed it. If it diverged in training, try "
             "a smaller learning rate, or clip the gradients."
         )
+
+
+def check_images(images: "Tensor", channels: int, smallest: int, model: str) -> None:
+    """Refuse images that a network cannot take.
+
+    Parameters
+    ----------
+    images : Tensor of shape (n, channels, height, width), float
+        In [0, 1].
+    channels : int
+        How many the network takes.
+    smallest : int
+        The least height and width in pixels.
+    model : str
+        The network's name, for the message.
+
+    Raises
+    ------
+    DataError
+        If the shape or the dtype is another, or the images are too small.
+    """
+    what = f"{model} takes images in [0, 1] of at least {smallest} x {smallest} pixels"
+    advice = (
+        f"Use `catalogue.tensor(size, channels={channels})`, and `fashionnb.models.as_input` for "
+        "uint8."
+    )
+    check_array(images, ("n", channels, "height", "width"), what, advice)
+    if min(images.shape[2:]) < smallest:
+        raise DataError(f"{what}, got {tuple(images.shape)}. {advice}")
 
 
 def check_margin(margin: float, wanted: str = "a distance such as 0.2") -> None:
@@ -115,11 +166,11 @@ def pair_masks(labels: "Tensor") -> tuple["Tensor", "Tensor"]:
         If the labels have another shape.
     """
     if labels.ndim == 2 and "bool" in str(labels.dtype):
-        check_shape(labels, "labels", (len(labels), len(labels)))
+        check_array(labels, (len(labels), len(labels)), "labels", kind="bool")
         same = labels.clone().fill_diagonal_(True)
     else:
         advice = "Whether two items are positives may also be given for each pair, as (n, n) bool."
-        check_shape(labels, "labels", ("n",), advice=advice)
+        check_array(labels, ("n",), "labels", advice, kind="any", least=1)
         same = labels[:, None] == labels[None, :]
     return same.clone().fill_diagonal_(False), ~same
 
@@ -134,6 +185,23 @@ def masks_of_distances(distances: "Tensor", labels: "Tensor") -> tuple["Tensor",
     """
     masks = pair_masks(labels)
     n = len(labels)
-    check_shape(distances, "distances", (n, n), advice="Use pairwise_distances(embeddings).")
-    check_finite(distances, "distances")
+    advice = "Use pairwise_distances(embeddings)."
+    check_array(distances, (n, n), "distances", advice, kind="any", finite=True)
     return masks
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple, least: int) -> bool:
+    if ... in wanted:
+        at = wanted.index(...)
+        further = len(shape) - len(wanted) + 1
+        wanted = (*wanted[:at], *["any"] * further, *wanted[at + 1 :])
+    return len(shape) == len(wanted) and all(
+        length == side if isinstance(side, int) else length >= least
+        for length, side in zip(shape, wanted, strict=True)
+    )
+
+
+def _within(numbers: Any, below: float | Sequence[int]) -> bool:
+    if isinstance(below, Sequence):
+        return all(_within(numbers[..., column], limit) for column, limit in enumerate(below))
+    return not ((numbers < 0) | (numbers >= below)).any()

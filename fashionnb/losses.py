@@ -11,9 +11,8 @@ from torch.nn.functional import cross_entropy, log_softmax, relu, softplus
 
 from fashionnb.arrays import (
     at_least_float32,
-    check_finite,
+    check_array,
     check_margin,
-    check_shape,
     masks_of_distances,
     pair_masks,
 )
@@ -29,12 +28,11 @@ def triplet_margin(
     positive: Tensor,
     negative: Tensor,
     margin: float | str = 0.2,
-    reduce: str = "mean",
 ) -> Tensor:
     """Compute the triplet loss, max(0, d(a, p) - d(a, n) + margin), or its soft-margin form.
 
-    d is the Euclidean distance, not squared (FaceNet squares it). The soft margin,
-    log(1 + exp(d(a, p) - d(a, n))), is never 0.
+    The mean over all triplets, also those whose loss is 0. d is the Euclidean distance, not squared
+    (FaceNet squares it). The soft margin, log(1 + exp(d(a, p) - d(a, n))), is never 0.
 
     Parameters
     ----------
@@ -42,42 +40,36 @@ def triplet_margin(
         Embeddings; row i of the three is one triplet.
     margin : float or "soft"
         A distance. Between vectors of length 1 no distance exceeds 2.
-    reduce : {"mean", "nonzero"}
-        The mean over all triplets, or over those whose loss is above 0. With a soft margin no loss
-        is 0, so there is only "mean".
 
     Returns
     -------
     Tensor
-        Scalar, at least float32; 0 without triplets (n = 0), or without one above 0.
+        Scalar, at least float32; 0 without triplets (n = 0).
 
     Raises
     ------
     DataError
-        If shapes disagree, there is NaN or infinity, `reduce` or `margin` is unknown, or "soft"
-        comes with "nonzero".
+        If shapes disagree, there is NaN or infinity, or `margin` is unknown.
 
     References
     ----------
     Hermans, Beyer & Leibe (2017), In Defense of the Triplet Loss.
     Schroff, Kalenichenko & Philbin (2015), FaceNet.
     """
-    _check_embeddings(anchor=anchor)
-    _check_embeddings(shape=tuple(anchor.shape), positive=positive, negative=negative)
+    check_array(anchor, ("n", "d"), "anchor", kind="any", finite=True)
+    check_array(positive, anchor.shape, "positive", kind="any", finite=True)
+    check_array(negative, anchor.shape, "negative", kind="any", finite=True)
     gap = _distance(anchor, positive) - _distance(anchor, negative)
     if margin == "soft":
-        if reduce != "mean":
-            raise DataError(f"With a soft margin no loss is 0: use reduce='mean', not {reduce!r}.")
         return softplus(gap).sum() / max(len(gap), 1)
     check_margin(margin, "a distance such as 0.2, or 'soft'")
-    losses = relu(gap + margin)
-    return losses.sum() / _divisor(reduce, len(losses), (losses > 0).sum())
+    return relu(gap + margin).sum() / max(len(gap), 1)
 
 
-def batch_all_triplets(
-    distances: Tensor, labels: Tensor, margin: float = 0.2, reduce: str = "nonzero"
-) -> Tensor:
+def batch_all_triplets(distances: Tensor, labels: Tensor, margin: float = 0.2) -> Tensor:
     """Compute the triplet loss of all triplets of a batch, without listing them.
+
+    The mean over the triplets whose loss is above 0.
 
     A triplet above 0 adds d(a, p) - d(a, n) + margin. So the sum over all n³ of them is a sum over
     the n² distances, each times the number of triplets in which it is d(a, p), less those in which
@@ -91,8 +83,6 @@ def batch_all_triplets(
         The class of each item, or (n, n) bool.
     margin : float
         A distance.
-    reduce : {"nonzero", "mean"}
-        The mean over the triplets whose loss is above 0, or over all.
 
     Returns
     -------
@@ -103,8 +93,7 @@ def batch_all_triplets(
     Raises
     ------
     DataError
-        If shapes disagree, there is NaN or infinity, `reduce` is unknown, or the margin is no
-        number of at least 0.
+        If shapes disagree, there is NaN or infinity, or the margin is no number of at least 0.
 
     References
     ----------
@@ -115,8 +104,7 @@ def batch_all_triplets(
     distances = at_least_float32(distances)
     counts = _triplet_counts(distances.detach(), positive, negative, margin)
     above_0 = counts.clamp_min(0).sum()  # each of them has one positive
-    triplets = (positive.sum(1) * negative.sum(1)).sum()
-    return ((counts * distances).sum() + margin * above_0) / _divisor(reduce, triplets, above_0)
+    return ((counts * distances).sum() + margin * above_0) / above_0.clamp_min(1)
 
 
 def contrastive(distances: Tensor, labels: Tensor, margin: float = 1.0) -> Tensor:
@@ -189,7 +177,7 @@ def supervised_contrastive(embeddings: Tensor, labels: Tensor, temperature: floa
     van den Oord, Li & Vinyals (2018), Representation Learning with Contrastive Predictive Coding.
     """
     positive, _ = pair_masks(labels)
-    _check_embeddings(shape=(len(labels), "d"), embeddings=embeddings)
+    check_array(embeddings, (len(labels), "d"), "embeddings", kind="any", finite=True)
     z = at_least_float32(embeddings)
     if not temperature > 0:
         raise DataError(f"temperature is {temperature!r}, it must be above 0, such as 0.1.")
@@ -239,7 +227,7 @@ def info_nce(logits: Tensor, unsure: Tensor | None = None, smoothing: float = 0.
     Radford et al. (2021), Learning Transferable Visual Models From Natural Language Supervision,
     figure 3.
     """
-    _check_embeddings(logits=logits)
+    check_array(logits, ("n", "m"), "logits", kind="any", finite=True)
     n, m = logits.shape
     if not n or m < n or (unsure is not None and unsure.shape != (n, m)):
         raise DataError(
@@ -278,20 +266,15 @@ def similarity_triplet(right: Tensor, wrong: Tensor, margin: float = 0.2) -> Ten
     DataError
         If shapes disagree, there is NaN or infinity, or the margin is no number of at least 0.
     """
-    if right.ndim != 1 or right.shape != wrong.shape:
-        raise DataError(
-            f"Expected two similarities for each triplet, got {tuple(right.shape)}, "
-            f"{tuple(wrong.shape)}."
-        )
-    check_finite(right, "right")
-    check_finite(wrong, "wrong")
+    check_array(right, ("n",), "right", kind="any", finite=True)
+    check_array(wrong, right.shape, "wrong", kind="any", finite=True)
     check_margin(margin, "a difference of similarities such as 0.2")
     losses = relu(at_least_float32(wrong) - at_least_float32(right) + margin)
     return losses.sum() / max(len(losses), 1)
 
 
 def multi_task(
-    metric_loss: Tensor, logits: Tensor, labels: Tensor, weight: float = 0.5, smoothing: float = 0.0
+    metric_loss: Tensor, logits: Tensor, labels: Tensor, weight: float = 0.5
 ) -> tuple[Tensor, dict[str, float]]:
     """Compute cross-entropy + weight × metric loss: a classifier and an embedding at once.
 
@@ -304,8 +287,6 @@ def multi_task(
         0 to c - 1.
     weight : float
         Of the metric loss; the cross-entropy has 1.
-    smoothing : float
-        The share of the target that is spread over all classes, 0 to 1.
 
     Returns
     -------
@@ -317,23 +298,13 @@ def multi_task(
     Raises
     ------
     DataError
-        If shapes disagree, there are no rows, there is NaN or infinity in the logits, a label is
-        no class, or the smoothing is no share.
-
-    References
-    ----------
-    Szegedy et al. (2016), Rethinking the Inception Architecture, section 7: label smoothing.
+        If shapes disagree, there are no rows, there is NaN or infinity in the logits, or a label
+        is no class.
     """
-    _check_embeddings(logits=logits)
+    check_array(logits, ("n", "c"), "logits", kind="any", least=1, finite=True)
     n, c = logits.shape
-    if not n or labels.shape != (n,) or not ((labels >= 0) & (labels < c)).all():
-        raise DataError(
-            f"Logits of shape {(n, c)} want labels of shape {(n,)}, from 0 to {c - 1}, and at "
-            f"least one; got shape {tuple(labels.shape)}, {labels.unique().tolist()[:12]}."
-        )
-    if not 0 <= smoothing <= 1:
-        raise DataError(f"smoothing is {smoothing!r}, it must be a share from 0 to 1, such as 0.1.")
-    entropy = cross_entropy(at_least_float32(logits), labels.long(), label_smoothing=smoothing)
+    check_array(labels, (n,), "labels", "Give the class of each row.", kind="whole", below=c)
+    entropy = cross_entropy(at_least_float32(logits), labels.long())
     numbers = {"cross entropy": entropy.item(), "metric": metric_loss.item()}
     return entropy + weight * metric_loss, numbers
 
@@ -359,27 +330,24 @@ def spread(embeddings: Tensor) -> float:
     DataError
         If they are not (n, d), there are no rows, or there is NaN or infinity.
     """
-    check_shape(embeddings, "embeddings", ("n", "d"))
-    check_finite(embeddings, "embeddings")
+    check_array(embeddings, ("n", "d"), "embeddings", kind="any", least=1, finite=True)
     z = at_least_float32(embeddings.detach())
     return (z - z.mean(0)).square().sum(1).mean().sqrt().item()
 
 
-def pairwise_distances(a: Tensor, b: Tensor | None = None, squared: bool = False) -> Tensor:
+def pairwise_distances(a: Tensor, b: Tensor | None = None) -> Tensor:
     """Compute the Euclidean distance from each row of `a` to each row of `b`.
 
     ‖a - b‖² = ‖a‖² + ‖b‖² - 2 a·b is one matrix product, so a large batch is fast. The price is
     rounding: rows that are closer than it can tell (in float32 about 0.002, where rows lie 1 from
-    the centre of `b`) count as identical. Identical rows are at distance 1e-6, or 0 squared, with
-    a gradient of 0.
+    the centre of `b`) count as identical. Identical rows are at distance 1e-6, with a gradient of
+    0.
 
     Parameters
     ----------
     a : Tensor of shape (n, d)
     b : Tensor of shape (m, d), optional
         By default `a`.
-    squared : bool
-        Whether to leave out the root.
 
     Returns
     -------
@@ -392,8 +360,8 @@ def pairwise_distances(a: Tensor, b: Tensor | None = None, squared: bool = False
         If they are not (n, d) and (m, d), or there is NaN or infinity.
     """
     b = a if b is None else b
-    _check_embeddings(a=a)
-    _check_embeddings(shape=("m", a.shape[1]), b=b)
+    check_array(a, ("n", "d"), "a", kind="any", finite=True)
+    check_array(b, ("m", a.shape[1]), "b", kind="any", finite=True)
     a, b = at_least_float32(a), at_least_float32(b)
     # Moving all rows alike changes no distance, and small numbers round less.
     centre = b.detach().sum(0) / max(len(b), 1)
@@ -401,7 +369,7 @@ def pairwise_distances(a: Tensor, b: Tensor | None = None, squared: bool = False
     scale = a.square().sum(1)[:, None] + b.square().sum(1)
     squares = scale - 2 * a @ b.T
     squares = squares.masked_fill(squares <= 16 * torch.finfo(squares.dtype).eps * scale, 0)
-    return squares if squared else (squares + TINY).sqrt()
+    return (squares + TINY).sqrt()
 
 
 def _triplet_counts(distances: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
@@ -420,13 +388,6 @@ def _triplet_counts(distances: Tensor, positive: Tensor, negative: Tensor, margi
     return as_positive - as_negative
 
 
-def _divisor(reduce: str, triplets: int | Tensor, above_0: Tensor) -> Tensor:
-    """What to divide the sum by, at least 1."""
-    if reduce not in ("mean", "nonzero"):
-        raise DataError(f"There is no reduce={reduce!r}. Use 'mean' or 'nonzero'.")
-    return torch.as_tensor(triplets if reduce == "mean" else above_0).clamp_min(1)
-
-
 def _info_nce_of_rows(x: Tensor, ignored: Tensor, smoothing: float) -> Tensor:
     """The mean loss of the rows, each of which has its positive on the diagonal."""
     logs = log_softmax(x.masked_fill(ignored, -torch.inf), dim=1)
@@ -438,9 +399,3 @@ def _info_nce_of_rows(x: Tensor, ignored: Tensor, smoothing: float) -> Tensor:
 def _distance(a: Tensor, b: Tensor) -> Tensor:
     """The Euclidean distance of each row of `a` to the same row of `b`, (n,)."""
     return ((at_least_float32(a) - at_least_float32(b)).square().sum(1) + TINY).sqrt()
-
-
-def _check_embeddings(shape: tuple[str | int, ...] = ("n", "d"), **embeddings: Tensor) -> None:
-    for name, x in embeddings.items():
-        check_shape(x, name, shape, least=0)
-        check_finite(x, name)

@@ -9,16 +9,14 @@ A matrix (n, n) bool can stand in for the labels (n,), here and in `fashionnb.lo
 than one label decides which items are positives; `alike` makes one.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from fashionnb.arrays import (
     at_least_float32,
+    check_array,
     check_finite,
     check_margin,
-    check_shape,
     masks_of_distances,
     pair_masks,
 )
@@ -29,25 +27,21 @@ Triplets = tuple[Tensor, Tensor, Tensor]
 # Random directions of a high dimension lie about √2 apart; with the margins of Wu et al. the loss
 # is 0 from here on.
 FAR = 1.4
+NEAR = 0.5  # the cutoff of Wu et al.
 
 
-def alike(
-    attributes: Tensor, weights: Sequence[float] | None = None, threshold: float = 1.0
-) -> Tensor:
-    """Decide which items are positives by the weighted share of their equal attributes.
+def alike(attributes: Tensor, threshold: float = 1.0) -> Tensor:
+    """Decide which items are positives by the share of their attributes that are equal.
 
-    A rule such as "the same type, and at least one of colour and season". Unlike equal labels it
-    need not be transitive.
+    A rule such as "three of type, colour, season and gender". Unlike equal labels it need not be
+    transitive.
 
     Parameters
     ----------
     attributes : Tensor of shape (n, a), int
         0 where unknown. Unknown is equal to nothing, not even to unknown.
-    weights : sequence of length a, optional
-        The weight of each attribute, 0 or more; by default all the same.
     threshold : float
-        The share of the whole weight that must be equal, above 0 and at most 1. At 1 all
-        attributes with a weight must be equal.
+        The share of the attributes that must be equal, above 0 and at most 1.
 
     Returns
     -------
@@ -57,22 +51,13 @@ def alike(
     Raises
     ------
     DataError
-        If the attributes are not (n, a) int, there is not one weight for each, one is below 0 or
-        none above 0, or the threshold is not above 0 and at most 1.
+        If the attributes are not (n, a) int, or the threshold is not above 0 and at most 1.
     """
-    check_shape(attributes, "attributes", ("n", "a"), least=0, integers=True)
-    count = attributes.shape[1]
-    weights = torch.as_tensor([1.0] * count if weights is None else weights, dtype=torch.float32)
-    in_range = (weights >= 0).all() and 0 < weights.sum() < torch.inf
-    if weights.shape != (count,) or not in_range:
-        raise DataError(
-            f"Give each of {count} attributes a weight of 0 or more; got {weights.tolist()}."
-        )
+    check_array(attributes, ("n", "a"), "attributes", kind="integer")
     if not 0 < threshold <= 1:
         raise DataError(f"The threshold is a share above 0 and up to 1, got {threshold!r}.")
     equal = (attributes[:, None] == attributes[None, :]) & (attributes > 0)
-    share = equal.float() @ (weights / weights.sum()).to(attributes.device)
-    return (share > threshold - 1e-6).fill_diagonal_(True)  # sums of shares round
+    return (equal.float().mean(2) > threshold - 1e-6).fill_diagonal_(True)  # shares round
 
 
 def random_triplets(labels: Tensor, generator: torch.Generator | None = None) -> Triplets:
@@ -225,13 +210,12 @@ def distance_weighted(
     labels: Tensor,
     dimensions: int,
     generator: torch.Generator | None = None,
-    cutoff: float = 0.5,
 ) -> Triplets:
     """Select a random positive, and a random negative so that all distances are equally likely.
 
     On the unit sphere of d dimensions a random item lies at distance D with a density proportional
     to D^(d-2) (1 - D²/4)^((d-3)/2); each negative is weighted with the inverse of that. Distances
-    below `cutoff` have the weight of `cutoff`, so that the few nearest, often mislabelled, are not
+    below 0.5 have the weight of 0.5, so that the few nearest, often mislabelled, are not
     drawn all the time. Those above 1.4 have the weight of 1.4 (the program of the paper never
     draws these; here an anchor with only far negatives keeps one).
 
@@ -245,8 +229,6 @@ def distance_weighted(
         d, of the embeddings, at least 2.
     generator : torch.Generator, optional
         On the CPU; by default torch's own.
-    cutoff : float
-        A distance above 0 and below 1.4.
 
     Returns
     -------
@@ -258,7 +240,7 @@ def distance_weighted(
     ------
     DataError
         If the shapes disagree, the batch is empty, a distance is NaN, negative or above 2, or
-        `dimensions` or `cutoff` is out of its range.
+        `dimensions` is below 2.
 
     References
     ----------
@@ -272,12 +254,9 @@ def distance_weighted(
             f"Between vectors of length 1 distances run from 0 to 2, got {distances.min():.3g} to "
             f"{distances.max():.3g}. Normalise the embeddings, and do not square the distances."
         )
-    if dimensions < 2 or not 0 < cutoff < FAR:
-        raise DataError(
-            f"distance_weighted wants dimensions of at least 2 and a cutoff between 0 and {FAR}, "
-            f"got {dimensions} and {cutoff}."
-        )
-    d, near = dimensions, distances.clamp(cutoff, FAR)
+    if dimensions < 2:
+        raise DataError(f"distance_weighted wants dimensions of at least 2, got {dimensions}.")
+    d, near = dimensions, distances.clamp(NEAR, FAR)
     log_weights = (2 - d) * near.log() - (d - 3) / 2 * (1 - near.square() / 4).log()
     # The smallest of exponential variables with the means 1 / weight is each one with a
     # probability proportional to its weight. Logarithms never overflow.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from fashionnb.arrays import at_least_float32, check_finite, check_shape
+from fashionnb.arrays import at_least_float32, check_array, check_finite
 from fashionnb.errors import DataError
 
 
@@ -216,8 +216,8 @@ class MAPLoss:
 
     def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Compute the mean binary cross-entropy: -log of the probability of the true label."""
-        check_shape(logits, "logits", ("n",))
-        check_shape(labels, "labels", tuple(logits.shape), advice="Give one label for each logit.")
+        check_array(logits, ("n",), "logits", kind="any", least=1)
+        check_array(labels, logits.shape, "labels", "Give one label for each logit.", kind="any")
         if not ((labels == 0) | (labels == 1)).all():
             raise DataError(f"Labels are 1 (compatible) or 0; got {labels.unique().tolist()[:4]}.")
         logits = _checked(logits)
@@ -239,7 +239,8 @@ def _factor(covariance: Tensor | None) -> Tensor | None:
     """The lower triangle L, float64, with L Lᵀ = covariance; None for the identity."""
     if covariance is None:
         return None
-    check_shape(covariance, "covariance", ("p", covariance.shape[0]), advice="It is square.")
+    shape = ("p", len(covariance))
+    check_array(covariance, shape, "covariance", "It is square.", kind="any", least=1)
     exact = _checked(covariance.detach()).cpu().double()  # on the CPU, since MPS has no float64
     precision = torch.finfo(at_least_float32(covariance).dtype).eps
     if (exact - exact.T).abs().max() > 1e3 * precision * exact.abs().max():
@@ -257,7 +258,7 @@ def _factor(covariance: Tensor | None) -> Tensor | None:
 
 def _matrix_normal(weight: Tensor, rows: Tensor | None, columns: Tensor | None) -> Tensor:
     """`matrix_normal` with the factors of U and V."""
-    check_shape(weight, "weight", ("n", "p"))
+    check_array(weight, ("n", "p"), "weight", kind="any", least=1)
     n, p = weight.shape
     for name, factor, size in (("rows", rows, n), ("columns", columns, p)):
         if factor is not None and len(factor) != size:

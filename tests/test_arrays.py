@@ -8,9 +8,10 @@ import torch
 
 from fashionnb.arrays import (
     at_least_float32,
+    check_array,
     check_finite,
+    check_images,
     check_margin,
-    check_shape,
     masks_of_distances,
     pair_masks,
 )
@@ -20,29 +21,93 @@ KINDS = pytest.mark.parametrize("kind", [np.array, torch.tensor])
 
 
 @KINDS
-def test_a_shape_that_fits(kind):
+def test_numpy_and_torch_alike(kind):
     x = kind([[1, 2], [3, 4], [5, 6]])
-    check_shape(x, "x", ("n", "d"), integers=True)
-    check_shape(x, "x", (3, "d"))
-    check_shape(x[:0], "x", ("n", 2), least=0)
+    assert check_array(x, ("n", "d"), "x", kind="integer") is x
+    check_array(x, (3, "d"), "x", kind="whole", below=[6, 7])
+    check_array(x[:0], ("n", 2), "x", kind="any")
+    check_array(x > 1, ("n", 2), "x", kind="bool")
+    for shape, options, phrase in (
+        (
+            ("n",),
+            {"least": 1},
+            r"x: expected an array of shape \(n,\) with every length at least 1",
+        ),
+        ((3, "d"), {"least": 4}, "every length at least 4"),
+        ((3, "d"), {"kind": "float"}, r"expected float \(3, d\), got .*int64 \(3, 2\). Do this.$"),
+        ((3, "d"), {"kind": "uint8"}, "expected uint8"),
+        ((3, "d"), {"kind": "whole", "below": 6}, "to below 6, got 1 to 6. Do this.$"),
+    ):
+        with pytest.raises(DataError, match=phrase):
+            check_array(x, shape, "x", "Do this.", **{"kind": "any", **options})
 
 
-@KINDS
 @pytest.mark.parametrize(
-    ("shape", "options", "phrase"),
+    ("tensor", "shape", "more"),
     [
-        (("n",), {}, r"x: expected an array of shape \(n,\) with every length at least 1, got "),
-        ((3, "d"), {}, r"of shape \(3, d\)"),
-        (("n", "d"), {"least": 3}, "every length at least 3"),
-        (("n", "d"), {"integers": True}, r"integers of shape \(n, d\).*float32 \(2, 2\)"),
-        (("n",), {"advice": "Do this."}, r"\(2, 2\). Do this.$"),
+        (torch.rand(2, 3), ("n", 3), {}),
+        (torch.rand(2, 3), (2, "d"), {"finite": True}),
+        (torch.rand(3), (..., 3), {}),
+        (torch.rand(4, 5, 3), (..., 3), {}),
+        (torch.rand(4, 5, 3), (4, "d", ...), {}),
+        (torch.ones(2, dtype=torch.bool), ("n",), {"kind": "bool"}),
+        (torch.ones(2, dtype=torch.uint8), ("n",), {"kind": "any"}),
+        (torch.tensor([0, 3]), ("n",), {"kind": "whole", "below": 4}),
+        (torch.tensor([[0, 3], [1, 0]]), ("n", 2), {"kind": "whole", "below": [2, 4]}),
+        (torch.zeros(2, 0, dtype=torch.int64), ("n", 0), {"kind": "whole", "below": []}),
+        (torch.zeros(0, 3), ("n", 3), {"finite": True}),
     ],
 )
-def test_another_shape_or_dtype_is_refused(kind, shape, options, phrase):
-    x = kind([[1, 2], [3, 4]])
-    x = x.float() if kind is torch.tensor else x.astype(np.float32)
-    with pytest.raises(DataError, match=phrase):
-        check_shape(x, "x", shape, **options)
+def test_what_fits_comes_back(tensor, shape, more):
+    assert check_array(tensor, shape, "Vectors", "Do this.", **more) is tensor
+
+
+@pytest.mark.parametrize(
+    ("tensor", "shape", "more", "said"),
+    [
+        (None, ("n", 3), {}, r"Vectors: expected float \(n, 3\), got none. Do this."),
+        (torch.rand(2, 4), ("n", 3), {}, r"expected float \(n, 3\), got torch.float32 \(2, 4\)"),
+        (torch.rand(3), ("n", 3), {}, r"got torch.float32 \(3,\)"),
+        (torch.rand(3), (..., 2, 3), {}, r"\(..., 2, 3\), got torch.float32 \(3,\)"),
+        (torch.rand(3), (3, "d", ...), {}, r"\(3, d, ...\), got torch.float32 \(3,\)"),
+        (torch.ones(2, 3, dtype=torch.int64), ("n", 3), {}, "got torch.int64"),
+        (torch.rand(2), ("n",), {"kind": "whole"}, r"expected whole \(n,\), got torch.float32"),
+        (torch.ones(2), (2,), {"kind": "bool"}, "expected bool"),
+        (torch.tensor([0, -1]), (2,), {"kind": "whole"}, "whole numbers from 0, got -1 to 0"),
+        (
+            torch.tensor([0, 4]),
+            (2,),
+            {"kind": "whole", "below": 4},
+            "from 0 to below 4, got 0 to 4",
+        ),
+        (
+            torch.tensor([[0, 3], [2, 0]]),
+            ("n", 2),
+            {"kind": "whole", "below": [2, 4]},
+            r"to below \[2, 4\], got 0 to 3",
+        ),
+        (torch.tensor([[0.0], [torch.nan]]), ("n", 1), {"finite": True}, "row 1 holds NaN or inf"),
+        (torch.tensor([[torch.inf]]), ("n", 1), {"finite": True}, "row 0 holds NaN or inf"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tensor, shape, more, said):
+    with pytest.raises(DataError, match=said):
+        check_array(tensor, shape, "Vectors", "Do this.", **more)
+
+
+def test_images():
+    images = torch.rand(2, 3, 32, 40)
+    check_images(images, 3, 32, "Network")
+    for wrong, said in (
+        (
+            images[:, :1],
+            r"expected float \(n, 3, height, width\), got torch.float32 \(2, 1, 32, 40\)",
+        ),
+        (images[:, :, 1:], r"at least 32 x 32 pixels, got \(2, 3, 31, 40\)"),
+        ((images * 255).to(torch.uint8), "got torch.uint8.*as_input"),
+    ):
+        with pytest.raises(DataError, match=said):
+            check_images(wrong, 3, 32, "Network")
 
 
 @KINDS

@@ -275,24 +275,23 @@ def test_a_collapsed_batch_and_distances_with_a_gradient_can_be_mined(mine):
 
 @st.composite
 def described(draw):
-    """Items with up to three attributes of few values (0 is unknown), a weight for each, and a threshold."""
+    """Items with up to three attributes of few values (0 is unknown), and a threshold."""
     n, a = draw(st.integers(1, 7)), draw(st.integers(1, 3))
     attributes = draw(
         st.lists(st.lists(st.integers(0, 2), min_size=a, max_size=a), min_size=n, max_size=n)
     )
-    weights = draw(st.lists(st.integers(0, 4), min_size=a, max_size=a).filter(any))
-    return attributes, weights, draw(st.integers(1, 12))
+    return attributes, draw(st.integers(1, 12))
 
 
 @settings(deadline=None)
 @given(described())
 def test_alike_is_the_rule_as_it_is_written(items):
-    attributes, weights, twelfths = items
-    found = alike(torch.tensor(attributes), weights, twelfths / 12).tolist()
+    attributes, twelfths = items
+    found = alike(torch.tensor(attributes), twelfths / 12).tolist()
     for i, one in enumerate(attributes):
         for j, other in enumerate(attributes):
-            same = sum(w for a, b, w in zip(one, other, weights, strict=True) if a == b != 0)
-            assert found[i][j] == (i == j or 12 * same >= twelfths * sum(weights))
+            same = sum(a == b != 0 for a, b in zip(one, other, strict=True))
+            assert found[i][j] == (i == j or 12 * same >= twelfths * len(one))
 
 
 def test_a_rule_need_not_be_transitive():
@@ -326,18 +325,11 @@ def test_a_matrix_says_what_labels_say(mine):
     [
         (
             (torch.zeros(3, dtype=torch.int64),),
-            r"integers of shape \(n, a\), got torch.int64 \(3,\)",
+            r"integer \(n, a\), got torch.int64 \(3,\)",
         ),
-        ((torch.zeros(3, 2),), "attributes: expected integers"),
-        (
-            (torch.zeros(3, 2, dtype=torch.int64), [1.0]),
-            r"each of 2 attributes a weight of 0 or more; got \[1.0\]",
-        ),
-        ((torch.zeros(3, 2, dtype=torch.int64), [2.0, -1.0]), "0 or more"),
-        ((torch.zeros(3, 2, dtype=torch.int64), [0.0, 0.0]), "0 or more"),
-        ((torch.zeros(3, 2, dtype=torch.int64), [1.0, math.nan]), "0 or more"),
-        ((torch.zeros(3, 2, dtype=torch.int64), None, 0.0), "share above 0 and up to 1"),
-        ((torch.zeros(3, 2, dtype=torch.int64), None, 1.1), "share above 0 and up to 1"),
+        ((torch.zeros(3, 2),), "attributes: expected integer"),
+        ((torch.zeros(3, 2, dtype=torch.int64), 0.0), "share above 0 and up to 1"),
+        ((torch.zeros(3, 2, dtype=torch.int64), 1.1), "share above 0 and up to 1"),
     ],
 )
 def test_rules_that_are_none(wrong, phrase):
@@ -370,8 +362,6 @@ def test_bad_distances_are_refused(mine):
         (2.5, {}, r"distances run from 0 to 2, got 2.5 to 2.5. Normalise"),
         (-0.5, {}, "distances run from 0 to 2"),
         (1.0, {"dimensions": 1}, "dimensions of at least 2"),
-        (1.0, {"cutoff": 1.4}, "a cutoff between 0 and 1.4, got 8 and 1.4"),
-        (1.0, {"cutoff": 0.0}, "a cutoff between 0 and 1.4"),
     ],
 )
 def test_distances_that_are_none_of_the_unit_sphere(distance, options, phrase):

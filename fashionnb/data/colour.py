@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
-from fashionnb.data.arrays import check_array
+from fashionnb.arrays import check_array
 from fashionnb.errors import DataError
 
 COLOURS: dict[str, tuple[int, int, int] | None] = {
@@ -286,9 +286,9 @@ def colour_histogram(images: np.ndarray, mask: np.ndarray | None = None) -> np.n
     DataError
         If a shape or type is another.
     """
-    check_array(images, "Images", ("n", "height", "width", 3), np.uint8)
+    check_array(images, ("n", "height", "width", 3), "Images", kind="uint8")
     if mask is not None:
-        check_array(mask, "Masks", images.shape[:3], np.bool_)
+        check_array(mask, images.shape[:3], "Masks", kind="bool")
     counts = np.empty((len(images), 3 * _STEPS), np.float32)
     for i, picture in enumerate(images):
         pixels = picture[mask[i]] if mask is not None and mask[i].any() else picture.reshape(-1, 3)

@@ -9,7 +9,7 @@ white garment on white only shaded outlines and folds can be found.
 import numpy as np
 from scipy import ndimage
 
-from fashionnb.data.arrays import check_array
+from fashionnb.arrays import check_array
 from fashionnb.data.colour import TO_XYZ, cube_root, linear
 from fashionnb.errors import DataError
 
@@ -266,6 +266,6 @@ def _shrunk(images: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _check(images: np.ndarray) -> None:
-    check_array(images, "Studio photos", ("n", "height", "width", 3), np.uint8)
+    check_array(images, ("n", "height", "width", 3), "Studio photos", kind="uint8")
     if min(images.shape[1:3]) < 48:
         raise DataError(f"Studio photos: expected 48 pixels or more a side, got {images.shape}.")

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from fashionnb.data.arrays import check_array
+from fashionnb.arrays import check_array
 from fashionnb.data.catalogue import Images
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.profiles import cores
@@ -215,7 +215,7 @@ class ArrayImages:
         array = np.asarray(array)
         array = array[..., None] if array.ndim == 3 else array
         channels = 1 if array.shape[-1:] == (1,) else 3
-        check_array(array, "Images in memory", ("n", "height", "width", channels), np.uint8)
+        check_array(array, ("n", "height", "width", channels), "Images in memory", kind="uint8")
         self.array = array
 
     def image(self, key: int) -> Image.Image:

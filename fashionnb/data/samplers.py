@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fashionnb.data.arrays import check_array
+from fashionnb.arrays import check_array
 from fashionnb.errors import DataError
 
 
@@ -206,7 +206,7 @@ class _Draws:
 
 def _draws_by_class(labels: Tensor, generator: torch.Generator) -> list[_Draws]:
     """The rows of each class, in sorted order of the labels."""
-    check_array(labels.cpu().numpy(), "Labels", ("n",), np.integer)
+    check_array(labels, ("n",), "Labels", kind="integer")
     if not len(labels):
         raise DataError("Labels: expected one or more, got none.")
     sizes = labels.unique(return_counts=True)[1].tolist()
@@ -216,7 +216,7 @@ def _draws_by_class(labels: Tensor, generator: torch.Generator) -> list[_Draws]:
 
 def _numbers(values: Tensor | Sequence[float], name: str) -> np.ndarray:
     values = np.asarray(values, dtype=float)
-    check_array(values, f"{name}, one for each class", ("c",), np.floating)
+    check_array(values, ("c",), f"{name}, one for each class", finite=True)
     if not len(values):
         raise DataError(f"{name}: expected one for each class, got none.")
     return values

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fashionnb.arrays import check_finite, check_shape
+from fashionnb.arrays import check_array
 from fashionnb.errors import DataError
-from fashionnb.evaluation.distances import Array, as_numpy
+from fashionnb.evaluation.neighbours import Array, as_numpy
 
 ROUNDING = 1e-3  # by which float32 probabilities may miss a sum of 1
 
@@ -134,9 +134,10 @@ def reliability(probabilities: Array, true: Array, bins: int = 15) -> pd.DataFra
     Guo, Pleiss, Sun & Weinberger (2017), On Calibration of Modern Neural Networks.
     Bröcker & Smith (2007), Increasing the Reliability of Reliability Diagrams: `low` and `high`.
     """
+    from scipy.stats import binom
+
     p = _probabilities(probabilities)
-    true = _labels(true, "true", range(p.shape[1]))
-    check_shape(true, "true", (len(p),), advice="Give one label for each row of probabilities.")
+    true = _labels(true, "true", range(p.shape[1]), len(p))
     if bins < 1:
         raise DataError(f"{bins} bins hold nothing: ask for 1 or more.")
     confidence = np.minimum(p.max(1), 1.0)
@@ -148,7 +149,19 @@ def reliability(probabilities: Array, true: Array, bins: int = 15) -> pd.DataFra
             "right": p.argmax(1) == true,
         }
     ).groupby("bin")
-    return _reliability_table(edges, in_bins)
+    items = in_bins.size()
+    confidence = in_bins["confidence"].mean().clip(upper=1.0)
+    low, high = binom.interval(0.95, items, confidence)
+    table = {
+        "above": edges[items.index],
+        "upto": edges[items.index + 1],
+        "items": items,
+        "confidence": confidence,
+        "accuracy": in_bins["right"].mean(),
+        "low": low / items,
+        "high": high / items,
+    }
+    return pd.DataFrame(table).reset_index(drop=True)
 
 
 def expected_calibration_error(table: pd.DataFrame) -> float:
@@ -175,53 +188,21 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
     return float((table["items"] * gaps).sum() / table["items"].sum())
 
 
-def _reliability_table(
-    edges: np.ndarray, in_bins: "pd.api.typing.DataFrameGroupBy"
-) -> pd.DataFrame:
-    from scipy.stats import binom
-
-    items = in_bins.size()
-    confidence = in_bins["confidence"].mean().clip(upper=1.0)
-    low, high = binom.interval(0.95, items, confidence)
-    table = {
-        "above": edges[items.index],
-        "upto": edges[items.index + 1],
-        "items": items,
-        "confidence": confidence,
-        "accuracy": in_bins["right"].mean(),
-        "low": low / items,
-        "high": high / items,
-    }
-    return pd.DataFrame(table).reset_index(drop=True)
-
-
 def _both(true: Array, predicted: Array, classes: Sequence) -> tuple[np.ndarray, np.ndarray]:
-    true = _labels(true, "true", classes)
-    predicted = _labels(predicted, "predicted", classes)
-    if len(true) != len(predicted):
-        raise DataError(
-            f"There are {len(true)} true labels and {len(predicted)} predicted ones: give one of "
-            "each per item."
-        )
-    return true, predicted
+    true = _labels(true, "true", classes, "n")
+    return true, _labels(predicted, "predicted", classes, len(true))
 
 
-def _labels(labels: Array, name: str, classes: Sequence) -> np.ndarray:
-    labels = as_numpy(labels)
-    advice = "`Catalogue.labels()` makes them of names."
-    check_shape(labels, name, ("n",), integers=True, advice=advice)
-    if not 0 <= labels.min() <= labels.max() < len(classes):
-        raise DataError(
-            f"{name}: labels count from 0 to {len(classes) - 1}, these go from {labels.min()} to "
-            f"{labels.max()}."
-        )
-    return labels
+def _labels(labels: Array, name: str, classes: Sequence, n: int | str) -> np.ndarray:
+    advice = "Give one label for each item; `Catalogue.labels()` makes them of names."
+    return check_array(
+        as_numpy(labels), (n,), name, advice, kind="whole", least=1, below=len(classes)
+    )
 
 
 def _probabilities(values: Array) -> np.ndarray:
     p = as_numpy(values).astype(np.float64)
-    check_shape(p, "probabilities", ("n", "c"))
-    check_finite(p, "probabilities")
+    check_array(p, ("n", "c"), "probabilities", least=1, finite=True)
     off = np.abs(p.sum(1) - 1)
     if p.min() < -ROUNDING or off.max() > ROUNDING:
         raise DataError(

@@ -7,7 +7,7 @@ k-means, which is given no labels, finds them.
 import numpy as np
 
 from fashionnb.errors import DataError
-from fashionnb.evaluation.distances import Array, one_per_row, strips, vectors
+from fashionnb.evaluation.neighbours import Array, one_per_row, strips, vectors
 
 
 def silhouette(embeddings: Array, labels: Array) -> np.ndarray:
@@ -158,12 +158,11 @@ def calinski_harabasz(embeddings: Array, labels: Array) -> float:
     return float(calinski_harabasz_score(x, number))
 
 
-def cluster_agreement(
-    embeddings: Array, labels: Array, seed: int = 0, clusters: int | None = None
-) -> dict[str, float]:
+def cluster_agreement(embeddings: Array, labels: Array, seed: int = 0) -> dict[str, float]:
     """Find clusters by k-means, without the labels, and compare them with the classes.
 
-    The best of ten starts of k-means, then the mutual information of clusters and classes:
+    The best of ten starts of k-means, with as many clusters as there are classes (but never more
+    than distinct points), then the mutual information of clusters and classes:
     normalised by the mean of their two entropies (NMI), or adjusted so that chance gives 0 on
     average (AMI). NMI rewards many small clusters, AMI does not.
 
@@ -173,9 +172,6 @@ def cluster_agreement(
     labels : array of shape (n,)
     seed : int
         Of the starts of k-means.
-    clusters : int, optional
-        How many it looks for, by default as many as there are classes; never more than distinct
-        points.
 
     Returns
     -------
@@ -185,7 +181,7 @@ def cluster_agreement(
     Raises
     ------
     DataError
-        If there are fewer than two classes, fewer than one cluster, shapes disagree, or NaN.
+        If there are fewer than two classes, shapes disagree, or there is NaN.
 
     References
     ----------
@@ -196,12 +192,7 @@ def cluster_agreement(
 
     x = vectors(embeddings, "embeddings").numpy()
     number, size = _classes(labels, len(x))
-    clusters = len(size) if clusters is None else clusters
-    if clusters < 1:
-        raise DataError(
-            f"k-means was asked for {clusters} clusters: ask for 1 or more, or for None."
-        )
-    clusters = min(clusters, len(np.unique(x, axis=0)))
+    clusters = min(len(size), len(np.unique(x, axis=0)))
     found = KMeans(clusters, n_init=10, random_state=seed).fit_predict(x)
     return {
         "nmi": float(normalized_mutual_info_score(number, found)),

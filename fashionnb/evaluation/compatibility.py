@@ -6,15 +6,15 @@ in n. There is one value for each question, for `fashionnb.evaluation.intervals`
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 from scipy.stats import rankdata
 
-from fashionnb.arrays import check_finite, check_shape
+from fashionnb.arrays import check_array, check_finite
 from fashionnb.errors import DataError
-from fashionnb.evaluation.intervals import Interval, bootstrap
+from fashionnb.evaluation.intervals import bootstrap
 
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -45,7 +45,7 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> float:
     """
     scores = _scores(scores)
     labels = np.asarray(labels)
-    check_shape(labels, "labels", scores.shape, advice="Give one label for each score.")
+    check_array(labels, scores.shape, "labels", "Give one label for each score.", kind="any")
     if not np.isin(labels, (0, 1)).all():
         raise DataError(f"Labels are 1 (compatible) or 0; got {sorted(set(labels.tolist()))[:4]}.")
     positives = int(labels.sum())
@@ -158,11 +158,11 @@ def outfit_pairs(outfits: Sequence[Sequence[Hashable]]) -> tuple[np.ndarray, np.
     DataError
         If an outfit has fewer than two items.
     """
-    for number, items in enumerate(outfits):
-        if len(items) < 2:
-            raise DataError(f"Outfit {number} has {len(items)} item(s): a pair needs two or more.")
-    pairs = [pair for items in outfits for pair in combinations(items, 2)]
     sizes = np.array([len(items) for items in outfits], dtype=np.int64)
+    if (sizes < 2).any():
+        short = int((sizes < 2).argmax())
+        raise DataError(f"Outfit {short} has {sizes[short]} item(s): a pair needs two or more.")
+    pairs = [pair for items in outfits for pair in combinations(items, 2)]
     owner = np.repeat(np.arange(len(outfits)), sizes * (sizes - 1) // 2)
     return np.array(pairs).reshape(-1, 2), owner
 
@@ -229,7 +229,7 @@ def mean_by(values: np.ndarray, owner: np.ndarray, n: int) -> np.ndarray:
         If shapes disagree, there is NaN, or an owner has no value.
     """
     values, owner = _scores(values), np.asarray(owner)
-    check_shape(owner, "owner", values.shape, advice="Give one owner for each value.")
+    check_array(owner, values.shape, "owner", "Give one owner for each value.", kind="integer")
     count = np.bincount(owner, minlength=n)
     if len(count) > n or not count.all():
         raise DataError(
@@ -241,28 +241,7 @@ def mean_by(values: np.ndarray, owner: np.ndarray, n: int) -> np.ndarray:
     return first + np.bincount(owner, values - first[owner], minlength=n) / count
 
 
-@dataclass(frozen=True)
-class Part:
-    """The mean over one part of the questions, such as those that ask for shoes.
-
-    Attributes
-    ----------
-    name : str
-    n : int
-        How many questions.
-    mean : float
-        Of their values.
-    interval : Interval
-        Of the mean, over questions.
-    """
-
-    name: str
-    n: int
-    mean: float
-    interval: Interval
-
-
-def by_part(values: np.ndarray, parts: Sequence[str], *, seed: int = 0) -> list[Part]:
+def by_part(values: np.ndarray, parts: Sequence[str], *, seed: int = 0) -> pd.DataFrame:
     """Compute the mean of each part of the questions (role, category), the largest part first.
 
     Parameters
@@ -276,7 +255,9 @@ def by_part(values: np.ndarray, parts: Sequence[str], *, seed: int = 0) -> list[
 
     Returns
     -------
-    list of Part
+    DataFrame
+        One row for each part: `part`, its name; `questions`, how many; `mean`, of their values;
+        `low` and `high`, the ends of its interval over questions.
 
     Raises
     ------
@@ -284,29 +265,25 @@ def by_part(values: np.ndarray, parts: Sequence[str], *, seed: int = 0) -> list[
         If shapes disagree, or there is NaN.
     """
     values, parts = _scores(values), np.asarray(parts)
-    check_shape(parts, "parts", values.shape, advice="Give one part for each value.")
+    check_array(parts, values.shape, "parts", "Give one part for each value.", kind="any")
     names, counts = np.unique(parts, return_counts=True)
-    found = []
+    rows = []
     for name in names[np.argsort(-counts, kind="stable")]:
         some = values[parts == name]
         interval = bootstrap(some, seed=seed, of="questions")
-        found.append(Part(str(name), len(some), float(some.mean()), interval))
-    return found
+        rows.append((name, len(some), some.mean(), interval.low, interval.high))
+    return pd.DataFrame(rows, columns=["part", "questions", "mean", "low", "high"])
 
 
 def _better_and_equal(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How many answers score better than the right one, and how many the same, itself included."""
     scores, truth = np.asarray(scores, dtype=float), np.asarray(truth)
-    check_shape(scores, "scores", ("questions", "answers"))
+    check_array(scores, ("questions", "answers"), "scores", least=1)
     check_finite(scores, "scores", infinity=True)
     advice = "Give the number of the right answer of each question."
-    check_shape(truth, "truth", (len(scores),), integers=True, advice=advice)
-    if not ((truth >= 0) & (truth < scores.shape[1])).all():
-        raise DataError(
-            f"The right answer is a number from 0 to {scores.shape[1] - 1}; got {truth.min()} to "
-            f"{truth.max()}."
-        )
-    right = scores[np.arange(len(scores)), truth][:, None]
+    q, answers = scores.shape
+    check_array(truth, (q,), "truth", advice, kind="whole", below=answers)
+    right = scores[np.arange(q), truth][:, None]
     if np.isneginf(right).any():
         raise DataError(
             f"The right answer of question {int(np.isneginf(right).argmax())} is no candidate: its "
@@ -316,7 +293,6 @@ def _better_and_equal(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray
 
 
 def _scores(scores: np.ndarray) -> np.ndarray:
-    scores = np.asarray(scores, dtype=float)
-    check_shape(scores, "scores", ("n",))
+    scores = check_array(np.asarray(scores, dtype=float), ("n",), "scores", least=1)
     check_finite(scores, "scores", infinity=True)
     return scores

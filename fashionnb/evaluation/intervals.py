@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fashionnb.arrays import check_finite, check_shape
+from fashionnb.arrays import check_array, check_finite
 from fashionnb.errors import DataError
 
+LEVEL = 0.95  # how often an interval covers the true value
 BATCH = 100_000  # items that are drawn at a time: more are slower, since they leave the cache
 
 
@@ -33,7 +34,7 @@ class Interval:
     low: float
     high: float
     how: str
-    level: float = 0.95
+    level: float = LEVEL
 
     def __str__(self) -> str:
         return f"[{self.low:.3f}, {self.high:.3f}]"
@@ -43,7 +44,6 @@ def bootstrap(
     values: np.ndarray,
     *,
     n_resamples: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
     of: str = "test items",
 ) -> Interval:
@@ -58,8 +58,6 @@ def bootstrap(
         Numbers or booleans, for instance `Retrieval.per_query["recall@1"]`.
     n_resamples : int
         How often n items are drawn with replacement.
-    level : float
-        The share of resampled means that the interval holds.
     seed : int
         The same seed draws the same items.
     of : str
@@ -73,15 +71,14 @@ def bootstrap(
     Raises
     ------
     DataError
-        If there are no values, NaN, more than one dimension, a level outside 0 to 1, or fewer
-        than 2 resamples.
+        If there are no values, NaN, more than one dimension, or fewer than 2 resamples.
 
     References
     ----------
     Efron (1979), Bootstrap Methods: Another Look at the Jackknife.
     """
     values = _numbers(values)
-    return _bootstrap(values, np.mean, of, n_resamples, level, seed, vectorized=True)[0]
+    return _bootstrap(values, np.mean, of, n_resamples, seed, vectorized=True)[0]
 
 
 def bootstrap_statistic(
@@ -90,7 +87,6 @@ def bootstrap_statistic(
     *,
     groups: Sequence[Hashable] | np.ndarray | None = None,
     n_resamples: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
     of: str = "test items",
 ) -> Interval:
@@ -107,7 +103,7 @@ def bootstrap_statistic(
     groups : sequence of length n, optional
         The group of each row. Whole groups are drawn, for instance all questions about an outfit:
         they are not independent, and drawing them one by one gives an interval that is too narrow.
-    n_resamples, level, seed, of
+    n_resamples, seed, of
         As in `bootstrap`; `of` says what the groups are, where there are groups.
 
     Returns
@@ -120,15 +116,14 @@ def bootstrap_statistic(
         As `bootstrap`, or if the statistic returned NaN or infinity.
     """
     if groups is None:
-        return _bootstrap(np.arange(n), statistic, of, n_resamples, level, seed)[0]
-    count, number = _numbered(groups, n)
-    order = np.argsort(number, kind="stable")
-    members = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
+        return _bootstrap(np.arange(n), statistic, of, n_resamples, seed)[0]
+    number = _numbered(groups, n)
+    members = np.split(np.argsort(number, kind="stable"), np.bincount(number).cumsum())[:-1]
 
     def of_groups(drawn: np.ndarray) -> float:
         return statistic(np.concatenate([members[group] for group in drawn]))
 
-    return _bootstrap(np.arange(count), of_groups, of, n_resamples, level, seed)[0]
+    return _bootstrap(np.arange(len(members)), of_groups, of, n_resamples, seed)[0]
 
 
 def bootstrap_groups(
@@ -136,7 +131,6 @@ def bootstrap_groups(
     groups: Sequence[Hashable] | np.ndarray,
     *,
     n_resamples: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
     of: str = "groups",
 ) -> list[Interval]:
@@ -150,7 +144,7 @@ def bootstrap_groups(
         Numbers or booleans.
     groups : sequence of length n
         The group of each row. Groups are drawn once for all columns.
-    n_resamples, level, seed, of
+    n_resamples, seed, of
         As in `bootstrap`.
 
     Returns
@@ -163,20 +157,19 @@ def bootstrap_groups(
         As `bootstrap`, or if values and groups disagree.
     """
     values = np.asarray(values, float)
-    check_shape(values, "values", ("n", "m"))
-    check_finite(values, "values")
-    count, number = _numbered(groups, len(values))
+    check_array(values, ("n", "m"), "values", least=1, finite=True)
+    number = _numbered(groups, len(values))
     totals = np.stack([np.bincount(number, column) for column in values.T], 1)
     sizes = np.bincount(number)
 
     def means(drawn: np.ndarray) -> np.ndarray:
-        times = np.bincount(drawn, minlength=count)
+        times = np.bincount(drawn, minlength=len(sizes))
         return times @ totals / (times @ sizes)
 
-    return _bootstrap(np.arange(count), means, of, n_resamples, level, seed)
+    return _bootstrap(np.arange(len(sizes)), means, of, n_resamples, seed)
 
 
-def over_seeds(values: Sequence[float] | np.ndarray, *, level: float = 0.95) -> Interval:
+def over_seeds(values: Sequence[float] | np.ndarray) -> Interval:
     """Compute Student's t interval for the mean of one number, measured with several seeds.
 
     mean ± t · s / √n. It takes the runs to be roughly normal, and is wide for two or three.
@@ -185,8 +178,6 @@ def over_seeds(values: Sequence[float] | np.ndarray, *, level: float = 0.95) -> 
     ----------
     values : sequence of float
         One number for each seed.
-    level : float
-        How often such an interval covers the true mean.
 
     Returns
     -------
@@ -195,7 +186,7 @@ def over_seeds(values: Sequence[float] | np.ndarray, *, level: float = 0.95) -> 
     Raises
     ------
     DataError
-        If there are fewer than two seeds, NaN, or a level outside 0 to 1.
+        If there are fewer than two seeds, or NaN.
 
     References
     ----------
@@ -204,16 +195,15 @@ def over_seeds(values: Sequence[float] | np.ndarray, *, level: float = 0.95) -> 
     from scipy.special import stdtrit
 
     values = _numbers(values)
-    _check_level(level)
     n = len(values)
     if n < 2:
         raise DataError(
             "One seed shows no spread: run two or more, or give a bootstrap interval over the test "
             "items."
         )
-    reach = stdtrit(n - 1, (1 + level) / 2) * values.std(ddof=1) / np.sqrt(n)
+    reach = stdtrit(n - 1, (1 + LEVEL) / 2) * values.std(ddof=1) / np.sqrt(n)
     how = f"Student's t over {n} seeds"
-    return Interval(float(values.mean() - reach), float(values.mean() + reach), how, level)
+    return Interval(float(values.mean() - reach), float(values.mean() + reach), how)
 
 
 def _bootstrap(
@@ -221,7 +211,6 @@ def _bootstrap(
     statistic: Callable,
     of: str,
     n_resamples: int,
-    level: float,
     seed: int,
     vectorized: bool = False,
 ) -> list[Interval]:
@@ -232,7 +221,6 @@ def _bootstrap(
         return np.asarray(statistic(drawn, **axis), float)  # scipy refuses quantiles of integers
 
     n = len(data)
-    _check_level(level)
     if n < 1 or n_resamples < 2:
         raise DataError(
             f"A bootstrap needs 1 item and 2 resamples or more, got {n} and {n_resamples}."
@@ -244,31 +232,24 @@ def _bootstrap(
             n_resamples=n_resamples,
             batch=max(1, BATCH // n),
             vectorized=vectorized,
-            confidence_level=level,
+            confidence_level=LEVEL,
             method="percentile",
             random_state=np.random.default_rng(seed),
         )
     check_finite(found.bootstrap_distribution.T, "The statistic of the resamples")
     how = f"bootstrap over {n:,} {of}, {n_resamples:,} resamples"
     ends = np.atleast_2d(np.stack(found.confidence_interval, -1))
-    return [Interval(float(low), float(high), how, level) for low, high in ends]
+    return [Interval(float(low), float(high), how) for low, high in ends]
 
 
-def _numbered(groups: Sequence[Hashable] | np.ndarray, n: int) -> tuple[int, np.ndarray]:
-    """How many groups there are, and the number of each row's group."""
+def _numbered(groups: Sequence[Hashable] | np.ndarray, n: int) -> np.ndarray:
+    """The number of each row's group, from 0."""
     groups = np.asarray(groups)
-    check_shape(groups, "groups", (n,), advice="Give the group of each row.")
-    names, number = np.unique(groups, return_inverse=True)
-    return len(names), number
+    check_array(groups, (n,), "groups", "Give the group of each row.", kind="any")
+    return np.unique(groups, return_inverse=True)[1]
 
 
 def _numbers(values: Sequence[float] | np.ndarray) -> np.ndarray:
     values = np.asarray(values, dtype=float)
-    check_shape(values, "values", ("n",), advice="Give one value for each item.")
-    check_finite(values, "values")
-    return values
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise DataError(f"A level lies between 0 and 1, for instance 0.95; got {level}.")
+    advice = "Give one value for each item."
+    return check_array(values, ("n",), "values", advice, least=1, finite=True)

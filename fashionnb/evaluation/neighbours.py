@@ -1,24 +1,35 @@
-"""Exact nearest neighbours, by Euclidean distance, and the check of arrays of vectors.
+"""Exact nearest neighbours, all distances strip by strip, and the check of arrays of vectors.
 
 The one routine of the package for this, with the one check of arrays of vectors. It works on numpy
-arrays and does not import torch. Cosine similarity is a matter of preparation: between vectors of
-length 1, squared Euclidean distance is 2 - 2 cosine. `fashionnb.search.index` searches
-approximately.
+arrays; only `vectors`, which prepares all distances in float64 for the metrics, imports torch. The
+losses have distances of their own, with gradients: `fashionnb.losses.pairwise_distances`. Cosine
+similarity is a matter of preparation: between vectors of length 1, squared Euclidean distance is 2
+- 2 cosine. `fashionnb.search.index` searches approximately.
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Union
 
 import faiss
 import numpy as np
 
+from fashionnb.arrays import check_array, check_finite
 from fashionnb.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = Union[np.ndarray, "Tensor"]
 
 METRICS = ("cosine", "euclidean")
 FEW = 20  # queries; for fewer, FAISS computes each difference instead of a matrix product
 SPARE = 16  # candidates beyond k, since rounding may mix up the order near the k-th
 STEP = 16_384  # rows of the gallery in one matrix product
 CHUNK_BYTES = 32 * 2**20
-SAME = 1e-6  # relative difference of lengths that is rounding only, in float32
+STRIP_BYTES = 24 * 2**20  # of distances; the functions that use `strips` need some four times this
+# A relative difference that is rounding only: of lengths in float32; and in `strips`, where sums in
+# float64 are off by about 1e-16 of the squared length, so distances by about 1e-8 of the length.
+SAME = 1e-6
 
 
 def nearest_neighbours(
@@ -105,22 +116,111 @@ def check_vectors(values: np.ndarray, name: str, metric: str = "euclidean") -> n
         If the shape is another, values are not numbers, NaN or infinite (in float32), the metric is
         unknown, or a vector has length 0 and therefore no cosine.
     """
-    if metric not in METRICS:
-        raise DataError(f"There is no metric {metric!r}. Use one of: {', '.join(METRICS)}.")
-    x = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
-    if x.ndim != 2 or not x.shape[1] or x.dtype.kind not in "fiu":
+    x = _checked(values, name, metric, np.float32)
+    return x if metric == "euclidean" else _unit_length(x)
+
+
+def vectors(values: Array, name: str, metric: str = "euclidean") -> "Tensor":
+    """Check embeddings and convert them to float64 on the CPU, of length 1 for "cosine".
+
+    Parameters
+    ----------
+    values : array or Tensor of shape (n, d)
+        The embeddings; they are copied.
+    name : str
+        What they are called in a message.
+    metric : {"euclidean", "cosine"}
+
+    Returns
+    -------
+    Tensor of shape (n, d), float64
+
+    Raises
+    ------
+    DataError
+        As `check_vectors`, or if there are none.
+    """
+    import torch  # only here, since a search needs none of it
+
+    checked = _checked(values, name, metric, np.float64)
+    check_array(checked, ("n", "d"), name, least=1)
+    x = torch.from_numpy(checked)
+    return x if metric == "euclidean" else x / x.norm(dim=1, keepdim=True)
+
+
+def strips(queries: "Tensor", gallery: "Tensor") -> Iterator[tuple[slice, "Tensor"]]:
+    """Yield the Euclidean distances from all queries to the whole gallery, some rows at a time.
+
+    ‖q - g‖² = ‖q‖² + ‖g‖² - 2 q·g is one matrix product. It is computed in float64 and relative
+    to the mean of the gallery, because the difference of large numbers loses small distances. Two
+    vectors that are closer than a millionth of the query's distance from that mean are at
+    distance 0 exactly.
+
+    Parameters
+    ----------
+    queries, gallery : Tensor of shape (q, d) and (g, d), float64
+        As `vectors` returns them.
+
+    Yields
+    ------
+    rows : slice
+        Which queries these are.
+    distances : Tensor of shape (rows, g), float64
+        May be changed in place.
+
+    Raises
+    ------
+    DataError
+        If the two sides have different dimensions.
+    """
+    if queries.shape[1] != gallery.shape[1]:
         raise DataError(
-            f"{name}: expected numbers (n, d), got {x.dtype} of shape {x.shape}. "
-            "For a single vector: vector[None]."
+            f"The queries have {queries.shape[1]} dimensions and the gallery {gallery.shape[1]}. "
+            "Embed both with the same model."
         )
-    with np.errstate(over="ignore"):  # too large for float32 becomes infinity, and is found next
-        x = np.array(x, np.float32, order="C")
-    if (bad := np.flatnonzero(~np.isfinite(largest(x)))).size:
-        raise DataError(
-            f"{name}: row {bad[0]} holds NaN or infinity (in float32). "
-            "Look at the model, or the picture, that made it."
-        )
-    return x if metric == "euclidean" else _unit_length(x, name)
+    centre = gallery.mean(0)
+    rounding = SAME**2 * centre.norm()  # all that separates equal rows after the subtraction
+    gallery = gallery - centre
+    gallery_square = gallery.norm(dim=1).square()
+    for rows in slices(len(queries), max(1, STRIP_BYTES // (8 * len(gallery)))):
+        query = queries[rows] - centre
+        length = query.norm(dim=1, keepdim=True)
+        squared = gallery_square.addmm(query, gallery.T, alpha=-2).add_(length.square())
+        distances = squared.clamp_min_(0).sqrt_()
+        yield rows, distances.masked_fill_(distances <= SAME * length + rounding, 0.0)
+
+
+def as_numpy(values: Array) -> np.ndarray:
+    """Convert a tensor on any device, with or without gradient, or anything like an array."""
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+
+
+def one_per_row(labels: Array, n: int, name: str) -> np.ndarray:
+    """Check that there is one label, of any type, for each of n rows.
+
+    Parameters
+    ----------
+    labels : array or Tensor of shape (n,)
+        Values that can be compared for equality.
+    n : int
+        How many rows there are.
+    name : str
+        What the labels are called in a message.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Raises
+    ------
+    DataError
+        If the shape differs, or a label is NaN.
+    """
+    labels = as_numpy(labels)
+    check_array(labels, (n,), name, "Give one label for each row.", kind="any")
+    if labels.dtype.kind == "f":
+        check_finite(labels, name, infinity=True)
+    return labels
 
 
 def largest(x: np.ndarray) -> np.ndarray:
@@ -134,13 +234,29 @@ def slices(n: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def _unit_length(x: np.ndarray, name: str) -> np.ndarray:
-    size = largest(x)
-    if (bad := np.flatnonzero(size == 0)).size:
+def _checked(values: Array, name: str, metric: str, dtype: type) -> np.ndarray:
+    if metric not in METRICS:
+        raise DataError(f"There is no metric {metric!r}. Use one of: {', '.join(METRICS)}.")
+    x = as_numpy(values)
+    if x.ndim != 2 or not x.shape[1] or x.dtype.kind not in "fiub":
         raise DataError(
-            f"{name}: row {bad[0]} has length 0, and so no cosine. "
+            f"{name}: expected numbers (n, d), got {x.dtype} of shape {x.shape}. "
+            "For a single vector: vector[None]."
+        )
+    with np.errstate(over="ignore"):  # too large for float32 becomes infinity, and is found next
+        x = np.array(x, dtype, order="C")
+    size = largest(x)
+    check_finite(size, name)
+    if metric == "cosine" and not size.all():
+        raise DataError(
+            f"{name}: row {int((size == 0).argmax())} has length 0, and so no cosine. "
             "Leave it out, or use metric='euclidean'."
         )
+    return x
+
+
+def _unit_length(x: np.ndarray) -> np.ndarray:
+    size = largest(x)
     with np.errstate(over="ignore"):
         kept = np.abs(np.linalg.norm(x, axis=1) - 1) < SAME
     size[kept] = 1

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fashionnb.errors import DataError
-from fashionnb.evaluation.distances import Array, strips, vectors
+from fashionnb.evaluation.neighbours import Array, strips, vectors
 from fashionnb.evaluation.retrieval import neighbours, order_keys
 
 log = logging.getLogger(__name__)

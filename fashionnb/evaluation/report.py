@@ -14,15 +14,14 @@ import pandas as pd
 from torch import nn
 
 from fashionnb import checkpoints, datasets
+from fashionnb.arrays import check_array
 from fashionnb.data.catalogue import Catalogue
-from fashionnb.data.images import prepared
 from fashionnb.errors import DataError, ModelMismatch
 from fashionnb.evaluation.classification import Array, classification, confusion
-from fashionnb.evaluation.intervals import bootstrap, bootstrap_statistic
+from fashionnb.evaluation.intervals import Interval, bootstrap, bootstrap_statistic
 from fashionnb.evaluation.retrieval import retrieval
 from fashionnb.features.embedding import embed
 
-PICTURES = 2048  # decoded at a time: at 64 x 64 pixels, 25 MB
 SEARCHED = ("recall@1", "recall@5", "recall@10", "mrr", "map@r")
 
 
@@ -55,17 +54,17 @@ class Evaluation:
 
     def as_text(self) -> str:
         """Format as tables for the terminal."""
-        metrics = pd.DataFrame({"value": self.metrics.apply(_with_interval, axis=1)})
-        tables = [
-            metrics.to_string(header=False),
+        metrics = self.metrics.apply("{value:.3f} [{low:.3f}, {high:.3f}]".format_map, axis=1)
+        per_class = self.per_class.rename_axis(None)
+        parts = [
+            ", ".join(f"{name} {value}" for name, value in self.about.items()),
+            metrics.to_frame().to_string(header=False),
             f"95 % intervals: {self.how}.",
-            _rounded(self.per_class),
+            per_class.to_string(float_format="{:.3f}".format, na_rep=""),
         ]
         if self.confusion is not None:
-            tables += ["Rows: true, columns: said.", self.confusion.to_string()]
-        return "\n\n".join(
-            [", ".join(f"{name} {value}" for name, value in self.about.items()), *tables]
-        ).strip()
+            parts += ["Rows: true, columns: said.", self.confusion.to_string()]
+        return "\n\n".join(parts).strip()
 
     def as_dict(self) -> dict:
         """Convert to plain JSON values; NaN becomes None."""
@@ -80,9 +79,7 @@ class Evaluation:
         }
 
 
-def score_classifier(
-    logits: Array, labels: Array, classes: Sequence[str], *, n_resamples: int = 1000, seed: int = 0
-) -> Evaluation:
+def score_classifier(logits: Array, labels: Array, classes: Sequence[str]) -> Evaluation:
     """Measure the logits of a classifier: accuracy, F1 and more, with intervals.
 
     Parameters
@@ -92,8 +89,6 @@ def score_classifier(
         The true classes.
     classes : sequence of str
         Their names, in the order of the columns.
-    n_resamples, seed : int
-        Of the bootstrap over the items.
 
     Returns
     -------
@@ -105,26 +100,20 @@ def score_classifier(
         If the shapes disagree, or a label is none of the classes.
     """
     true, logits = np.asarray(labels), np.asarray(logits)
-    if not np.isfinite(logits).all():
-        raise DataError("The logits hold NaN or infinity: the model is broken, or a picture is.")
+    check_array(logits, ("n", "c"), "logits", least=1, finite=True)
     said = logits.argmax(1)
     found = classification(true, said, classes)
-    options = {"n_resamples": n_resamples, "seed": seed}
     right = true == said
-    spans = {"accuracy": bootstrap(right, **options)}
+    spans = {"accuracy": bootstrap(right)}
     for name in list(found.overall)[1:]:
         spans[name] = bootstrap_statistic(
             lambda rows, name=name: classification(true[rows], said[rows], classes).overall[name],
             len(true),
-            **options,
         )
-    recalls = [
-        bootstrap(right[true == c], **options) if (true == c).any() else None
-        for c in range(len(classes))
-    ]
     per_class = pd.DataFrame(found.per_class, index=pd.Index(classes, name="class"))
-    per_class.insert(2, "low", [span.low if span else np.nan for span in recalls])
-    per_class.insert(3, "high", [span.high if span else np.nan for span in recalls])
+    recalls = {classes[c]: bootstrap(right[true == c]) for c in np.unique(true)}
+    for place, end in ((2, "low"), (3, "high")):
+        per_class.insert(place, end, pd.Series({c: getattr(recalls[c], end) for c in recalls}))
     counts = pd.DataFrame(
         confusion(true, said, classes), index=list(classes), columns=list(classes)
     )
@@ -140,8 +129,6 @@ def score_search(
     gallery_labels: Array | None = None,
     *,
     classes: Sequence[str],
-    n_resamples: int = 1000,
-    seed: int = 0,
 ) -> Evaluation:
     """Measure a search by embeddings: recall, MRR and MAP, with intervals.
 
@@ -154,13 +141,12 @@ def score_search(
         What is searched; by default each query is searched among all others.
     classes : sequence of str
         Names of the labels.
-    n_resamples, seed : int
-        Of the bootstrap over the queries; the gallery stays the same.
 
     Returns
     -------
     Evaluation
-        Queries without any item of their class in the gallery are left out.
+        Queries without any item of their class in the gallery are left out. The intervals are over
+        the queries; the gallery stays the same.
 
     Raises
     ------
@@ -168,27 +154,15 @@ def score_search(
         If the shapes disagree, or no query can be found.
     """
     found = retrieval(queries, query_labels, gallery, gallery_labels, metric="cosine")
-    scores = {name: found.per_query[name] for name in SEARCHED}
-    spans = {
-        name: bootstrap(values, n_resamples=n_resamples, seed=seed, of="queries")
-        for name, values in scores.items()
-    }
+    spans = {name: bootstrap(found.per_query[name], of="queries") for name in SEARCHED}
     names = np.asarray(classes)[np.asarray(query_labels)[found.queries]]
-    by_class = pd.DataFrame(scores).groupby(names)
-    per_class = (
-        by_class[["recall@1", "map@r"]]
-        .mean()
-        .assign(queries=by_class.size())
-        .reindex(list(classes))
-    )
-    per_class["queries"] = per_class["queries"].fillna(0).astype(int)
-    means = {name: float(values.mean()) for name, values in scores.items()}
-    how = spans["recall@1"].how + (
-        f"; {found.excluded:,} without a positive are left out" if found.excluded else ""
-    )
-    return Evaluation(
-        _metrics(means, spans), per_class.rename_axis("class"), len(found.queries), how
-    )
+    by_class = pd.DataFrame(found.per_query).groupby(names)
+    per_class = by_class[["recall@1", "map@r"]].mean().reindex(list(classes)).rename_axis("class")
+    per_class["queries"] = by_class.size().reindex(list(classes), fill_value=0)
+    how = spans["recall@1"].how
+    if found.excluded:
+        how += f"; {found.excluded:,} without a positive are left out"
+    return Evaluation(_metrics(found.mean(), spans), per_class, len(found.queries), how)
 
 
 def evaluate(model: Path | str, source: Path | str | Catalogue, **options: Any) -> Evaluation:
@@ -247,28 +221,25 @@ def evaluate_classifier(
     ModelMismatch
         If the checkpoint is broken, is no classifier, or nothing says the size of its images.
     """
-    network, size = _open_model(model, "classification", size)
-    card = network.card
-    blank = np.zeros((1, 1), np.uint8)
-    outputs = embed(network, prepared(blank, size, card.channels)[None]).shape[1]
-    if outputs != len(card.classes):
+    network = _open_model(model, "classification", size)
+    classes = network.card.classes
+    catalogue, part = _part(datasets.open_catalogue(source), split, "test")
+    outputs = embed(network, catalogue.take([0])).shape[1]
+    if outputs != len(classes):
         raise ModelMismatch(
             f"{model}: it gives {outputs} numbers for an image, but its card lists "
-            f"{len(card.classes)} classes. Correct the card."
+            f"{len(classes)} classes. Correct the card."
         )
-    catalogue, part = _part(datasets.open_catalogue(source), split, "test")
     here = set(catalogue.table["category"])
-    if strange := sorted(here.difference(card.classes)):
+    if strange := sorted(here.difference(classes)):
         raise DataError(
             f"{catalogue.name} has classes that {model} does not know: {_named(strange)}. "
             f"Of those it knows, the data lack: "
-            f"{_named(c for c in card.classes if c not in here) or 'none'}. "
+            f"{_named(c for c in classes if c not in here) or 'none'}. "
             "A folder must be called as the model calls the class."
         )
-    labels = pd.Categorical(catalogue.table["category"], categories=card.classes).codes.astype(
-        np.int64
-    )
-    measured = score_classifier(_outputs(network, catalogue, size), labels, card.classes)
+    labels = pd.Categorical(catalogue.table["category"], categories=classes).codes
+    measured = score_classifier(embed(network, catalogue), labels, classes)
     return replace(measured, about={"model": str(model), "data": catalogue.name, "split": part})
 
 
@@ -303,32 +274,26 @@ def evaluate_search(
     ModelMismatch
         If the checkpoint is broken, is a classifier, or nothing says the size of its images.
     """
-    network, size = _open_model(model, "embedding", size)
+    network = _open_model(model, "embedding", size)
     catalogue = datasets.open_catalogue(source)
-    (there, place), (asked, part) = (
-        _part(catalogue, gallery, "train"),
-        _part(catalogue, queries, "test"),
-    )
+    there, place = _part(catalogue, gallery, "train")
+    asked, part = _part(catalogue, queries, "test")
     if nameless := sum(int((one.table["category"] == "").sum()) for one in (there, asked)):
         raise DataError(
             f"{catalogue.name}: {nameless} pictures have no class, so nobody can say what should "
             f"be found. "
             "Put them into folders, one for each class."
         )
-    others = () if place == part else (_outputs(network, there, size), there.labels())
+    others = () if place == part else (embed(network, there), there.labels())
     measured = score_search(
-        _outputs(network, asked, size), asked.labels(), *others, classes=catalogue.classes
+        embed(network, asked), asked.labels(), *others, classes=catalogue.classes
     )
-    return replace(
-        measured,
-        about={"model": str(model), "data": catalogue.name, "gallery": place, "queries": part},
-    )
+    about = {"model": str(model), "data": catalogue.name, "gallery": place, "queries": part}
+    return replace(measured, about=about)
 
 
-def _open_model(
-    model: Path | str, task: str, size: int | None
-) -> tuple[nn.Module, int | tuple[int, int]]:
-    """The network of a task, and the size of its images."""
+def _open_model(model: Path | str, task: str, size: int | None) -> nn.Module:
+    """The network of a task, with the size of its images on its card."""
     network = checkpoints.load_model(model)
     if network.card.task != task:
         other = {"classification": "classifier", "embedding": "search"}.get(network.card.task)
@@ -336,7 +301,9 @@ def _open_model(
         raise ModelMismatch(
             f"{model} is a network for the task {network.card.task!r}, not for {task!r}.{advice}"
         )
-    return network, checkpoints.image_size(network.card, model, size)
+    size = checkpoints.image_size(network.card, model, size)
+    network.card = network.card.model_copy(update={"size": size})
+    return network
 
 
 def _part(catalogue: Catalogue, split: str | None, default: str) -> tuple[Catalogue, str]:
@@ -347,26 +314,10 @@ def _part(catalogue: Catalogue, split: str | None, default: str) -> tuple[Catalo
     return catalogue.split(split or default), split or default
 
 
-def _outputs(network: nn.Module, catalogue: Catalogue, size: int) -> np.ndarray:
-    """What the model computes for each image, float32 (n, d); images are decoded some at a time."""
-    rows = np.arange(len(catalogue))
-    parts = np.split(rows, range(PICTURES, len(rows), PICTURES))
-    return np.concatenate(
-        [embed(network, catalogue.take(part).tensor(size, network.card.channels)) for part in parts]
-    )
-
-
-def _metrics(values: dict[str, float], spans: dict) -> pd.DataFrame:
-    rows = {name: (value, spans[name].low, spans[name].high) for name, value in values.items()}
+def _metrics(values: dict[str, float], spans: dict[str, Interval]) -> pd.DataFrame:
+    """One row for each interval."""
+    rows = {name: (values[name], span.low, span.high) for name, span in spans.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
-
-
-def _with_interval(row: pd.Series) -> str:
-    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-
-
-def _rounded(table: pd.DataFrame) -> str:
-    return table.rename_axis(None).to_string(float_format="{:.3f}".format, na_rep="")
 
 
 def _plain(table: pd.DataFrame) -> dict[str, dict]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fashionnb.errors import DataError
-from fashionnb.evaluation.distances import Array, one_per_row, strips, vectors
+from fashionnb.evaluation.neighbours import Array, one_per_row, strips, vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +172,7 @@ def order_keys(distances: Tensor, itself: Tensor | None) -> Tensor:
     Parameters
     ----------
     distances : Tensor of shape (r, g), float
-        Non-negative, as `fashionnb.evaluation.distances.strips` yields them; changed in place.
+        Non-negative, as `fashionnb.evaluation.neighbours.strips` yields them; changed in place.
     itself : Tensor of shape (r,), int64, or None
         The index of each query in the gallery, if it is there: it comes last in its own row.
 
@@ -195,7 +195,11 @@ def _scores(
 ) -> dict[str, Tensor]:
     """All metrics of some queries, from the keys that order the gallery for each."""
     query_class = query_class[:, None]
-    rank = _rank_of_first_positive(keys, gallery_class == query_class)
+    positive = gallery_class == query_class
+    nearest = torch.where(positive, keys, torch.iinfo(torch.int64).max).amin(1, keepdim=True)
+    rank = (keys <= nearest).sum(
+        1
+    )  # of the nearest positive; never the query itself, which is last
     places = max(int(r.max()), *reaches.values(), 1)
     precision = _precision_at_hits(keys, gallery_class, query_class, places)
     within_r = torch.arange(places) < r[:, None]
@@ -206,15 +210,6 @@ def _scores(
         hits = (precision[:, :reach] > 0).sum(1)
         scores[f"map@{k}"] = precision[:, :reach].sum(1) / hits.clamp_min(1)
     return scores
-
-
-def _rank_of_first_positive(keys: Tensor, positive: Tensor) -> Tensor:
-    """How many items come no later than the nearest positive: 1 if it is the first.
-
-    The query itself, last in the order, has its own label too; it is never the nearest.
-    """
-    nearest = torch.where(positive, keys, torch.iinfo(torch.int64).max).amin(1, keepdim=True)
-    return (keys <= nearest).sum(1)
 
 
 def _precision_at_hits(

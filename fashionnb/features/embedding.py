@@ -1,34 +1,43 @@
 """Images to embeddings: in batches, without gradients, and kept on disk if a cache is given.
 
-`fashionnb.features.streaming` does the same for images that do not fit into memory. What to do with
-the embeddings: `fashionnb.evaluation` measures them, `fashionnb.search` finds neighbours among
-them.
+`embed` takes images in memory or a catalogue. `embed_images` goes through a catalogue whose images
+need not fit into memory, and lists those that cannot be read. What to do with the embeddings:
+`fashionnb.evaluation` measures them, `fashionnb.search` finds neighbours among them.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from fashionnb.checkpoints import fingerprint, image_size
-from fashionnb.data.catalogue import Catalogue
+from fashionnb.data.catalogue import Catalogue, Images
+from fashionnb.data.images import decode, letterbox
 from fashionnb.errors import DataError, ModelMismatch
 from fashionnb.features.store import FeatureStore, digest_of
-from fashionnb.models import as_input
+from fashionnb.models import as_input, evaluating
 
+BATCH = 256
 CHUNK = 2048  # images of a catalogue that are in memory at a time
+
+# uint8 (m, height, width, channels) -> (m, d) float32, each row of length 1.
+Encode = Callable[[np.ndarray], np.ndarray]
 
 
 def embed(
     model: nn.Module,
     images: Tensor | np.ndarray | Catalogue,
     *,
-    batch_size: int = 256,
+    batch_size: int = BATCH,
     device: str | None = None,
     cache: Path | str | None = None,
-    progress: bool = False,
 ) -> np.ndarray:
     """Compute the embedding of every image.
 
@@ -47,8 +56,6 @@ def embed(
     cache : Path or str, optional
         A folder. The embeddings are kept there under a hash of the model's weights and of each
         image.
-    progress : bool
-        Show a bar.
 
     Returns
     -------
@@ -64,30 +71,28 @@ def embed(
         If the cache cannot be written.
     """
     if isinstance(images, Catalogue):
-        return _of_catalogue(model, images, batch_size, device, cache, progress)
+        return _embed_catalogue(model, images, batch_size, device, cache)
     images = as_tensor(images)
     if cache is None:
-        return _compute(model, images, batch_size, device, progress)
+        return _compute(model, images, batch_size, device)
     shape = f"{images.dtype} {tuple(images.shape[1:])}"
     store = FeatureStore(cache, "embed", fingerprint(model), shape)
-    digests = [digest_of(image) for image in images.cpu().contiguous().numpy()]
     found = store.fill(
-        digests,
-        lambda rows: {"vector": _compute(model, images[rows], batch_size, device, False)},
+        [digest_of(image) for image in images.cpu().contiguous().numpy()],
+        lambda rows: {"vector": _compute(model, images[rows], batch_size, device)},
         chunk=batch_size,
-        progress=progress,
     )
     store.close()
     return found["vector"]
 
 
 def as_tensor(images: Tensor | np.ndarray) -> Tensor:
-    """Images as `embed` takes them, as one tensor (n, channels, height, width), uint8 or float32 in
-    [0, 1].
+    """Make one tensor (n, channels, height, width) of images, uint8 or float32 in [0, 1].
 
     Raises
     ------
-    DataError : another shape or kind, or floats outside [0, 1].
+    DataError
+        For another shape or dtype, or floats outside [0, 1].
     """
     if isinstance(images, np.ndarray):
         if images.ndim not in (3, 4):
@@ -116,54 +121,183 @@ def as_tensor(images: Tensor | np.ndarray) -> Tensor:
     return images
 
 
-def _of_catalogue(
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """A catalogue and the embeddings of its images.
+
+    Attributes
+    ----------
+    vectors : ndarray of shape (n, d), float32
+        Each of length 1.
+    gallery : Catalogue
+        The n images, in the same order.
+    unreadable : DataFrame
+        One row per image that was left out, with its `id` and `why`.
+    new : int
+        How many of them were embedded now; the others were in the cache.
+    """
+
+    vectors: np.ndarray
+    gallery: Catalogue
+    unreadable: pd.DataFrame
+    new: int
+
+
+def embed_images(
+    encode: Encode,
+    catalogue: Catalogue,
+    size: int | tuple[int, int],
+    channels: int,
+    *,
+    store: FeatureStore | None = None,
+    batch_size: int = BATCH,
+    strict: bool = False,
+    progress: bool = True,
+) -> Embedded:
+    """Embed the images of a catalogue: each batch is read, embedded and forgotten.
+
+    At any time there are only the pixels of one batch in memory, and as many whole images as
+    threads decode.
+
+    Parameters
+    ----------
+    encode : callable
+        uint8 (m, height, width, channels) -> (m, d) float32, each row of length 1.
+    catalogue : Catalogue
+    size, channels : int or (int, int), int
+        What `encode` takes; images are letterboxed to it.
+    store : FeatureStore, optional
+        Where embeddings are kept; by default nowhere.
+    batch_size : int
+    strict : bool
+        One unreadable image makes the whole useless: after the first, images are only read, to find
+        the others, unless a store keeps the work.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    Embedded
+
+    Raises
+    ------
+    WriteError
+        If the store cannot be written.
+    """
+    read = partial(_read, catalogue.images, size, channels, store)
+    again = partial(_pixels, catalogue.images, size, channels)
+    keys = catalogue.table["image"].tolist()
+    vectors = []
+    failures = []
+    new = 0
+    with (
+        ThreadPoolExecutor(min(torch.get_num_threads(), 8)) as pool,
+        tqdm(total=len(keys), unit="image", desc="embed", disable=not progress) as bar,
+    ):
+        for start in range(0, len(keys), batch_size):
+            batch = list(pool.map(read, keys[start : start + batch_size]))
+            failures += [one.failure for one in batch]
+            whole = [one for one in batch if not one.failure]
+            useless = strict and store is None and any(failures)
+            if whole and not useless:
+                vectors.append(_embed_batch(encode, whole, again, store))
+                new += sum(one.pixels is not None for one in whole)
+            bar.update(len(batch))
+    why = np.array(failures, dtype=object)
+    failed = why != ""
+    unreadable = pd.DataFrame({"id": catalogue.table["id"].to_numpy()[failed], "why": why[failed]})
+    found = np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
+    return Embedded(found, catalogue.take(~failed), unreadable, new)
+
+
+def _embed_catalogue(
     model: nn.Module,
     catalogue: Catalogue,
     batch_size: int,
     device: str | None,
     cache: Path | str | None,
-    progress: bool,
 ) -> np.ndarray:
     card = getattr(model, "card", None)
     if card is None:
         raise ModelMismatch(
             f"{type(model).__name__} has no card that says the size of its images. Open a model "
-            f"with "
-            "fashionnb.load_model, or prepare the images: embed(model, catalogue.tensor(size, "
-            "channels))."
+            "with fashionnb.load_model, or prepare the images: embed(model, "
+            "catalogue.tensor(size, channels))."
         )
+    size = image_size(card, type(model).__name__)
     parts = []
-    for start in tqdm(
-        range(0, len(catalogue) or 1, CHUNK), unit="chunk", desc="embed", disable=not progress
-    ):
+    for start in range(0, len(catalogue) or 1, CHUNK):
         some = catalogue.take(np.arange(start, min(start + CHUNK, len(catalogue))))
-        images = some.tensor(image_size(card, type(model).__name__), card.channels)
+        images = some.tensor(size, card.channels)
         parts.append(embed(model, images, batch_size=batch_size, device=device, cache=cache))
     return np.concatenate(parts)
 
 
-@torch.no_grad()
-def _compute(
-    model: nn.Module, images: Tensor, batch_size: int, device: str | None, progress: bool
-) -> np.ndarray:
-    at_home = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    modes = {
-        module: module.training for module in model.modules()
-    }  # some may be frozen in eval mode
+def _compute(model: nn.Module, images: Tensor, batch_size: int, device: str | None) -> np.ndarray:
+    home = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    there = device or home
     try:
-        model.to(device or at_home).eval()
-        parts = [
-            model(as_input(images[start : start + batch_size].to(device or at_home))).float().cpu()
-            # At least one turn, so that no images give an array (0, d).
-            for start in tqdm(
-                range(0, len(images) or 1, batch_size),
-                unit="batch",
-                desc="embed",
-                disable=not progress,
-            )
-        ]
+        with evaluating(model.to(there)):
+            parts = [
+                model(as_input(images[start : start + batch_size].to(there))).float().cpu()
+                # At least one turn, so that no images give an array (0, d).
+                for start in range(0, len(images) or 1, batch_size)
+            ]
     finally:
-        model.to(at_home)
-        for module, training in modes.items():
-            module.training = training
+        model.to(home)
     return torch.cat(parts).numpy()
+
+
+@dataclass
+class _Image:
+    """One image while its batch is embedded: pixels are None if the store knows its embedding."""
+
+    key: object
+    digest: bytes = b""
+    pixels: np.ndarray | None = None
+    failure: str = ""
+
+
+def _read(
+    images: Images,
+    size: int | tuple[int, int],
+    channels: int,
+    store: FeatureStore | None,
+    key: object,
+) -> _Image:
+    """Read one image; decode it if its embedding is not known."""
+    try:
+        if hasattr(images, "read"):
+            content = images.read(key)
+            digest = digest_of(content)
+        else:  # no files: the images are known by their pixels
+            content = images.image(key)
+            digest = digest_of(f"{content.mode} {content.size}", content.tobytes())
+        if store is not None and store.knows(digest):
+            return _Image(key, digest)
+        image = decode(content, images.where(key)) if isinstance(content, bytes) else content
+        return _Image(key, digest, letterbox(image, size, channels))
+    except DataError as error:
+        return _Image(key, failure=str(error))
+
+
+def _pixels(images: Images, size: int | tuple[int, int], channels: int, key: object) -> np.ndarray:
+    return letterbox(images.image(key), size, channels)
+
+
+def _embed_batch(
+    encode: Encode,
+    images: list[_Image],
+    again: Callable[[object], np.ndarray],
+    store: FeatureStore | None,
+) -> np.ndarray:
+    """Embed images that could be read; `again` decodes one that was not, by its key."""
+
+    def compute(rows: np.ndarray) -> dict[str, np.ndarray]:
+        some = [images[row] for row in rows]
+        pixels = [again(one.key) if one.pixels is None else one.pixels for one in some]
+        return {"vector": encode(np.stack(pixels))}
+
+    if store is None:
+        return compute(np.arange(len(images)))["vector"]
+    return store.fill([one.digest for one in images], compute, chunk=len(images))["vector"]

@@ -90,11 +90,12 @@ def garment_features(
     catalogue: Catalogue,
     size: tuple[int, int] = (112, 80),
     *,
-    encoder: MultiStageEncoder | None = None,
     device: str | None = None,
     cache: Path | str | None = None,
 ) -> Garments:
     """Cut the garment out of every photo of a catalogue, and compute its features and colours.
+
+    The features are those of `pretrained_encoder`.
 
     Parameters
     ----------
@@ -102,10 +103,8 @@ def garment_features(
         n items, one photo each.
     size : (int, int)
         Height and width that the photos are read at.
-    encoder : MultiStageEncoder, optional
-        By default `pretrained_encoder`.
     device : str, optional
-        Where to compute; by default where the encoder is.
+        Where to compute; by default on the CPU.
     cache : Path or str, optional
         A folder. What was computed is kept there under a hash of the backbone and of each photo.
 
@@ -122,7 +121,7 @@ def garment_features(
     WriteError
         If the cache cannot be written.
     """
-    encoder = encoder or pretrained_encoder()
+    encoder = pretrained_encoder()
 
     def compute(rows: np.ndarray) -> dict[str, np.ndarray]:
         return _described(catalogue.take(rows).pixels(size), encoder, device)

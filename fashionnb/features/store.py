@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from fashionnb.data.catalogue import Images
 from fashionnb.data.images import as_stored
@@ -28,6 +27,11 @@ PROBE = 4
 _BROKEN = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")
 
 _AT_ONCE = 500  # digests that one statement asks for
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS layouts (name TEXT PRIMARY KEY, layout TEXT);
+CREATE TABLE IF NOT EXISTS features (digest BLOB PRIMARY KEY, layout TEXT, content BLOB);
+"""
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +73,6 @@ class FeatureStore:
         compute: Callable[[np.ndarray], Features],
         *,
         chunk: int = 256,
-        progress: bool = False,
     ) -> Features:
         """Features of all images: those that are known are read, the others are computed and kept.
 
@@ -84,8 +87,6 @@ class FeatureStore:
             Rows (m,) int64, m <= `chunk` -> their features.
         chunk : int
             Images at a time; each chunk is kept when it is done.
-        progress : bool
-            Show a bar.
 
         Returns
         -------
@@ -98,11 +99,10 @@ class FeatureStore:
             self._trusted = True
             if not _agree(_stacked([kept[row] for row in probe]), compute(probe)):
                 logger.warning("%s was made by other code; computing it again.", self.file)
-                self.clear()
+                self._run("DELETE FROM features")
                 known[:] = False
         unknown = np.flatnonzero(~known)
-        starts = range(0, len(unknown), chunk)
-        for start in tqdm(starts, unit="batch", desc="embed", disable=not progress):
+        for start in range(0, len(unknown), chunk):
             rows = unknown[start : start + chunk]
             found = compute(rows)
             self.put([digests[row] for row in rows], found)
@@ -112,7 +112,9 @@ class FeatureStore:
 
     def get(self, digests: Sequence[bytes]) -> list[Features | None]:
         """The features of each image; None where they are not known, or damaged."""
-        layouts = {name: json.loads(layout) for name, layout in self._run("SELECT * FROM layouts")}
+        layouts = {
+            name: _row_type(json.loads(text)) for name, text in self._run("SELECT * FROM layouts")
+        }
         found = {}
         for start in range(0, len(digests), _AT_ONCE):
             some = list(digests[start : start + _AT_ONCE])
@@ -134,15 +136,11 @@ class FeatureStore:
         text = json.dumps(layout, sort_keys=True)
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._run("INSERT OR REPLACE INTO layouts VALUES (?, ?)", (name, text))
-        rows = []
-        for row, digest in enumerate(digests):
-            content = b"".join(features[part][row].tobytes() for part in sorted(layout))
-            rows.append((digest, name, content))
+        table = np.empty(len(digests), _row_type(layout))
+        for part, array in features.items():
+            table[part] = array
+        rows = [(digest, name, row.tobytes()) for digest, row in zip(digests, table, strict=True)]
         self._run("INSERT OR REPLACE INTO features VALUES (?, ?, ?)", rows, many=True)
-
-    def clear(self) -> None:
-        """Forget all features."""
-        self._run("DELETE FROM features")
 
     def close(self) -> None:
         """Let go of the file. Using the store again opens it again."""
@@ -177,19 +175,13 @@ class FeatureStore:
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
+            place = ":memory:"
             if self.file is not None:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
-            place = ":memory:" if self.file is None else self.file
+                place = self.file
             # Up to a minute of waiting for another process that writes; threads wait for the lock.
             self._database = sqlite3.connect(place, timeout=60, check_same_thread=False)
-            with self._database:
-                self._database.execute(
-                    "CREATE TABLE IF NOT EXISTS layouts (name TEXT PRIMARY KEY, layout TEXT)"
-                )
-                self._database.execute(
-                    "CREATE TABLE IF NOT EXISTS features "
-                    "(digest BLOB PRIMARY KEY, layout TEXT, content BLOB)"
-                )
+            self._database.executescript(_TABLES)
         return self._database
 
 
@@ -213,19 +205,20 @@ def digests_of(images: Images, keys: Sequence) -> list[bytes]:
     return [digest_of(as_stored(images, key)) for key in keys]
 
 
-def _unpacked(layout: dict[str, list] | None, content: object) -> Features | None:
+def _row_type(layout: dict[str, list]) -> np.dtype:
+    """How the features of one image lie in its bytes: one array after the other, by name."""
+    return np.dtype(
+        [(name, dtype, tuple(shape)) for name, (dtype, shape) in sorted(layout.items())]
+    )
+
+
+def _unpacked(row_type: np.dtype | None, content: object) -> Features | None:
     """Features from their bytes; None if these are damaged."""
-    if layout is None or not isinstance(content, bytes):
+    if row_type is None or not isinstance(content, bytes) or len(content) != row_type.itemsize:
         return None
-    features, start = {}, 0
-    for name in sorted(layout):
-        dtype, shape = np.dtype(layout[name][0]), layout[name][1]
-        end = start + dtype.itemsize * int(np.prod(shape))
-        if end > len(content):
-            return None
-        features[name] = np.frombuffer(content[start:end], dtype).reshape(shape)
-        start = end
-    whole = start == len(content) and all(np.isfinite(array).all() for array in features.values())
+    row = np.frombuffer(content, row_type)[0]
+    features = {name: row[name] for name in row_type.names}
+    whole = all(np.isfinite(array).all() for array in features.values())
     return features if whole else None
 
 

@@ -7,7 +7,7 @@ fit into memory see `fashionnb.search.index`.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +77,7 @@ def load(path: Path | str, ids: Sequence[str] | None = None, model: str = "") ->
     ModelMismatch
         If another model made the embeddings.
     """
-    path = Path(path)
-    if not path.is_file():
+    if not Path(path).is_file():
         raise DataNotFound(
             f"{path}: there is no such file. Check the path, or make the vectors with --model."
         )
@@ -88,13 +87,10 @@ def load(path: Path | str, ids: Sequence[str] | None = None, model: str = "") ->
             if FORMAT not in metadata:
                 raise DataError(
                     f"{path}: a safetensors file, but not of {FORMAT}. Name a file that holds "
-                    f"vectors, "
-                    "or make it again."
+                    "vectors, or make it again."
                 )
-            about = json.loads(metadata[FORMAT])
-            values = file.get_tensor("vectors")
-            found = Vectors(values, about["ids"], about["catalogue"], about["model"])
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+            found = Vectors(file.get_tensor("vectors"), **json.loads(metadata[FORMAT]))
+    except (SafetensorError, TypeError, json.JSONDecodeError) as error:
         raise DataError(
             f"{path}: not a file of vectors, or one that is damaged ({error}). Make it again."
         ) from error
@@ -108,54 +104,14 @@ def load(path: Path | str, ids: Sequence[str] | None = None, model: str = "") ->
             f"not by {model[:12]}. "
             "Make them again with this model, or name the model that made them."
         )
-    if ids is None or list(ids) == found.ids:
+    if ids is None:
         return found
     place = {item: row for row, item in enumerate(found.ids)}
     if missing := [item for item in ids if item not in place]:
         raise DataError(
             f"{path}: {len(missing):,} of {len(ids):,} items have no vector there, the first is "
-            f"{missing[0]!r}. "
-            f"The file was made for {found.catalogue or 'another catalogue'}; make it again for "
-            f"this one."
+            f"{missing[0]!r}. The file was made for {found.catalogue or 'another catalogue'}; "
+            "make it again for this one."
         )
-    return Vectors(
-        found.values[[place[item] for item in ids]], list(ids), found.catalogue, found.model
-    )
-
-
-def unit(values: np.ndarray, n: int, name: str) -> np.ndarray:
-    """Check n embeddings and scale each to length 1.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n, d)
-    n : int
-        How many there must be.
-    name : str
-        Whose they are, for messages.
-
-    Returns
-    -------
-    ndarray of shape (n, d), float32
-
-    Raises
-    ------
-    DataError
-        If the shape is another, or one has NaN or the length 0.
-    """
-    values = np.asarray(values, np.float32)
-    if values.ndim != 2 or len(values) != n or not values.shape[1]:
-        raise DataError(
-            f"{name}: expected one vector for each of {n:,} items, (n, d); got the shape "
-            f"{values.shape}."
-        )
-    length = np.linalg.norm(values, axis=1, keepdims=True)
-    if len(wrong := np.flatnonzero(~((length > 0) & np.isfinite(length)))):
-        raise DataError(
-            f"{name}: vector {wrong[0]} has the length {length[wrong[0], 0]}; each needs a "
-            f"direction."
-        )
-    length[np.abs(length - 1) < 1e-6] = (
-        1  # as good as float32 can be: left as they are, so that they stay the same
-    )
-    return np.ascontiguousarray(values / length)
+    values = found.values[[place[item] for item in ids]]
+    return replace(found, values=values, ids=list(ids))

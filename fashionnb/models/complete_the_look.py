@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from fashionnb.models.checks import check_tensor
+from fashionnb.arrays import check_array
 
 COLDEST, HOTTEST = 0.01, 1.0
 """Bounds of a learnt temperature."""
@@ -97,16 +97,16 @@ class Tower(nn.Module):
         DataError
             If the vectors have another width, or a kind or label is unknown.
         """
-        check_tensor(features, ("n", self.width), "Vectors of scenes or products", _WIDTH)
+        check_array(features, ("n", self.width), "Vectors of scenes or products", _WIDTH)
         n = len(features)
         parts = [features]
         if self.kind is not None:
-            check_tensor(kinds, (n,), "Kinds of products", _NUMBERS, kind="whole", below=self.kinds)
+            check_array(kinds, (n,), "Kinds of products", _NUMBERS, kind="whole", below=self.kinds)
             parts.append(self.kind(kinds))
         if self.labels:
             counts = [table.num_embeddings for table in self.labels]
             what = f"The network takes {len(counts)} labels of each product"
-            check_tensor(labels, (n, len(counts)), what, _NUMBERS, kind="whole", below=counts)
+            check_array(labels, (n, len(counts)), what, _NUMBERS, kind="whole", below=counts)
             parts += [table(labels[:, column]) for column, table in enumerate(self.labels)]
         return normalize(self.layers(torch.cat(parts, 1)).float())
 
@@ -269,11 +269,11 @@ class LookAround(nn.Module):
             If the vectors have another width, or shapes disagree.
         """
         crops, there, pieces, boxes = scene
-        check_tensor(crops, ("n", self.width), "Vectors of scenes", _WIDTH)
-        check_tensor(there, (len(crops), "k"), "Which pieces there are", "As bool.", kind="bool")
+        check_array(crops, ("n", self.width), "Vectors of scenes", _WIDTH)
+        check_array(there, (len(crops), "k"), "Which pieces there are", "As bool.", kind="bool")
         n, k = there.shape
         t = int(there.sum())
-        check_tensor(pieces, (t, self.width), f"Vectors of {t} pieces", _WIDTH)
+        check_array(pieces, (t, self.width), f"Vectors of {t} pieces", _WIDTH)
         encoded = self.piece(torch.cat([pieces, boxes], 1))
         x = encoded.new_zeros(n, k + 1, encoded.shape[1])
         x[:, :-1][there] = encoded

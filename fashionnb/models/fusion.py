@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from fashionnb.arrays import check_array
 from fashionnb.errors import DataError
-from fashionnb.models.checks import check_tensor
 from fashionnb.models.multi_stage_encoder import MultiStageEncoder
 from fashionnb.models.style2vec import Style2Vec
 
@@ -181,8 +181,8 @@ class FusionHead(nn.Module):
         remedy = (
             "Use the encoder of images and that of attributes that the network was trained with."
         )
-        check_tensor(pictures, (n, self.pictures), "Vectors of images", remedy)
-        check_tensor(
+        check_array(pictures, (n, self.pictures), "Vectors of images", remedy)
+        check_array(
             attributes, (n, len(self.sizes)), "Attributes (0 is unknown)", remedy,
             kind="whole", below=self.sizes,
         )  # fmt: skip

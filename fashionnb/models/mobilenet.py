@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, softmax
 
+from fashionnb.arrays import check_images
 from fashionnb.errors import DataError, ModelMismatch
-from fashionnb.models.checks import check_images
 from fashionnb.models.style2vec import ResidualBlock, blocks_of, convolution
 
 STEM = 24

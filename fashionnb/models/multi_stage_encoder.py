@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
-from fashionnb.models.checks import check_tensor
+from fashionnb.arrays import check_array
 from fashionnb.models.mobilenet import MEAN, STD, STEM, PhotoNetwork
 
 _STEPS = 6  # of each colour channel, so that there are 216 colours
@@ -87,7 +87,7 @@ class MultiStageEncoder(PhotoNetwork):
         """
         features = images if images.ndim == 2 else self.features(images)
         remedy = "Compute them with the `features` of this network."
-        check_tensor(features, ("n", self.width), "Features of photos", remedy)
+        check_array(features, ("n", self.width), "Features of photos", remedy)
         scaled = ((features - self.centre) / self.spread).clamp(-_FARTHEST, _FARTHEST)
         return normalize(self.project(scaled).float())
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from fashionnb.arrays import check_array
 from fashionnb.errors import DataError
-from fashionnb.models.checks import check_tensor
 
 UNKNOWN_TYPE = 0
 """Number of an unknown type; known types count from 1."""
@@ -59,7 +59,7 @@ class Items:
         ):
             part = getattr(self, name)
             if part is not None:
-                check_tensor(part, shape, name, remedy, kind=kind, finite=True)
+                check_array(part, shape, name, remedy, kind=kind, finite=True)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -133,24 +133,24 @@ def check_items(
         If a needed part is missing or of another width, or a type or label is too high.
     """
     if width:
-        check_tensor(
+        check_array(
             items.features, (..., width), f"{model} takes vectors of {width} numbers",
             f"Build it with width={items.features.shape[-1]}, or embed the items with the encoder "
             "it was trained with.",
         )  # fmt: skip
     if types:
-        check_tensor(
+        check_array(
             items.types, (...,), f"{model} needs the type of each item, below {types}",
             "Number the types as for its training, 0 where one is unknown.",
             kind="whole", below=types,
         )  # fmt: skip
     if colours:
-        check_tensor(
+        check_array(
             items.colours, (..., colours), f"{model} needs the colours of each item",
             "Use `fashionnb.data.colour.colour_histogram`, or build it without colours.",
         )  # fmt: skip
     if labels:
-        check_tensor(
+        check_array(
             items.labels, (..., len(labels)), f"{model} needs {len(labels)} labels of each item",
             "Number the values as for its training, 0 where one is unknown.",
             kind="whole", below=labels,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from fashionnb.models.checks import check_tensor
+from fashionnb.arrays import check_array
 from fashionnb.models.outfit_inputs import UNKNOWN_TYPE, Items, check_items
 
 _LABEL = 16  # length of the vector of a type or label
@@ -129,7 +129,7 @@ class OutfitTransformer(nn.Module):
         there = self._mask(items, there)
         if wanted is None:
             wanted = torch.full((len(there),), UNKNOWN_TYPE, device=there.device)
-        check_tensor(
+        check_array(
             wanted, (len(there),), "One wanted type for each outfit", "0 is any type.",
             kind="whole", below=max(self.types, 1),
         )  # fmt: skip
@@ -198,11 +198,11 @@ class OutfitTransformer(nn.Module):
             "Use `items[rows]`, and `rows >= 0` as their mask, with rows (n, size) of "
             "`fashionnb.models.outfit_inputs.padded`."
         )
-        check_tensor(items.features, ("n", "size", "width"), "Items of outfits", remedy)
+        check_array(items.features, ("n", "size", "width"), "Items of outfits", remedy)
         shape = tuple(items.features.shape[:2])
         if there is None:
             there = torch.ones(shape, dtype=torch.bool, device=items.features.device)
-        return check_tensor(there, shape, "Mask of items", remedy, kind="bool")
+        return check_array(there, shape, "Mask of items", remedy, kind="bool")
 
 
 class ItemEncoder(nn.Module):

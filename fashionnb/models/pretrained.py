@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from fashionnb.arrays import check_images
 from fashionnb.errors import DataError, DataNotFound, ModelMismatch
 from fashionnb.files import sha256, written_whole
 from fashionnb.models import load_weights
-from fashionnb.models.checks import check_images
 
 SMALLEST = 32
 """Least height and width of an image in pixels."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from fashionnb.models.checks import check_images
+from fashionnb.arrays import check_images
 
 
 class Style2Vec(nn.Module):

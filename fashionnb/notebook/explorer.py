@@ -16,9 +16,9 @@ import plotly.io as pio
 from IPython.display import HTML
 from PIL import Image
 
-from fashionnb.arrays import check_finite, check_shape
+from fashionnb.arrays import check_array
 from fashionnb.errors import DataError
-from fashionnb.evaluation.distances import one_per_row
+from fashionnb.evaluation.neighbours import one_per_row
 from fashionnb.notebook import plots
 
 COLOURS = plots.PALETTE.as_hex()
@@ -159,8 +159,7 @@ def explorer(
 
 
 def _check(points: np.ndarray, images: np.ndarray) -> None:
-    check_shape(points, "points", ("n", 2), advice="Give a map.")
-    check_finite(points, "points")
+    check_array(points, ("n", 2), "points", "Give a map.", kind="any", finite=True)
     in_shape = images.shape[:1] == points.shape[:1] and images.shape[3:] in ((1,), (3,))
     if not in_shape or images.dtype != np.uint8:
         raise DataError(

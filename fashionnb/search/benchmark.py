@@ -5,7 +5,6 @@ efforts, and `recall` compares what was found with the true neighbours. `benchma
 runs them at any size.
 """
 
-import copy
 import time
 from collections.abc import Sequence
 
@@ -99,12 +98,11 @@ def trade_off(
     Parameters
     ----------
     index : Index
-        It stays as it is.
     queries : array of shape (q, d), any real numbers
     true : array of shape (q, k), str
         Ids of the true neighbours, as an exact index gives them.
     efforts : sequence of int or None
-        See `Index.effort`; None is the effort that the index has.
+        As `Index.search` takes it; None is the effort that the index has.
     batch : int
         Queries that are searched at once. Large batches help "exact" most, since all queries share
         the reading of the vectors.
@@ -133,19 +131,16 @@ def trade_off(
 def _measured(
     index: Index, queries: np.ndarray, true: np.ndarray, effort: int | None, batch: int
 ) -> dict[str, float]:
-    if effort is not None:
-        index = copy.copy(index)
-        index.effort = effort
     found, speed = [], []
-    index.search(queries[:batch], true.shape[1])  # warm up
+    index.search(queries[:batch], true.shape[1], effort=effort)  # warm up
     for part in slices(len(queries), batch):
         begun = time.perf_counter()
-        found.append(index.search(queries[part], true.shape[1])[0])
+        found.append(index.search(queries[part], true.shape[1], effort=effort)[0])
         speed.append((part.stop - part.start) / (time.perf_counter() - begun))
     hits = recall(np.vstack(found), true)
     span = bootstrap(hits, of="queries")
     slow, median, fast = np.quantile(speed, [0.025, 0.5, 0.975])
     return {
-        "effort": index.effort, "recall": hits.mean(), "low": span.low, "high": span.high,
+        "effort": effort or index.effort, "recall": hits.mean(), "low": span.low, "high": span.high,
         "queries_per_second": median, "slow": slow, "fast": fast,
     }  # fmt: skip

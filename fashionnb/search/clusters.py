@@ -3,9 +3,7 @@
 The vectors alone make the clusters, by k-means; the attributes only name them.
 """
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -21,6 +19,7 @@ KS = (2, 3, 4, 6, 8, 12, 16, 24)
 SAMPLE = 2000  # items whose silhouette chooses k: it compares all with all
 COMMON = 0.3  # the share of a cluster that must have a value, for the value to be a trait
 LIFTED = 1.3  # and how many times the share in the whole catalogue that must be
+MOST_TRAITS = 3  # of a cluster
 BATCH = 4096
 
 
@@ -63,35 +62,12 @@ def cluster_items(vectors: np.ndarray, k: int | str = "auto", seed: int = 0) -> 
     return _largest_first(_k_means(vectors, min(int(k), _distinct(vectors)), seed))
 
 
-@dataclass(frozen=True)
-class Trait:
-    """A value of an attribute that is more common in a cluster than in the whole catalogue.
+def traits(labels: np.ndarray, table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Find the traits of each cluster: values more common there than in the whole catalogue.
 
-    Attributes
-    ----------
-    column, value : str
-    share : float
-        The share of the cluster that has it.
-    lift : float
-        How many times the share in the whole catalogue that is.
-    """
-
-    column: str
-    value: str
-    share: float
-    lift: float
-
-    def __str__(self) -> str:
-        return f"{self.column} {self.value} ({self.share:.0%}, {self.lift:.1f} times the usual)"
-
-
-def traits(
-    labels: np.ndarray, table: pd.DataFrame, columns: Sequence[str], most: int = 3
-) -> list[tuple[Trait, ...]]:
-    """Find the traits of each cluster, at most one value of a column.
-
-    Values are ordered by share · log(lift), what each adds to the difference between the cluster
-    and the whole. Unknown values ("") are no traits, but the items that have them count.
+    A cluster has at most three, and at most one value of a column. They are ordered by
+    share · log(lift), what each adds to the difference between the cluster and the whole. Unknown
+    values ("") are no traits, but the items that have them count.
 
     Parameters
     ----------
@@ -100,63 +76,58 @@ def traits(
     table : DataFrame of n rows
     columns : sequence of str
         The attributes, columns of the table.
-    most : int
-        Traits of a cluster, at most.
 
     Returns
     -------
-    list of tuple of Trait
-        One tuple per cluster, the most distinctive trait first; empty if there is none.
+    DataFrame
+        One row per trait, the most distinctive first: `cluster`, `column`, `value`, `share` (the
+        share of the cluster that has it) and `lift` (how many times the share in the whole
+        catalogue that is).
     """
-    size = np.bincount(labels)
-    found: list[list[tuple[float, Trait]]] = [[] for _ in size]
-    for column in columns:
-        counts = pd.crosstab(labels, table[column].to_numpy()).drop(columns="", errors="ignore")
-        if counts.empty:
-            continue
-        share = counts.to_numpy() / size[:, None]
-        usual = counts.to_numpy().sum(0) / len(table)
-        distinctive = share * np.log(np.maximum(share, 1e-12) / usual)
-        distinctive[(share < COMMON) | (share < LIFTED * usual)] = 0
-        for number, value in enumerate(distinctive.argmax(1)):
-            if distinctive[number, value] > 0:
-                lift = float(share[number, value] / usual[value])
-                trait = Trait(column, str(counts.columns[value]), float(share[number, value]), lift)
-                found[number].append((distinctive[number, value], trait))
-    ordered = [sorted(each, key=lambda one: -one[0])[:most] for each in found]
-    return [tuple(trait for _, trait in each) for each in ordered]
-
-
-def cluster_names(cluster_traits: Sequence[tuple[Trait, ...]]) -> list[str]:
-    """Name each cluster by its traits' values, "mixed" without any; repeated names get a number."""
-    seen: Counter[str] = Counter()
-    names = []
-    for some in cluster_traits:
-        name = " · ".join(trait.value for trait in some) or "mixed"
-        seen[name] += 1
-        names.append(f"{name} ({seen[name]})" if seen[name] > 1 else name)
-    return names
+    items = table[[*columns]].assign(cluster=labels).melt("cluster", var_name="column")
+    items["column"] = pd.Categorical(items["column"], columns)  # for the order of equal traits
+    items = items[items["value"] != ""]
+    found = items.groupby(["cluster", "column", "value"], observed=True).size()
+    found = found.rename("count").reset_index()
+    everywhere = found.groupby(["column", "value"], observed=True)["count"].transform("sum")
+    usual = everywhere / len(table)
+    found["share"] = found.pop("count") / np.bincount(labels)[found["cluster"]]
+    found["lift"] = found["share"] / usual
+    found["distinctive"] = found["share"] * np.log(found["lift"])
+    found = found[(found["share"] >= COMMON) & (found["share"] >= LIFTED * usual)]
+    found = found.sort_values("distinctive", ascending=False, kind="stable")
+    found = found.drop_duplicates(["cluster", "column"]).drop(columns="distinctive")
+    return found.groupby("cluster").head(MOST_TRAITS)
 
 
 def cluster_table(
     labels: np.ndarray, vectors: np.ndarray, table: pd.DataFrame, columns: Sequence[str]
 ) -> pd.DataFrame:
     """The clusters as a table, see `fashionnb.search.recommend.Recommender.clusters`."""
-    found, ids, items = traits(labels, table, columns), table["id"].to_numpy(), []
-    for number in range(len(found)):
+    found = traits(labels, table, columns)
+    ids = table["id"].to_numpy()
+    clusters = []
+    for number in range(labels.max() + 1):
+        mine = found[found["cluster"] == number]
+        distinctive = [
+            f"{trait.column} {trait.value} ({trait.share:.0%}, {trait.lift:.1f} times the usual)"
+            for trait in mine.itertuples()
+        ]
         rows = np.flatnonzero(labels == number)
         typical = similarities(vectors[rows], vectors[rows].mean(0))
-        items.append(tuple(ids[rows[best(typical, len(rows))]]))
-    distinctive = ["; ".join(map(str, each)) or "nothing: like the whole" for each in found]
-    return pd.DataFrame(
-        {
-            "cluster": np.arange(len(items)),
-            "name": cluster_names(found),
-            "size": [len(each) for each in items],
-            "stands_out": distinctive,
-            "items": items,
-        }
-    )
+        clusters.append(
+            {
+                "cluster": number,
+                "name": " · ".join(mine["value"]) or "mixed",
+                "size": len(rows),
+                "stands_out": "; ".join(distinctive) or "nothing: like the whole",
+                "items": tuple(ids[rows[best(typical, len(rows))]]),
+            }
+        )
+    made = pd.DataFrame(clusters)
+    earlier = made.groupby("name").cumcount()
+    made.loc[earlier > 0, "name"] += " (" + (earlier + 1).astype(str) + ")"
+    return made
 
 
 def _best_k(sample: np.ndarray, seed: int) -> int:

@@ -1,14 +1,13 @@
 """Visual search: index images, then find those that look like an image.
 
 `VisualSearchEngine` combines a trained model (`fashionnb.checkpoints`), images from anywhere
-(`fashionnb.datasets.open_catalogue`), their embeddings (`fashionnb.features.streaming`) and the
+(`fashionnb.datasets.open_catalogue`), their embeddings (`fashionnb.features.embedding`) and the
 nearest neighbours among them (`fashionnb.search.index`). The commands ``fashionnb index build`` and
 ``fashionnb search`` do the same.
 """
 
 import logging
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,11 +22,10 @@ from fashionnb.data.catalogue import Catalogue, Images
 from fashionnb.data.images import FolderImages, Picture, ZipImages, open_images, prepared
 from fashionnb.data.registry import SOURCES
 from fashionnb.errors import DataError, ModelMismatch
-from fashionnb.features.embedding import embed
+from fashionnb.features.embedding import BATCH, Embedded, embed, embed_images
 from fashionnb.features.store import FeatureStore
-from fashionnb.features.streaming import BATCH, collect, stream
 from fashionnb.search.index import Index
-from fashionnb.search.results_page import LARGEST, Entry, page
+from fashionnb.search.results_page import LARGEST, Entry, open_readable, page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,30 +35,6 @@ Size = int | tuple[int, int]
 
 SHOWN = 96  # pixels of a picture in a figure
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Embedded:
-    """A catalogue and the embeddings of its images.
-
-    Attributes
-    ----------
-    vectors : ndarray of shape (n, d), float32
-        Each of length 1.
-    gallery : Catalogue
-        The n images, in the same order.
-    unreadable : DataFrame
-        One row per image that was left out, with its `id` and `why`.
-    """
-
-    vectors: np.ndarray
-    gallery: Catalogue
-    unreadable: pd.DataFrame
-
-    @property
-    def ids(self) -> list[str]:
-        """The ids of the n pictures."""
-        return self.gallery.table["id"].tolist()
 
 
 class VisualSearchEngine:
@@ -123,7 +97,24 @@ class VisualSearchEngine:
         DataNotFound, DataError
             As `fashionnb.data.images.prepared`.
         """
-        return self._encode(prepared(image, self.size, self.channels)[None])[0]
+        return self.encode(prepared(image, self.size, self.channels)[None])[0]
+
+    def encode(self, pixels: np.ndarray) -> np.ndarray:
+        """Embed prepared images, uint8 (m, height, width, channels): (m, d) float32 of length 1.
+
+        Raises
+        ------
+        ModelMismatch
+            If an embedding has no direction.
+        """
+        vectors = embed(self.model, pixels, batch_size=len(pixels))
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not ((length > 0) & np.isfinite(length)).all():
+            raise ModelMismatch(
+                f"{self.checkpoint}: the model gives a picture a vector of length "
+                f"{length.min():.3g}, which has no direction. It is broken, or was never trained."
+            )
+        return vectors / length
 
     def embed_dataset(
         self,
@@ -172,24 +163,23 @@ class VisualSearchEngine:
             raise DataError(f"unreadable is 'raise' or 'skip', got {unreadable!r}.")
         gallery = datasets.open_catalogue(source)
         with nullcontext() if cache is None else closing(self.store(cache)) as kept:
-            batches = stream(
-                self._encode, gallery.images, gallery.table["image"], self.size, self.channels,
-                store=kept, batch_size=batch_size, strict=unreadable == "raise",
+            found = embed_images(
+                self.encode, gallery, self.size, self.channels, store=kept, batch_size=batch_size,
+                strict=unreadable == "raise", progress=progress,
             )  # fmt: skip
-            vectors, rows, failed = collect(batches, len(gallery), progress)
-        if failed and (unreadable == "raise" or not len(rows)):
+        failed = len(found.unreadable)
+        if failed and (unreadable == "raise" or not len(found.vectors)):
             raise DataError(
-                f"{len(failed):,} of {len(gallery):,} pictures cannot be read. The first: "
-                f"{failed[0][1]} "
-                "Or leave out all that cannot be read, with unreadable='skip' (--skip-unreadable)."
+                f"{failed:,} of {len(gallery):,} pictures cannot be read. The first: "
+                f"{found.unreadable['why'][0]} Then run the same again; or leave out all that "
+                "cannot be read, with unreadable='skip' (`fashionnb index build "
+                "--skip-unreadable`)."
             )
         if failed:
             logger.warning(
-                "%d of %d pictures cannot be read and are left out.", len(failed), len(gallery)
+                "%d of %d pictures cannot be read and are left out.", failed, len(gallery)
             )
-        names = gallery.table["id"].iloc[[row for row, _ in failed]].tolist()
-        left_out = pd.DataFrame({"id": names, "why": [why for _, why in failed]}, dtype=object)
-        return Embedded(vectors, gallery.take(rows), left_out)
+        return found
 
     def index(self, source: Source | Embedded, *, kind: str = "auto", **options) -> Index:
         """Index images: embed them, unless they are `Embedded` already, and build an `Index`.
@@ -209,7 +199,7 @@ class VisualSearchEngine:
         """
         embedded = source if isinstance(source, Embedded) else self.embed_dataset(source, **options)
         index = Index.build(
-            embedded.vectors, embedded.ids, kind=kind, metric="cosine", model=self.fingerprint
+            embedded.vectors, embedded.gallery.ids, kind=kind, model=self.fingerprint
         )
         self._index, self.gallery = index, embedded.gallery
         return index
@@ -251,9 +241,7 @@ class VisualSearchEngine:
                     f"No picture is in category {category!r}; the categories: "
                     f"{', '.join(known[:20]) or 'none'}{more}."
                 )
-        ids, scores = index.search(
-            self.embed_image(image)[None], k, model=self.fingerprint, among=among
-        )
+        ids, scores = index.search(self.embed_image(image)[None], k, among=among)
         rows = pd.Index(gallery.table["id"]).get_indexer(list(ids[0]))
         found = gallery.table[["id", "category"]].iloc[rows].reset_index(drop=True)
         found.insert(0, "rank", np.arange(1, len(rows) + 1))
@@ -279,9 +267,8 @@ class VisualSearchEngine:
                 if picture is None
                 else prepared(picture, SHOWN, 3)
             )
-            titles.append(
-                f"{row.rank} · {row.score:.2f}\n{row.category if picture is not None else 'not readable'}"
-            )
+            below = "not readable" if picture is None else row.category
+            titles.append(f"{row.rank} · {row.score:.2f}\n{below}")
         return plots.image_grid(np.stack(pictures), titles, columns=min(len(pictures), 8))
 
     def pictures(self, results: pd.DataFrame) -> list[Image.Image | None]:
@@ -294,16 +281,11 @@ class VisualSearchEngine:
             If the folder, zip file or dataset is not where it was, or nothing was indexed.
         """
         _, gallery = self._searched()
-        images, found = gallery.images, []
+        images = gallery.images
         if isinstance(images, _ImagesElsewhere):
             images = images.opened  # raises here if all are gone; single ones are shown as missing
-        for row in pd.Index(gallery.table["id"]).get_indexer(results["id"]):
-            try:
-                found.append(images.image(gallery.table["image"].iloc[row]))
-            except DataError as error:
-                logger.warning("A picture that was found cannot be shown. %s", error)
-                found.append(None)
-        return found
+        rows = pd.Index(gallery.table["id"]).get_indexer(results["id"])
+        return open_readable(images, gallery.table["image"].iloc[rows])
 
     def save(self, path: Path | str) -> None:
         """Write the index to one file, with all that `load` needs. Images and model stay where they
@@ -327,7 +309,8 @@ class VisualSearchEngine:
             category=codes.tolist(),
             images=None if keys == gallery.table["id"].tolist() else keys,
         )
-        index.save(path, extra=about.model_dump())
+        index.extra = about.model_dump()
+        index.save(path)
 
     @classmethod
     def load(
@@ -369,9 +352,8 @@ class VisualSearchEngine:
         if engine.fingerprint != index.model:
             raise ModelMismatch(
                 f"{path} was made by the model {index.model[:12]}, but {engine.checkpoint} now "
-                f"holds "
-                f"{engine.fingerprint[:12]}. Name the model that made it (--model), or build the "
-                f"index again."
+                f"holds {engine.fingerprint[:12]}. Name the model that made it (--model), or build "
+                "the index again."
             )
         engine._index, engine.gallery = index, gallery
         return engine
@@ -404,18 +386,6 @@ class VisualSearchEngine:
     def store(self, folder: Path | str) -> FeatureStore:
         """Open the store of this model's embeddings in a folder."""
         return FeatureStore(folder, "search", self.fingerprint, str(self.size))
-
-    def _encode(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 (m, height, width, channels) -> vectors (m, d) float32 of length 1."""
-        vectors = embed(self.model, pixels, batch_size=len(pixels))
-        length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        if not ((length > 0) & np.isfinite(length)).all():
-            raise ModelMismatch(
-                f"{self.checkpoint}: the model gives a picture a vector of length "
-                f"{length.min():.3g}, which has no "
-                "direction. It is broken, or was never trained."
-            )
-        return vectors / length
 
 
 class _ImagesElsewhere:

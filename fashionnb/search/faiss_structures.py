@@ -1,8 +1,7 @@
 """The FAISS structures behind an `Index`: how each kind is built, searched and tuned to a recall.
 
-They hold vectors (n, d) float32 in rows 0 to n - 1 and give squared Euclidean distances. Ids,
-metrics and files are in `fashionnb.search.index`; exact search is in
-`fashionnb.evaluation.neighbours`.
+They hold vectors (n, d) float32 in rows 0 to n - 1 and give squared Euclidean distances. Ids and
+files are in `fashionnb.search.index`; exact search is in `fashionnb.evaluation.neighbours`.
 """
 
 import logging
@@ -49,24 +48,18 @@ def build_structure(kind: str, vectors: np.ndarray, seed: int) -> faiss.Index:
     seed : int
         Of the clustering for "ivf-pq".
     """
-    make = {"exact": _exact, "hnsw": _hnsw, "ivf-pq": _ivf_pq}[kind]
-    structure = on_one_thread(make, vectors, seed)
-    add_vectors(structure, vectors)
+    if kind == "exact":
+        structure = faiss.IndexFlatL2(vectors.shape[1])
+    elif kind == "hnsw":
+        structure = faiss.IndexHNSWFlat(vectors.shape[1], LINKS)
+    else:
+        structure = on_one_thread(_trained_ivf_pq, vectors, seed)
+    on_one_thread(structure.add, vectors)
     return structure
 
 
-def add_vectors(structure: faiss.Index, vectors: np.ndarray) -> None:
-    """Add vectors (m, d) float32 after those that are there, on one thread."""
-    on_one_thread(structure.add, vectors)
-
-
 def search_structure(
-    kind: str,
-    structure: faiss.Index,
-    queries: np.ndarray,
-    k: int,
-    effort: int,
-    present: np.ndarray | None = None,
+    kind: str, structure: faiss.Index, queries: np.ndarray, k: int, effort: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Search an approximate structure.
 
@@ -79,8 +72,6 @@ def search_structure(
         From 1 to n.
     effort : int
         Candidates that the search of the graph keeps, or cells to search.
-    present : ndarray of shape (n,), bool, optional
-        The vectors that may be found. By default all.
 
     Returns
     -------
@@ -89,28 +80,25 @@ def search_structure(
         `fashionnb.evaluation.neighbours.nearest_neighbours`. Some may not be among the nearest.
         Where too few were found, the row is -1.
     """
-    selected = None if present is None else row_selector(present)
     candidates = min(4 * k + 40, structure.ntotal)  # of "ivf-pq", to be ranked again
     if kind == "hnsw":
-        # Vectors that may not be found take places among the candidates too.
-        factor = 1 if present is None else len(present) / present.sum()
-        parameters = faiss.SearchParametersHNSW(efSearch=int(max(effort, k) * factor), sel=selected)
+        parameters = faiss.SearchParametersHNSW(efSearch=max(effort, k))
     else:
         cells = faiss.SearchParametersPreTransform(
-            index_params=faiss.SearchParametersIVF(nprobe=effort, sel=selected)
+            index_params=faiss.SearchParametersIVF(nprobe=effort)
         )
         parameters = faiss.IndexRefineSearchParameters(
             k_factor=candidates / k, base_index_params=cells
         )
     rows, squared = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
     for part in slices(len(queries), max(1, CHUNK_BYTES // (12 * candidates))):
-        _search(structure, queries[part], rows[part], squared[part], parameters)
+        # Not `search`: pytorch-metric-learning imports `faiss.contrib.torch_utils`, which replaces
+        # it by a method without parameters.
+        structure.search_c(
+            part.stop - part.start, faiss.swig_ptr(queries[part]), k,
+            faiss.swig_ptr(squared[part]), faiss.swig_ptr(rows[part]), parameters,
+        )  # fmt: skip
     return sort_neighbours(rows, squared.astype(np.float64))
-
-
-def row_selector(mask: np.ndarray) -> faiss.IDSelector:
-    """A mask over the rows, (n,) bool, in the form that FAISS takes."""
-    return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
 
 
 def least_effort(
@@ -118,7 +106,6 @@ def least_effort(
     structure: faiss.Index,
     vectors: np.ndarray,
     wanted: float,
-    unit_length: bool,
     seed: int,
 ) -> tuple[int, float]:
     """Find the least effort, in steps of √2, whose recall@10 is at least the one wanted.
@@ -132,11 +119,9 @@ def least_effort(
     kind : {"hnsw", "ivf-pq"}
     structure : faiss.Index
     vectors : ndarray of shape (n, d), float32
-        Those in the structure.
+        Those in the structure, each of length 1.
     wanted : float
         Recall@10, 0 to 1.
-    unit_length : bool
-        The vectors have length 1, and the queries need it too.
     seed : int
 
     Returns
@@ -147,12 +132,8 @@ def least_effort(
         The recall@10 measured with it.
     """
     least, most = (8, 1_024) if kind == "hnsw" else (1, _cells(len(vectors)))
-    if not len(vectors):
-        return least, 1.0
     k = min(10, len(vectors))
     queries = _moved_sample(vectors, k, seed)
-    if unit_length:
-        queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     # Whatever is no farther than the true k-th neighbour is as good.
     farthest = nearest_neighbours(queries, vectors, k)[1][:, -1:] * (1 + 1e-6)
     for effort in sorted({min(round(least * 2 ** (step / 2)), most) for step in range(40)}):
@@ -171,35 +152,11 @@ def _moved_sample(vectors: np.ndarray, k: int, seed: int) -> np.ndarray:
     items = vectors[np.sort(rng.choice(len(vectors), min(SAMPLE, len(vectors)), replace=False))]
     steps = vectors[nearest_neighbours(items, vectors, k)[0]] - items[:, None]
     weights = rng.normal(size=steps.shape[:2]) / k**0.5
-    return items + np.einsum("qkd,qk->qd", steps, weights).astype(np.float32)
+    moved = items + np.einsum("qkd,qk->qd", steps, weights).astype(np.float32)
+    return moved / np.linalg.norm(moved, axis=1, keepdims=True)
 
 
-def _search(
-    structure: faiss.Index,
-    queries: np.ndarray,
-    rows: np.ndarray,
-    squared: np.ndarray,
-    parameters: faiss.SearchParameters,
-) -> None:
-    """`structure.search` with parameters, also after `faiss.contrib.torch_utils` was imported.
-
-    pytorch-metric-learning imports it, and it replaces `search` by a method without parameters.
-    """
-    structure.search_c(
-        len(queries), faiss.swig_ptr(np.ascontiguousarray(queries)), rows.shape[1],
-        faiss.swig_ptr(squared), faiss.swig_ptr(rows), parameters,
-    )  # fmt: skip
-
-
-def _exact(vectors: np.ndarray, seed: int) -> faiss.Index:
-    return faiss.IndexFlatL2(vectors.shape[1])
-
-
-def _hnsw(vectors: np.ndarray, seed: int) -> faiss.Index:
-    return faiss.IndexHNSWFlat(vectors.shape[1], LINKS)
-
-
-def _ivf_pq(vectors: np.ndarray, seed: int) -> faiss.Index:
+def _trained_ivf_pq(vectors: np.ndarray, seed: int) -> faiss.Index:
     """Cells and codes to select candidates, and all vectors in float16 to rank them.
 
     A code has one byte for four dimensions. These are axes of a PCA, distributed so that each four

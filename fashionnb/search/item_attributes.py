@@ -24,7 +24,6 @@ from fashionnb.errors import DataError, DataNotFound
 ATTRIBUTES = ("category", "colour", "pattern", "season", "gender", "usage")
 """Attributes by which two garments are compared; a catalogue has some of them."""
 
-UNKNOWN = -1
 UNISEX = "Unisex"
 UNIQUE = ("id", "image", "name")  # columns in which every item has its own value
 SYNONYMS = {"autumn": "fall", "fall": "autumn"}
@@ -61,14 +60,9 @@ class Attributes:
             If it is not there; the message names similar ids.
         """
         if item not in self._rows:
-            close = difflib.get_close_matches(str(item), self._rows, 3, 0.6)
-            hint = (
-                f"Did you mean {' or '.join(close)}?"
-                if close
-                else f"Ids look like {', '.join([*self._rows][:3])}."
-            )
             raise DataError(
-                f"{self.name} has no item {item!r}. {hint} (A picture is given by its path.)"
+                f"{self.name} has no item {item!r}{_hint(item, [*self._rows])} "
+                "(A picture is given by its path.)"
             )
         return self._rows[item]
 
@@ -78,7 +72,7 @@ class Attributes:
         Returns
         -------
         numbers : ndarray of shape (n,), int64
-            `UNKNOWN` for "".
+            -1 for "".
         values : list of str
             The values that the numbers stand for.
 
@@ -88,12 +82,16 @@ class Attributes:
             If there is no such column, or it is not text that several items could share.
         """
         if column not in self._numbered:
-            if not self._is_attribute(column):
-                here = [name for name in self.table if self._is_attribute(name)]
-                raise DataError(f"{self.name} has no attribute {column!r}{_hint(column, here)}")
-            values = [value for value in self.table[column].unique() if value != ""]
-            numbers = pd.Index(values, dtype=object).get_indexer(self.table[column])
-            self._numbered[column] = numbers, values
+            texts = [
+                name
+                for name in self.table.columns.difference(UNIQUE, sort=False)
+                if pd.api.types.is_string_dtype(self.table[name])
+            ]
+            if column not in texts:
+                raise DataError(f"{self.name} has no attribute {column!r}{_hint(column, texts)}")
+            known = self.table[column].where(self.table[column] != "")
+            numbers, values = pd.factorize(known)
+            self._numbered[column] = numbers, values.tolist()
         return self._numbered[column]
 
     def value(self, column: str, wanted: str) -> str:
@@ -107,15 +105,18 @@ class Attributes:
         numbers, values = self.numbers(column)
         known = {value.casefold(): value for value in values}
         plain = str(wanted).strip().casefold()
-        for spelling in (plain, SYNONYMS.get(plain) if column == "season" else None):
-            if spelling in known:
-                return known[spelling]
-        if column == "colour":
-            with suppress(DataError, KeyError):
-                return known[canonical(plain).casefold()]
-        counts = np.bincount(numbers[numbers != UNKNOWN], minlength=len(values))
-        common = [values[i] for i in np.argsort(-counts, kind="stable")]
-        raise DataError(f"{self.name}: no item has the {column} {wanted!r}{_hint(wanted, common)}")
+        if plain not in known and column == "season":
+            plain = SYNONYMS.get(plain, plain)
+        if plain not in known and column == "colour":
+            with suppress(DataError):
+                plain = canonical(plain).casefold()
+        if plain not in known:
+            counts = np.bincount(numbers[numbers >= 0], minlength=len(values))
+            common = [values[i] for i in np.argsort(-counts, kind="stable")]
+            raise DataError(
+                f"{self.name}: no item has the {column} {wanted!r}{_hint(wanted, common)}"
+            )
+        return known[plain]
 
     def matching(self, wanted: Mapping[str, str | Sequence[str]]) -> np.ndarray:
         """The items, (n,) bool, that are as wanted in every column; of several values any.
@@ -144,17 +145,12 @@ class Attributes:
 
     def of(self, row: int) -> dict[str, str]:
         """The known attributes of one item: column -> value."""
-        found = {column: self.numbers(column) for column in self.columns}
-        return {
-            column: values[numbers[row]]
-            for column, (numbers, values) in found.items()
-            if numbers[row] != UNKNOWN
-        }
+        item = self.table[[*self.columns]].iloc[row]
+        return item[item != ""].to_dict()
 
     def equal(self, column: str, value: str) -> np.ndarray:
-        """The items, (n,) bool, that have this value."""
-        numbers, values = self.numbers(column)
-        return numbers == values.index(value) if value in values else np.zeros(len(numbers), bool)
+        """The items, (n,) bool, that have this value; none if it is unknown ("")."""
+        return (self.table[column] == value).to_numpy() & (value != "")
 
     def worn_with(
         self, row: int | None, known: Mapping[str, str], wanted: Collection[str]
@@ -176,13 +172,10 @@ class Attributes:
         mask = np.ones(len(self.table), bool)
         kind = "sub_category" if "sub_category" in self.table else "category"
         if row is not None and not {"category", kind} & set(wanted):
-            numbers, _ = self.numbers(kind)
-            mask &= numbers != numbers[row]
+            mask &= (self.table[kind] != self.table[kind].iloc[row]).to_numpy()
         people = known.get("gender", UNISEX)
         if people != UNISEX and "gender" not in wanted:
-            numbers, values = self.numbers("gender")
-            fits = np.array([value in (people, UNISEX) for value in values] + [True])
-            mask &= fits[numbers]  # UNKNOWN is the last
+            mask &= self.table["gender"].isin([people, UNISEX, ""]).to_numpy()
         return mask
 
     def from_picture(self, image: Image.Image) -> dict[str, str]:
@@ -211,11 +204,6 @@ class Attributes:
             100 * share,
         )
         return {"colour": name}
-
-    def _is_attribute(self, column: str) -> bool:
-        if column not in self.table or column in UNIQUE:
-            return False
-        return pd.api.types.is_string_dtype(self.table[column])
 
 
 def as_image(picture: Path | Image.Image | np.ndarray) -> Image.Image:

@@ -1,11 +1,9 @@
-"""Rank items: the best by a score, combined scores, and diverse lists.
+"""Rank items: the best by a score, and diverse lists.
 
 All functions take plain arrays with one value per item; what the scores mean is decided in
 `fashionnb.search.recommend`. Equal scores are ranked by row, the lower first. A score depends on
 its own item only, so an item that is added takes its place and leaves the others in their order.
 """
-
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -45,13 +43,7 @@ def best(scores: np.ndarray, k: int, rows: np.ndarray | None = None) -> np.ndarr
     ndarray of shape (min(k, m),), int64
     """
     rows = np.arange(len(scores)) if rows is None else np.asarray(rows, np.int64)
-    values = scores[rows]
-    if k < len(rows):
-        least = np.partition(values, len(rows) - k)[len(rows) - k]
-        above, equal = np.flatnonzero(values > least), np.flatnonzero(values == least)
-        chosen = np.sort(np.concatenate([above, equal[: k - len(above)]]))
-        rows, values = rows[chosen], values[chosen]
-    return rows[np.argsort(-values, kind="stable")]
+    return rows[np.argsort(-scores[rows], kind="stable")[:k]]
 
 
 def diverse(relevance: np.ndarray, vectors: np.ndarray, k: int, diversity: float) -> np.ndarray:
@@ -90,9 +82,3 @@ def diverse(relevance: np.ndarray, vectors: np.ndarray, k: int, diversity: float
         left[pick] = -np.inf
         np.maximum(nearest, similarities(vectors, vectors[pick]), out=nearest)
     return np.array(chosen, np.int64)
-
-
-def weighted_mean(signals: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
-    """The weighted mean, (n,) float64, of the signals (n,) that have a weight."""
-    total = sum(weights[name] * signals[name].astype(np.float64) for name in weights)
-    return total / sum(weights.values())

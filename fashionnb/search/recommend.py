@@ -7,7 +7,7 @@ attributes agree and how similar the pictures are (`fashionnb.search.reasons`). 
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,14 +22,8 @@ from fashionnb.evaluation.neighbours import check_vectors
 from fashionnb.features import vector_files
 from fashionnb.search import ranking
 from fashionnb.search.item_attributes import Attributes, as_image
-from fashionnb.search.reasons import (
-    Query,
-    harmony,
-    page_entries,
-    results_figure,
-    table_with_reasons,
-)
-from fashionnb.search.results_page import Entry, page
+from fashionnb.search.reasons import Query, harmony, table_with_reasons
+from fashionnb.search.results_page import Entry, open_readable, page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,6 +38,7 @@ OCCASION = ("season", "usage", "gender")
 
 COPIES = 1e-4  # 1 - cosine similarity up to which an item is a copy of the query
 POOL = 10  # diversity chooses from so many times the number of items asked for, the most relevant
+SHOWN = 96  # pixels of a garment in a figure
 FULL_DIFFERENCE = 0.5  # colours that differ by so much in OKLab have nothing in common
 logger = logging.getLogger(__name__)
 
@@ -246,7 +241,8 @@ class Recommender:
         values = [*weights.values()]
         if not all(0 <= weight < np.inf for weight in values) or not sum(values) > 0:
             raise DataError(f"Weights are 0 or more, and not all 0; got {dict(weights)}.")
-        score = ranking.weighted_mean(signals, weights)
+        total = sum(weight * signals[name].astype(np.float64) for name, weight in weights.items())
+        score = total / sum(values)
         return self._answer(score, query, wanted, top_k, diversity)
 
     def signals(self, item: Item) -> dict[str, np.ndarray]:
@@ -291,18 +287,27 @@ class Recommender:
             labels, self.vectors, self.catalogue.table, self.attributes.columns
         )
 
-    def show(self, table: pd.DataFrame, size: int = 96) -> "Figure":
-        """A figure of the garments of an answer, with attributes and scores, each of `size` pixels.
+    def show(self, table: pd.DataFrame) -> "Figure":
+        """A figure of the garments of an answer, each with its first two attributes and its score.
 
         Raises
         ------
         DataError
             If the answer is empty, or a picture cannot be read.
         """
-        return results_figure(self.catalogue, table, self.attributes.columns, size)
+        from fashionnb.notebook import plots
+
+        if not len(table):
+            raise DataError("There is nothing to show: the answer is empty, and the log says why.")
+        above = [*self.attributes.columns[:2]]
+        titles = ["\n".join([*row[above], f"{row['score']:.2f}"]) for _, row in table.iterrows()]
+        pixels = self._items(table).pixels(SHOWN)
+        return plots.image_grid(pixels, titles, columns=min(len(table), 6))
 
     def as_page(self, table: pd.DataFrame, title: str, item: Item | None = None) -> str:
         """One HTML document that shows an answer, its reasons, and the query.
+
+        An item whose picture cannot be read is shown without, and the log says so.
 
         Raises
         ------
@@ -313,7 +318,12 @@ class Recommender:
         if item is not None:
             picture = self.catalogue.image(item) if isinstance(item, str) else as_image(item)
             asked = Entry(picture, "what was asked by")
-        entries = page_entries(self.catalogue, table, self.attributes.columns)
+        entries = []
+        pictures = open_readable(self.catalogue.images, self._items(table).table["image"])
+        for row, picture in zip(table.to_dict("records"), pictures, strict=True):
+            known = [row[name] for name in self.attributes.columns if row[name]]
+            caption = f"{row['rank']}. {', '.join(known) or row['id']}"
+            entries.append(Entry(picture, caption, f"{row['reasons']} · {row['id']}"))
         return page(title, entries, query=asked)
 
     def save(self, path: Path | str) -> None:
@@ -324,8 +334,8 @@ class Recommender:
         WriteError
             If the file cannot be written.
         """
-        ids = self.catalogue.table["id"].tolist()
-        found = vector_files.Vectors(self.vectors, ids, self.catalogue.name, self.model)
+        catalogue = self.catalogue
+        found = vector_files.Vectors(self.vectors, catalogue.ids, catalogue.name, self.model)
         vector_files.save(path, found)
 
     @classmethod
@@ -348,8 +358,13 @@ class Recommender:
         DataNotFound, DataError, ModelMismatch
             As `fashionnb.features.vector_files.load`.
         """
-        found = vector_files.load(path, catalogue.table["id"].tolist(), model)
+        found = vector_files.load(path, catalogue.ids, model)
         return cls(catalogue, found.values, model=found.model, **options)
+
+    def _items(self, table: pd.DataFrame) -> Catalogue:
+        """The items of an answer."""
+        ids = pd.Index(self.catalogue.table["id"])
+        return self.catalogue.take(ids.get_indexer(table["id"]))
 
     def _query(self, item: Item) -> Query:
         if isinstance(item, str):
@@ -428,29 +443,23 @@ class Recommender:
     ) -> np.ndarray:
         """The items, (n,) bool, that may be in an answer. If there are none, the log says why."""
         mask = self.attributes.matching(wanted)
+        problem = "there is nothing else but the item itself and its copies"
         if not mask.any():
-            logger.warning("Nothing was found: %s.", self.attributes.why_no_match(wanted))
-        for rule, problem in self._rules(query, allowed):
-            if mask.any() and not (mask & rule).any():
-                logger.warning("Nothing was found: %s.", problem)
-            mask &= rule
-        return mask
-
-    def _rules(
-        self, query: Query | None, allowed: np.ndarray | None
-    ) -> Iterator[tuple[np.ndarray, str]]:
-        """Masks (n,) bool of what else may be in an answer, and what to say if nothing may."""
+            problem = self.attributes.why_no_match(wanted)
         if allowed is not None:
-            yield (
-                allowed,
-                "no such item has a colour that goes with it, is of another kind "
-                "and for the same people",
-            )
+            if mask.any() and not (mask & allowed).any():
+                problem = (
+                    "no such item has a colour that goes with it, is of another kind and for the "
+                    "same people"
+                )
+            mask &= allowed
         if query is not None:
-            other = query.similarity < 1 - self.copies
+            mask &= query.similarity < 1 - self.copies
             if query.row is not None:
-                other[query.row] = False
-            yield other, "there is nothing else but the item itself and its copies"
+                mask[query.row] = False
+        if not mask.any():
+            logger.warning("Nothing was found: %s.", problem)
+        return mask
 
 
 def open_recommender(
@@ -460,8 +469,6 @@ def open_recommender(
     *,
     size: int | None = None,
     cache: Path | str | None = None,
-    seed: int = 0,
-    progress: bool = True,
 ) -> Recommender:
     """Make a recommender for a catalogue, with vectors from a file or from a model.
 
@@ -474,11 +481,8 @@ def open_recommender(
     model : Path or str, optional
         A folder with a trained model, or the name of a published one. With it, pictures that are
         not in the catalogue can be the query; without it, the file must be there.
-    size, cache, progress
-        Of the pictures, of their vectors and of embedding them, as in
-        `fashionnb.search.engine.VisualSearchEngine`.
-    seed : int
-        As in `Recommender`.
+    size, cache
+        Of the pictures and of their vectors, as in `fashionnb.search.engine.VisualSearchEngine`.
 
     Returns
     -------
@@ -499,14 +503,14 @@ def open_recommender(
                 "Comparing pictures needs their vectors: name a file of them (--vectors FILE), "
                 "a model to make them (--model style2vec), or both, to make them once."
             )
-        return Recommender.load(vectors, catalogue, seed=seed)
+        return Recommender.load(vectors, catalogue)
     from fashionnb.search.engine import VisualSearchEngine  # torch, which nothing else here needs
 
     engine = VisualSearchEngine(model, size=size)
-    options = {"model": engine.fingerprint, "embed": engine.embed_image, "seed": seed}
+    options = {"model": engine.fingerprint, "embed": engine.embed_image}
     if vectors is not None and Path(vectors).exists():
         return Recommender.load(vectors, catalogue, **options)
-    embedded = engine.embed_dataset(catalogue, cache=cache, progress=progress)
+    embedded = engine.embed_dataset(catalogue, cache=cache)
     made = Recommender(catalogue, embedded.vectors, **options)
     if vectors is not None:
         made.save(vectors)

@@ -7,18 +7,38 @@ script, and all text that comes from data is escaped. The book's own pages are m
 
 import base64
 import io
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 
+from jinja2 import Environment
 from PIL import Image
 
+from fashionnb.data.catalogue import Images
 from fashionnb.data.images import letterbox
+from fashionnb.errors import DataError
 
 LARGEST = 240
 """Pixels: larger pictures are made smaller; a page of a hundred has about two megabytes."""
 
-_STYLE = """
+_PAGE = """<!doctype html>
+{%- macro figure(entry, place) -%}
+<figure>
+{%- if entry.picture -%}
+<img alt="{{ place }}: {{ entry.caption }}" src="{{ data_uri(entry.picture) }}">
+{%- else -%}
+<div class="none">no picture</div>
+{%- endif -%}
+<figcaption>{{ entry.caption }}
+{%- if entry.reasons %}<p>{{ entry.reasons }}</p>{% endif -%}
+</figcaption></figure>
+{%- endmacro %}
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ title }}</title>
+<style>
 :root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
 body { max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; }
@@ -31,7 +51,26 @@ img, .none { width: 100%; aspect-ratio: 1; object-fit: contain;
 .none { display: grid; place-items: center; color: #666; }
 figcaption { margin-top: .35rem; overflow-wrap: anywhere; }
 figcaption p { margin: .2rem 0 0; font-size: .86em; opacity: .85; }
+</style>
+</head>
+<body>
+<h1>{{ title }}</h1>
+{% if note %}<p>{{ note }}</p>
+{% endif -%}
+{% if query %}<div class="query">{{ figure(query, "What was asked for") }}</div>
+{% endif -%}
+{% if entries %}<ol>
+{% for entry in entries -%}
+<li>{{ figure(entry, "Result " ~ loop.index) }}</li>
+{% endfor -%}
+</ol>
+{%- else %}<p>Nothing was found.</p>
+{%- endif %}
+</body>
+</html>
 """
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,30 +112,23 @@ def page(
     str
         The text of a file, for `fashionnb.files.write_text`.
     """
-    asked = f'<div class="query">{_figure(query, "What was asked for")}</div>\n' if query else ""
-    below = f"<p>{escape(note)}</p>\n" if note else ""
-    items = "\n".join(
-        f"<li>{_figure(entry, f'Result {i}')}</li>" for i, entry in enumerate(entries, 1)
-    )
-    found = f"<ol>\n{items}\n</ol>" if entries else "<p>Nothing was found.</p>"
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{escape(title)}</h1>\n{below}{asked}{found}\n</body>\n</html>\n"
-    )
+    template = Environment(autoescape=True, keep_trailing_newline=True).from_string(_PAGE)
+    return template.render(title=title, entries=entries, query=query, note=note, data_uri=_data_uri)
 
 
-def _figure(entry: Entry, alternative: str) -> str:
-    alternative = escape(f"{alternative}: {entry.caption}")
-    shown = '<div class="none">no picture</div>'
-    if entry.picture is not None:
-        shown = f'<img alt="{alternative}" src="{_inline(entry.picture)}">'
-    reasons = f"<p>{escape(entry.reasons)}</p>" if entry.reasons else ""
-    return f"<figure>{shown}<figcaption>{escape(entry.caption)}{reasons}</figcaption></figure>"
+def open_readable(images: Images, keys: Iterable) -> list[Image.Image | None]:
+    """Open images by their keys; one that cannot be read is None, and the log says why."""
+    found = []
+    for key in keys:
+        try:
+            found.append(images.image(key))
+        except DataError as error:
+            logger.warning("A picture that was found cannot be shown. %s", error)
+            found.append(None)
+    return found
 
 
-def _inline(picture: Image.Image) -> str:
+def _data_uri(picture: Image.Image) -> str:
     """The picture as a data URI, no larger than `LARGEST`; small ones keep their pixels."""
     scale = min(1, LARGEST / max(picture.size))
     height, width = (max(1, round(side * scale)) for side in (picture.height, picture.width))

@@ -27,11 +27,10 @@ def test_a_bootstrap_interval_is_close_to_the_normal_one_for_many_items():
 
 def test_a_bootstrap_covers_the_truth_about_as_often_as_its_level():
     rng = np.random.default_rng(1)
-    made = [
-        bootstrap(rng.exponential(size=100), n_resamples=200, level=0.8, seed=i) for i in range(300)
-    ]
+    made = [bootstrap(rng.exponential(size=100), n_resamples=200, seed=i) for i in range(300)]
     covered = np.mean([interval.low <= 1 <= interval.high for interval in made])
-    assert 0.7 < covered < 0.88  # .80 promised; .73 to .83 over ten other seeds of the data
+    # .95 promised; the mean of so few, so skewed values has less: .907 to .947 over ten other seeds.
+    assert 0.88 < covered < 0.97
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_one_another():
@@ -52,14 +51,7 @@ def test_it_says_how_it_was_made():
     interval = bootstrap(values, n_resamples=50, of="test items")
     assert interval.how == "bootstrap over 10,000 test items, 50 resamples"
     assert interval.level == 0.95
-    assert over_seeds([1, 2, 3], level=0.9).how == "Student's t over 3 seeds"
-    assert over_seeds([1, 2, 3], level=0.9).level == 0.9
-
-
-def test_a_higher_level_is_a_wider_interval():
-    values = np.random.default_rng(4).normal(size=100)
-    narrow, wide = bootstrap(values, level=0.5), bootstrap(values, level=0.99)
-    assert wide.low < narrow.low < narrow.high < wide.high
+    assert over_seeds([1, 2, 3]).how == "Student's t over 3 seeds"
 
 
 def test_a_statistic_of_rows_gets_rows_with_repeats():
@@ -149,11 +141,8 @@ def test_one_item_has_an_interval_without_width():
 def test_groups_of_unlike_size_count_by_their_rows():
     [interval] = bootstrap_groups(np.array([[1.0], [1], [1], [0]]), [0, 0, 0, 1])
     assert (interval.low, interval.high) == (0, 1)
-    [inner] = bootstrap_groups(np.array([[1.0], [1], [1], [0]]), [0, 0, 0, 1], level=0.4)
-    assert (inner.low, inner.high) == (
-        0.75,
-        0.75,
-    )  # of the draws that have both, which are half of all
+    [fair] = bootstrap_groups(np.repeat([[1.0], [0.0]], [3, 1], 0), ["all"] * 4)
+    assert (fair.low, fair.high) == (0.75, 0.75)  # the one group is drawn whole
 
 
 def test_over_seeds_is_the_t_interval():
@@ -176,7 +165,6 @@ def test_an_interval_reads_well_and_does_not_change():
         (lambda: bootstrap(np.array([])), r"at least 1, got float64 \(0,\)"),
         (lambda: bootstrap(np.ones((2, 2))), r"got float64 \(2, 2\)"),
         (lambda: bootstrap(np.array([1.0, np.nan])), "values: row 1 holds NaN"),
-        (lambda: bootstrap(np.ones(3), level=95), "between 0 and 1, for instance 0.95; got 95"),
         (lambda: bootstrap(np.ones(3), n_resamples=1), "2 resamples or more"),
         (lambda: bootstrap_statistic(len, 0), "1 item"),
         (
@@ -185,7 +173,7 @@ def test_an_interval_reads_well_and_does_not_change():
         ),
         (
             lambda: bootstrap_groups(np.ones(3), [0, 0, 1]),
-            r"values: expected an array of shape \(n, m\)",
+            r"values: expected float \(n, m\)",
         ),
         (lambda: bootstrap_statistic(len, 3, groups=[0, 1]), r"groups: expected .*\(3,\)"),
         (lambda: bootstrap_statistic(len, 0, groups=[]), "A bootstrap needs 1 item"),
@@ -197,7 +185,6 @@ def test_an_interval_reads_well_and_does_not_change():
         (lambda: bootstrap_groups(np.full((3, 1), np.nan), [0, 0, 1]), "NaN"),
         (lambda: over_seeds([0.5]), "One seed shows no spread"),
         (lambda: over_seeds([0.5, np.nan]), "values: row 1 holds NaN"),
-        (lambda: over_seeds([0.5, 0.6], level=1), "between 0 and 1"),
     ],
 )
 def test_bad_input(call, phrase):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.manifold import trustworthiness as peer
 
 from fashionnb.errors import DataError
-from fashionnb.evaluation import distances
+from fashionnb.evaluation import neighbours
 from fashionnb.evaluation.projection import keep_umap_compiled, knn_preservation, trustworthiness
 
 
@@ -48,10 +48,10 @@ def maps(draw):
 
 @settings(deadline=None)
 @given(maps(), st.sampled_from([1, 300, 10**6]))
-def test_both_are_their_definitions(data, chunk_bytes):
+def test_both_are_their_definitions(data, strip_bytes):
     high, low, k = data
     arrays = np.array(high), np.array(low)
-    with mock.patch.object(distances, "CHUNK_BYTES", chunk_bytes):
+    with mock.patch.object(neighbours, "STRIP_BYTES", strip_bytes):
         values, kept = trustworthiness(*arrays, k), knn_preservation(*arrays, k)
     np.testing.assert_allclose(values, trustworthiness_by_definition(high, low, k), atol=1e-12)
     np.testing.assert_allclose(kept, preservation_by_definition(high, low, k), atol=1e-12)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashionnb.errors import DataError
-from fashionnb.evaluation import distances
+from fashionnb.evaluation import neighbours as exact
 from fashionnb.evaluation.retrieval import neighbours, retrieval
 
 
@@ -60,27 +60,27 @@ def agrees(result, expected, k):
 
 @settings(deadline=None)
 @given(items(), st.integers(1, 16), st.sampled_from([1, 300, 10**6]))
-def test_leave_one_out_is_the_definition(data, k, chunk_bytes):
+def test_leave_one_out_is_the_definition(data, k, strip_bytes):
     x, y = data
     expected = [by_definition(x[i], y[i], x, y, k, leave_out=i) for i in range(len(x))]
     if not any(expected):
         with pytest.raises(DataError, match="nothing to measure"):
             retrieval(x, y, ks=(k,))
     else:
-        with mock.patch.object(distances, "CHUNK_BYTES", chunk_bytes):
+        with mock.patch.object(exact, "STRIP_BYTES", strip_bytes):
             agrees(retrieval(x, y, ks=(k,)), expected, k)
 
 
 @settings(deadline=None)
 @given(items(), items(), st.integers(1, 16), st.sampled_from([1, 300, 10**6]))
-def test_query_and_gallery_is_the_definition(queries, gallery, k, chunk_bytes):
+def test_query_and_gallery_is_the_definition(queries, gallery, k, strip_bytes):
     (q, qy), (g, gy) = queries, gallery
     expected = [by_definition(q[i], qy[i], g, gy, k) for i in range(len(q))]
     if not any(expected):
         with pytest.raises(DataError, match="nothing to measure"):
             retrieval(q, qy, g, gy, ks=(k,))
     else:
-        with mock.patch.object(distances, "CHUNK_BYTES", chunk_bytes):
+        with mock.patch.object(exact, "STRIP_BYTES", strip_bytes):
             agrees(retrieval(q, qy, g, gy, ks=(k,)), expected, k)
 
 

@@ -73,14 +73,12 @@ def test_recall_is_the_share_of_true_neighbours_at_each_effort(asked, kind):
     assert table["effort"].tolist() == list(efforts)
     assert (index.effort, index.recall) == before
     for effort, measured in zip(efforts, table["recall"], strict=True):
-        index.effort = effort
-        found = index.search(queries, 10)[0]
+        found = index.search(queries, 10, effort=effort)[0]
         hits = [
             sum(one in row for one in wanted)
             for wanted, row in zip(true.tolist(), found.tolist(), strict=True)
         ]
         assert measured == pytest.approx(sum(hits) / 400)
-    index._effort, index.recall = before
 
 
 def test_it_measures_on_one_thread_and_leaves_the_others(asked, monkeypatch):
@@ -88,9 +86,9 @@ def test_it_measures_on_one_thread_and_leaves_the_others(asked, monkeypatch):
     before, seen = faiss.omp_get_max_threads(), []
     search = Index.search
 
-    def watched(*arguments):
+    def watched(*arguments, **options):
         seen.append(faiss.omp_get_max_threads())
-        return search(*arguments)
+        return search(*arguments, **options)
 
     monkeypatch.setattr(Index, "search", watched)
     trade_off(indexes["exact"], queries, true)

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from fashionnb.errors import DataError
-from fashionnb.search.clusters import Trait, cluster_items, cluster_names, cluster_table, traits
+from fashionnb.search.clusters import cluster_items, cluster_table, traits
 
 
 def planted(sizes: tuple[int, ...], d: int = 16, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -63,10 +63,12 @@ def test_a_value_stands_out_by_its_share_against_the_whole():
             "season": [""] * 5 + ["Winter"] + [""] * 3 + ["Winter"],  # not known of most
         }
     )
-    first, second = traits(labels, table, ["category", "gender", "season"])
-    assert first == (Trait("category", "Shirts", pytest.approx(5 / 6), pytest.approx(5 / 6 / 0.5)),)
-    assert second == (Trait("category", "Shoes", 1.0, 2.5),)
-    assert str(second[0]) == "category Shoes (100%, 2.5 times the usual)"
+    found = traits(labels, table, ["category", "gender", "season"]).sort_values("cluster")
+    assert found["cluster"].tolist() == [0, 1]
+    assert found["column"].tolist() == ["category", "category"]
+    assert found["value"].tolist() == ["Shirts", "Shoes"]
+    assert found["share"].tolist() == pytest.approx([5 / 6, 1])
+    assert found["lift"].tolist() == pytest.approx([5 / 6 / 0.5, 2.5])
 
 
 def test_the_most_telling_trait_comes_first_and_no_more_than_three():
@@ -75,20 +77,31 @@ def test_the_most_telling_trait_comes_first_and_no_more_than_three():
         {name: np.where(labels == 0, "yes", "no") for name in ("a", "b", "c", "d")}
     )
     table.loc[:2, "b"] = "no"  # b says less of group 0 than the others
-    (first, _) = traits(labels, table, ["b", "a", "c", "d"])
-    assert [trait.column for trait in first] == ["a", "c", "d"]
+    found = traits(labels, table, ["b", "a", "c", "d"])
+    assert found["column"][found["cluster"] == 0].tolist() == ["a", "c", "d"]
 
 
 def test_what_is_not_known_never_stands_out():
     table = pd.DataFrame({"colour": [""] * 4})
-    assert traits(np.array([0, 0, 1, 1]), table, ["colour"]) == [(), ()]
+    assert traits(np.array([0, 0, 1, 1]), table, ["colour"]).empty
+    assert traits(np.array([0, 0, 1, 1]), table, []).empty
 
 
 def test_names_are_of_the_traits_and_differ():
-    shirts, men = Trait("category", "Shirts", 0.9, 3.0), Trait("gender", "Men", 0.8, 2.0)
-    assert cluster_names([(shirts, men), (shirts,), (), (shirts,), ()]) == [
-        "Shirts · Men", "Shirts", "mixed", "Shirts (2)", "mixed (2)",
-    ]  # fmt: skip
+    shirts, hats = ("Shirt", "Men"), ("Hat", "Women")
+    kinds = [shirts, shirts, hats, ("Hat", "Men"), ("Shirt", "Women")]
+    table = pd.DataFrame(kinds * 2, columns=["category", "gender"])
+    table["id"] = [f"i{row}" for row in table.index]
+    labels = np.array([0, 0, 2, 3, 3, 1, 1, 2, 3, 3])
+    vectors = np.ones((10, 1), np.float32)
+    found = cluster_table(labels, vectors, table, ["category", "gender"])
+    assert found["name"].tolist() == ["Shirt · Men", "Shirt · Men (2)", "Hat · Women", "mixed"]
+    assert found["stands_out"].tolist() == [
+        "category Shirt (100%, 1.7 times the usual); gender Men (100%, 1.7 times the usual)",
+        "category Shirt (100%, 1.7 times the usual); gender Men (100%, 1.7 times the usual)",
+        "category Hat (100%, 2.5 times the usual); gender Women (100%, 2.5 times the usual)",
+        "nothing: like the whole",
+    ]
 
 
 def test_the_table_of_groups_lists_every_item_once_the_most_typical_first():

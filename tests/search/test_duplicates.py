@@ -3,34 +3,33 @@
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashionnb.errors import DataError
-from fashionnb.search import duplicates
 from fashionnb.search.duplicates import near_duplicates, threshold_from
 
 GRID = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 4)), min_size=1, max_size=14)
 
 
-def distance(a, b, metric):
-    if metric == "euclidean":
-        return math.dist(a, b)
+def distance(a, b):
     return 1 - sum(x * y for x, y in zip(a, b, strict=True)) / (math.hypot(*a) * math.hypot(*b))
 
 
-def groups_by_definition(points, threshold, metric):
+def directions(angles):
+    """Vectors at these angles, in degrees; to the angle a belongs the distance 1 - cos a."""
+    return np.stack([np.cos(np.radians(angles)), np.sin(np.radians(angles))], axis=1)
+
+
+def groups_by_definition(points, threshold):
     """Grow each group item by item until nothing that is near enough is left outside."""
     left, groups = list(range(len(points))), []
     while left:
         group = [left.pop(0)]
         for item in group:
             near = [
-                other
-                for other in left
-                if distance(points[item], points[other], metric) <= threshold + 1e-9
+                other for other in left if distance(points[item], points[other]) <= threshold + 1e-9
             ]
             group += near
             left = [other for other in left if other not in near]
@@ -40,60 +39,43 @@ def groups_by_definition(points, threshold, metric):
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    GRID,
-    st.sampled_from([0, 0.02, 0.1, 1, 1.5]),
-    st.sampled_from(["euclidean", "cosine"]),
-    st.integers(1, 8),
-)
-def test_groups_are_those_of_the_definition(points, threshold, metric, first_k):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(duplicates, "FIRST_K", first_k)
-        table = near_duplicates(
-            np.array(points, float),
-            [f"i{n}" for n in range(len(points))],
-            threshold,
-            metric=metric,
-        )
+@given(GRID, st.sampled_from([0, 0.02, 0.1, 1, 1.5]))
+def test_groups_are_those_of_the_definition(points, threshold):
+    table = near_duplicates(
+        np.array(points, float), [f"i{n}" for n in range(len(points))], threshold
+    )
     assert list(table.columns) == ["group", "id", "distance"]
     found = [[int(name[1:]) for name in group["id"]] for _, group in table.groupby("group")]
-    assert found == groups_by_definition(points, threshold + 1e-9, metric)
+    assert found == groups_by_definition(points, threshold + 1e-9)
     for item, nearest in zip(table["id"], table["distance"], strict=True):
         mine = points[int(item[1:])]
-        others = [
-            distance(mine, other, metric) for n, other in enumerate(points) if f"i{n}" != item
-        ]
+        others = [distance(mine, other) for n, other in enumerate(points) if f"i{n}" != item]
         assert nearest == pytest.approx(min(others), abs=3e-7)
-
-
-def test_joining_a_few_pairs_at_a_time_changes_nothing(monkeypatch):
-    points = np.random.default_rng(0).integers(0, 9, (80, 2)).astype(float)
-    whole = near_duplicates(points, range(80), 1.0, metric="euclidean")
-    monkeypatch.setattr(duplicates, "MOST_PAIRS", 5)
-    in_parts = near_duplicates(points, range(80), 1.0, metric="euclidean")
-    pd.testing.assert_frame_equal(whole, in_parts)
-    assert len(whole)
 
 
 def test_what_differs_by_rounding_only_is_at_distance_0():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(50, 8))
     twice = np.concatenate([x, x * (1 + 1e-7 * rng.normal(size=x.shape))])
-    for metric in ("cosine", "euclidean"):
-        table = near_duplicates(twice, range(100), 0, metric=metric)
-        assert table["id"].tolist() == [row for i in range(50) for row in (i, i + 50)]
-        assert set(table["distance"]) == {0}
+    table = near_duplicates(twice, range(100), 0)
+    assert table["id"].tolist() == [row for i in range(50) for row in (i, i + 50)]
+    assert set(table["distance"]) == {0}
 
 
 def test_a_chain_is_one_group_and_equal_vectors_are_at_distance_0():
-    line = np.array([[0.0], [1], [2], [9], [9]])
-    table = near_duplicates(line, list("abcde"), 1.0, metric="euclidean")
-    assert table.to_dict("list") == {
-        "group": [0, 0, 0, 1, 1],
-        "id": list("abcde"),
-        "distance": [1, 1, 1, 0, 0],
-    }
-    assert near_duplicates(line, list("abcde"), 0, metric="euclidean")["id"].tolist() == ["d", "e"]
+    line = directions([0, 10, 20, 90, 90])
+    step = 1 - math.cos(math.radians(10))
+    table = near_duplicates(line, list("abcde"), 1.01 * step)
+    assert table["group"].tolist() == [0, 0, 0, 1, 1]
+    assert table["id"].tolist() == list("abcde")
+    assert table["distance"].tolist() == pytest.approx([step, step, step, 0, 0], abs=1e-7)
+    assert near_duplicates(line, list("abcde"), 0)["id"].tolist() == ["d", "e"]
+
+
+def test_the_largest_group_is_the_first():
+    table = near_duplicates(directions([0, 0, 50, 90, 90, 90]), range(6), 1e-3)
+    assert table["group"].tolist() == [0, 0, 0, 1, 1]
+    assert table["id"].tolist() == [3, 4, 5, 0, 1]
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -104,20 +86,15 @@ def test_nothing_is_near(n):
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    GRID.filter(lambda points: len(points) > 1),
-    st.randoms(use_true_random=False),
-    st.sampled_from(["euclidean", "cosine"]),
-)
-def test_no_other_threshold_makes_fewer_mistakes(points, random, metric):
+@given(GRID.filter(lambda points: len(points) > 1), st.randoms(use_true_random=False))
+def test_no_other_threshold_makes_fewer_mistakes(points, random):
     # Moved by odd amounts: where a copy is as far as another item, rounding would decide.
     copies = [(x + random.choice([0, 9 / 64, 2 + 3 / 64]), y) for x, y in points]
-    found = threshold_from(np.array(points, float), np.array(copies, float), metric=metric)
+    found = threshold_from(np.array(points, float), np.array(copies, float))
 
-    copied = [distance(a, b, metric) for a, b in zip(points, copies, strict=True)]
+    copied = [distance(a, b) for a, b in zip(points, copies, strict=True)]
     nearest = [
-        min(distance(a, b, metric) for j, b in enumerate(points) if i != j)
-        for i, a in enumerate(points)
+        min(distance(a, b) for j, b in enumerate(points) if i != j) for i, a in enumerate(points)
     ]
 
     def mistakes(threshold):
@@ -131,9 +108,10 @@ def test_no_other_threshold_makes_fewer_mistakes(points, random, metric):
 
 
 def test_the_threshold_lies_between_copies_and_others():
-    items = np.array([[0.0], [10], [20]])
-    found = threshold_from(items, np.array([[0.5], [11], [22]]), metric="euclidean")
-    assert (found.distance, found.missed, found.mistaken) == (6, 0, 0)
+    found = threshold_from(directions([0, 60, 120]), directions([5, 66, 128]))
+    copy, other = (1 - math.cos(math.radians(angle)) for angle in (8, 60))
+    assert found.distance == pytest.approx((copy + other) / 2)
+    assert (found.missed, found.mistaken) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -149,14 +127,10 @@ def test_the_threshold_lies_between_copies_and_others():
         ),
         (lambda x: near_duplicates(x, list("abc"), float("nan")), "The threshold is a distance"),
         (lambda x: near_duplicates(x * float("nan"), list("abc"), 0.1), "row 0 holds NaN"),
-        (
-            lambda x: near_duplicates(x, list("abc"), 0.1, metric="manhattan"),
-            "no metric 'manhattan'",
-        ),
         (lambda x: near_duplicates(x[0], list("abc"), 0.1), "expected numbers"),
         (lambda x: near_duplicates(x[:0], [], 0.1), "each of 0 embeddings, at least one"),
         (lambda x: threshold_from(x, x[:2]), "got 3 items and 2 copies"),
-        (lambda x: threshold_from(x, x[:, :2], metric="euclidean"), "of 3 and 2 dimensions"),
+        (lambda x: threshold_from(x[:2], x[:2, :2]), "of 3 and 2 dimensions"),
         (lambda x: threshold_from(x[:1], x[:1]), "two items or more"),
     ],
 )

@@ -44,9 +44,7 @@ def photos(tmp_path, monkeypatch):
 
 
 def run(out, **options):
-    return embed_to_file(
-        "photos", "model", out, **{"batch_size": BATCH, "progress": False, **options}
-    )
+    return embed_to_file("photos", "model", out, **{"batch_size": BATCH, **options})
 
 
 def command(out, *more) -> list[str]:
@@ -171,7 +169,7 @@ def test_a_catalogue_in_memory(photos):
     from fashionnb.synthetic import drawn_garments
 
     catalogue = drawn_garments.catalogue(20, seed=0)
-    done = embed_to_file(catalogue, "model", "out.safetensors", batch_size=4, progress=False)
+    done = embed_to_file(catalogue, "model", "out.safetensors", batch_size=4)
     assert done.pictures == len(vector_files.load("out.safetensors").ids) == len(catalogue)
 
 
@@ -194,17 +192,21 @@ def test_bad_input(photos, monkeypatch):
         run("photos")
     Path("file").write_text("")
     monkeypatch.setattr(
-        embed_catalogue, "embed", lambda *_, **__: pytest.fail("it embeds before it knows where to")
+        VisualSearchEngine,
+        "embed_dataset",
+        lambda *_, **__: pytest.fail("it embeds before it knows where to"),
     )
     with pytest.raises(WriteError, match="cannot be written"):
         run("file/out.safetensors")
 
 
-def test_an_unreadable_picture_is_one_clear_error(photos, capsys):
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_an_unreadable_picture_is_one_clear_error(photos, capsys, processes):
     Path("photos/07.png").write_bytes(b"no picture")
-    assert cli.main(["embed", "photos", "--model", "model", "--out", "out.safetensors"]) == 2
+    assert cli.main([*command("out.safetensors")[3:], "--processes", processes]) == 2
     message = capsys.readouterr().err.split("\r")[-1]
     assert "07.png" in message
+    assert "1 of 22 pictures cannot be read" in message
     assert "run the same again" in message
     assert "Traceback" not in message
     assert not Path("out.safetensors").exists()

@@ -273,22 +273,24 @@ def test_folder_zip_and_catalogue_give_the_same_vectors_as_each_picture_alone(en
         for path in sorted(shop.rglob("*.png")):
             archive.write(path, path.relative_to(shop))
     folder = engine.embed_dataset(shop, progress=False, batch_size=5)
-    assert folder.ids == sorted(path.relative_to(shop).as_posix() for path in shop.rglob("*.png"))
+    assert folder.gallery.ids == sorted(
+        path.relative_to(shop).as_posix() for path in shop.rglob("*.png")
+    )
     assert folder.unreadable.empty
     assert list(folder.unreadable.columns) == ["id", "why"]
-    for item, vector in zip(folder.ids, folder.vectors, strict=True):
+    for item, vector in zip(folder.gallery.ids, folder.vectors, strict=True):
         np.testing.assert_allclose(vector, engine.embed_image(shop / item), atol=1e-5)
     packed = engine.embed_dataset(str(shop.with_suffix(".zip")), progress=False)
-    assert packed.ids == folder.ids
+    assert packed.gallery.ids == folder.gallery.ids
     np.testing.assert_allclose(packed.vectors, folder.vectors, atol=1e-5)
     catalogue = engine.embed_dataset(drawn, progress=False)
-    assert catalogue.ids == drawn.table["id"].tolist()
+    assert catalogue.gallery.ids == drawn.table["id"].tolist()
     place = {
         f"{c}/{i}.png": row
         for row, (i, c) in enumerate(zip(drawn.table["id"], drawn.table["category"], strict=True))
     }
     np.testing.assert_allclose(
-        catalogue.vectors[[place[item] for item in folder.ids]], folder.vectors, atol=1e-5
+        catalogue.vectors[[place[item] for item in folder.gallery.ids]], folder.vectors, atol=1e-5
     )
 
 
@@ -345,7 +347,7 @@ def test_unreadable_pictures_are_left_out_if_asked_and_listed(engine, shop, capl
     whole = engine.embed_dataset(shop, progress=False)
     spoil(shop)
     found = engine.embed_dataset(shop, unreadable="skip", progress=False, batch_size=4)
-    assert found.ids == whole.ids
+    assert found.gallery.ids == whole.gallery.ids
     np.testing.assert_allclose(found.vectors, whole.vectors, atol=1e-5)
     assert found.unreadable["id"].tolist() == [f"Bag/{name}.jpg" for name in sorted(BROKEN)]
     assert all(
@@ -447,15 +449,6 @@ def test_mistakes_in_searching(engine, shop, tmp_path):
         engine.search(next(shop.rglob("*.png")), category="bag")
     with pytest.raises(DataNotFound, match="there is no such picture"):
         engine.search(tmp_path / "nowhere.png")
-
-
-def test_vectors_of_another_model_are_refused(checkpoint, shop, tmp_path):
-    other = VisualSearchEngine(save_model(tmp_path / "other", seed=1))
-    engine = VisualSearchEngine(checkpoint)
-    engine.index(shop, progress=False)
-    other._index, other.gallery = engine._index, engine.gallery
-    with pytest.raises(ModelMismatch):
-        other.search(next(shop.rglob("*.png")))
 
 
 # On disk

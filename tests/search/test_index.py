@@ -13,13 +13,12 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashionnb.errors import DataError, DataNotFound, ModelMismatch
+from fashionnb.errors import DataError, DataNotFound
 from fashionnb.search import benchmark
 from fashionnb.search import index as module
 from fashionnb.search.index import FILE_NAME, FILE_VERSION, Index
 
 KINDS = ("exact", "hnsw", "ivf-pq")
-METRICS = ("cosine", "euclidean")
 
 
 def recall(found, true):
@@ -37,16 +36,14 @@ def garments(n, d=16, seed=0, centres=0):
     return middles[rng.integers(0, 10, n)] + 0.5 * rng.normal(size=(n, d))
 
 
-def squared(one, other):
-    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
-
-
 def by_definition(queries, vectors, k):
-    """The rows of the k nearest by Euclidean distance; of equally far ones the first."""
-    return [
-        sorted(range(len(vectors)), key=lambda row: (squared(query, vectors[row]), row))[:k]
-        for query in queries
-    ]
+    """The rows of the k nearest by angle, from their scores; of equal ones the first."""
+    found = []
+    for query in queries:
+        lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(query)
+        cosine = np.round(np.array(vectors) @ np.array(query) / lengths, 6)
+        found.append(sorted(range(len(vectors)), key=lambda row: (-cosine[row], row))[:k])
+    return found
 
 
 def rows(ids):
@@ -64,30 +61,12 @@ def problems(draw):
 
 
 @settings(deadline=None)
-@given(problems(), st.sampled_from([1, 0.25, 2.0**-60, 2.0**40]))
-def test_exact_euclidean_is_the_definition_ties_included(problem, unit):
-    vectors, queries, k = problem
-    index = Index.build(
-        np.array(vectors) * unit, names(len(vectors)), kind="exact", metric="euclidean"
-    )
-    ids, distances = index.search(np.array(queries) * unit, k)
-    expected = by_definition(queries, vectors, k)
-    assert rows(ids) == expected
-    assert distances.dtype == np.float32
-    far = [
-        [float(squared(q, vectors[row])) ** 0.5 * unit for row in near]
-        for q, near in zip(queries, expected, strict=True)
-    ]
-    np.testing.assert_allclose(distances, far, rtol=1e-6)
-
-
-@settings(deadline=None)
 @given(problems())
 def test_exact_cosine_is_the_definition(problem):
     vectors, queries, k = problem
     vectors = [vector for vector in vectors if any(vector)] or [[1] * len(vectors[0])]
     queries = [query for query in queries if any(query)] or vectors[:1]
-    index = Index.build(np.array(vectors), names(len(vectors)), kind="exact", metric="cosine")
+    index = Index.build(np.array(vectors), names(len(vectors)), kind="exact")
     ids, scores = index.search(np.array(queries), k)
     for query, line, found in zip(queries, rows(ids), scores, strict=True):
         cosine = [np.dot(query, v) / np.linalg.norm(query) / np.linalg.norm(v) for v in vectors]
@@ -107,20 +86,6 @@ def test_cosine_of_very_short_and_very_long_vectors(scale):
     )
 
 
-def test_many_queries_at_once_are_as_right_as_one_by_one():
-    """Far from the origin, ‖q‖² + ‖v‖² - 2 q·v loses nearly all digits in float32."""
-    rng = np.random.default_rng(0)
-    vectors = (300 + rng.normal(size=(600, 8))).astype(np.float32)
-    queries = (300 + rng.normal(size=(25, 8))).astype(np.float32)
-    index = Index.build(vectors, names(600), kind="exact", metric="euclidean")
-    ids, distances = index.search(queries, 5)
-    assert rows(ids) == by_definition(queries.tolist(), vectors.tolist(), 5)
-    for query, line, far in zip(queries, ids, distances, strict=True):
-        alone = index.search(query[None], 5)
-        assert (alone[0][0] == line).all()
-        assert (alone[1][0] == far).all()
-
-
 def test_a_twin_is_at_distance_0_and_the_first_of_many_twins_comes_first():
     vectors = np.repeat(garments(3), 40, axis=0)
     index = Index.build(vectors, names(120), kind="exact")
@@ -130,40 +95,22 @@ def test_a_twin_is_at_distance_0_and_the_first_of_many_twins_comes_first():
         assert (scores == 1).all()
 
 
-@given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 9))
-@settings(max_examples=30, deadline=None)
-def test_adding_never_reorders_the_rest(before, more, k):
-    vectors, queries = garments(before + more, 3).round(), garments(25, 3, seed=1).round()
-    index = Index.build(vectors[:before], names(before), kind="exact", metric="euclidean")
-    index.add(vectors[before:], names(more, before))
-    assert rows(index.search(queries, k)[0]) == by_definition(queries.tolist(), vectors.tolist(), k)
-    everything = rows(index.search(queries, 99)[0])
-    index.add(garments(1, 3, seed=2), ["item-999"])
-    assert [
-        [row for row in line if row != 999] for line in rows(index.search(queries, 99)[0])
-    ] == everything
-
-
-@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("kind", ["hnsw", "ivf-pq"])
 @pytest.mark.parametrize("seed", range(3))
-def test_approximate_kinds_find_what_they_promise(kind, metric, seed):
+def test_approximate_kinds_find_what_they_promise(kind, seed):
     """Over 20 seeds of each, the recall of new queries was 0.94 to 0.98, 0.95 being wanted."""
     vectors, queries = (
         garments(2_000, seed=seed, centres=seed),
         garments(300, seed=100 + seed, centres=seed),
     )
-    true, true_scores = Index.build(vectors, names(2_000), kind="exact", metric=metric).search(
-        queries, 10
-    )
-    index = Index.build(vectors, names(2_000), kind=kind, metric=metric, recall=0.95, seed=seed)
+    true, true_scores = Index.build(vectors, names(2_000), kind="exact").search(queries, 10)
+    index = Index.build(vectors, names(2_000), kind=kind, recall=0.95, seed=seed)
     ids, scores = index.search(queries, 10)
     assert 0.95 <= index.recall <= 1
     assert recall(ids, true) >= 0.92
     assert index.recall - recall(ids, true) < 0.04
     assert scores.dtype == np.float32
-    ordered = -scores if metric == "cosine" else scores
-    assert (np.diff(ordered, axis=1) >= 0).all()
+    assert (np.diff(scores, axis=1) <= 0).all()
     np.testing.assert_allclose(
         scores[:, 0][ids[:, 0] == true[:, 0]], true_scores[:, 0][ids[:, 0] == true[:, 0]], rtol=2e-3
     )
@@ -179,16 +126,6 @@ def test_few_directions_that_matter_are_enough(kind):
     index = Index.build(vectors[:2_000], names(2_000), kind=kind)
     true = Index.build(vectors[:2_000], names(2_000), kind="exact").search(vectors[2_000:])[0]
     assert recall(index.search(vectors[2_000:])[0], true) >= 0.85
-
-
-@pytest.mark.parametrize(("shift", "scale"), [(0, 1e-6), (0, 1e6), (1_000, 1)])
-def test_half_precision_does_not_care_where_the_vectors_lie_and_how_long_they_are(shift, scale):
-    vectors, queries = garments(1_000) * scale + shift, garments(100, seed=1) * scale + shift
-    index = Index.build(vectors, names(1_000), kind="ivf-pq", metric="euclidean")
-    true, far = Index.build(vectors, names(1_000), kind="exact", metric="euclidean").search(queries)
-    ids, distances = index.search(queries)
-    assert recall(ids, true) >= 0.87
-    np.testing.assert_allclose(np.median(distances), np.median(far), rtol=0.02)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -221,77 +158,26 @@ def test_it_searches_after_a_library_has_changed_faiss():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@given(st.data())
-@settings(max_examples=30, deadline=None)
-def test_adding_and_removing_in_any_order(data):
-    """Compared with a dictionary, which keeps the order of insertion too."""
-    kind = data.draw(st.sampled_from(["exact", "hnsw"]))
-    here, fresh = {}, iter(garments(1_000, 4).round(1))
-    index = Index.build(np.empty((0, 4)), [], kind=kind, metric="euclidean")
-    for _ in range(data.draw(st.integers(1, 5))):
-        new = data.draw(
-            st.lists(st.sampled_from([name for name in names(60) if name not in here]), unique=True)
-        )
-        index.add(np.array([next(fresh) for _ in new]).reshape(-1, 4), new)
-        here |= dict.fromkeys(new)
-        if here:
-            gone = data.draw(st.lists(st.sampled_from(sorted(here)), unique=True))
-            index.remove(gone)
-            for name in gone:
-                del here[name]
-        assert len(index) == len(here)
-        assert index.ids.tolist() == list(here)
-        ids, scores = index.search(np.zeros((2, 4)), 1_000)
-        assert [sorted(line) for line in ids] == [sorted(here)] * 2
-        assert np.isfinite(scores).all()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_was_removed_is_not_found_and_there_are_k_still(kind):
-    vectors, queries = garments(1_000), garments(60, seed=1)
-    index = Index.build(vectors, names(1_000), kind=kind)
-    index.remove(names(900))
-    ids, _ = index.search(queries, 20)
-    assert ids.shape == (60, 20)
-    assert not set(ids.ravel()) & set(names(900))
-    true = Index.build(vectors[900:], names(100, 900), kind="exact").search(queries, 20)[0]
-    assert recall(ids, true) >= (1 if kind == "exact" else 0.9)
-    index.add(vectors[:1], ["item-0"])
-    assert index.search(vectors[:1], 1)[0].tolist() == [["item-0"]]
-    assert index.ids.tolist() == [*names(100, 900), "item-0"]
-    index.remove(index.ids)
-    assert len(index) == 0
-    assert index.search(queries, 5)[0].shape == (60, 0)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_among_is_exact_over_those_items(kind):
     """Even where none of them is near: cells and graph would have come back with empty hands."""
     vectors = np.vstack([garments(500, seed=1, centres=1), 50 + garments(500, seed=2, centres=2)])
-    index = Index.build(vectors, names(1_000), kind=kind, metric="euclidean")
-    index.remove(names(10, 500))
-    mask = np.arange(990) >= 600
-    by_mask = index.search(vectors[:30], 7, among=mask)
-    by_ids = index.search(vectors[:30], 7, among=[*names(390, 610)[::-1], "item-700"])
-    expected, far = Index.build(vectors[610:], names(390, 610), metric="euclidean").search(
-        vectors[:30], 7
-    )
-    for ids, distances in (by_mask, by_ids):
-        assert recall(ids, expected) >= (
-            0.97 if kind == "ivf-pq" else 1
-        )  # its float16 mixes up what is almost equal
-        np.testing.assert_allclose(distances, far, rtol=2e-3)
-    assert index.search(vectors[:30], 7, among=names(3))[0].shape == (30, 3)
-    assert index.search(vectors[:30], 7, among=[])[0].shape == (30, 0)
-    assert index.search(vectors[:30], 7, among=~np.ones(990, bool))[0].shape == (30, 0)
+    index = Index.build(vectors, names(1_000), kind=kind)
+    ids, scores = index.search(vectors[:30], 7, among=np.arange(1_000) >= 610)
+    expected, near = Index.build(vectors[610:], names(390, 610)).search(vectors[:30], 7)
+    # Its float16 mixes up what is almost equal.
+    assert recall(ids, expected) >= (0.9 if kind == "ivf-pq" else 1)
+    np.testing.assert_allclose(scores, near, atol=2e-3)
+    assert index.search(vectors[:30], 7, among=np.arange(1_000) < 3)[0].shape == (30, 3)
+    assert index.search(vectors[:30], 7, among=np.zeros(1_000, bool))[0].shape == (30, 0)
 
 
-def test_among_more_than_one_chunk(monkeypatch):
-    monkeypatch.setattr(module, "CHUNK_ROWS", 7)
-    vectors, queries = garments(100, 3).round(), garments(25, 3, seed=1).round()
-    index = Index.build(vectors, names(100), metric="euclidean")
-    ids, _ = index.search(queries, 10, among=np.ones(100, bool))
-    assert rows(ids) == by_definition(queries.tolist(), vectors.tolist(), 10)
+def test_among_is_the_definition():
+    vectors, queries = garments(100, 3), garments(25, 3, seed=1)
+    mask = np.arange(100) % 3 == 0
+    ids, _ = Index.build(vectors, names(100)).search(queries, 10, among=mask)
+    expected = by_definition(queries, vectors[mask], 10)
+    assert rows(ids) == (3 * np.array(expected)).tolist()
 
 
 def test_more_effort_finds_more(caplog):
@@ -299,16 +185,12 @@ def test_more_effort_finds_more(caplog):
     true = Index.build(vectors, names(3_000), kind="exact").search(queries)[0]
     for kind in ("hnsw", "ivf-pq"):
         index = Index.build(vectors, names(3_000), kind=kind)
-        chosen, measured = index.effort, index.recall
-        found = []
-        for effort in (1, chosen, 10_000):
-            index.effort = effort
-            assert index.effort == effort
-            assert np.isnan(index.recall)
-            found.append(recall(index.search(queries)[0], true))
+        efforts = (1, index.effort, 10_000)
+        found = [recall(index.search(queries, effort=one)[0], true) for one in efforts]
         assert found[0] < found[1] < found[2]
         assert found[2] > 0.98
-        assert 0.95 <= measured < 1
+        assert found[1] == recall(index.search(queries)[0], true)
+        assert 0.95 <= index.recall < 1
     assert not caplog.records
 
 
@@ -341,51 +223,44 @@ def test_auto_goes_by_size(monkeypatch):
 @pytest.mark.parametrize("kind", ["hnsw", "ivf-pq"])
 def test_any_number_of_dimensions(kind, d):
     vectors = garments(256, d)
-    index = Index.build(vectors, names(256), kind=kind, metric="euclidean", recall=1)
-    true = Index.build(vectors, names(256), metric="euclidean").search(vectors[:20])[0]
-    assert recall(index.search(vectors[:20])[0], true) >= 0.9
+    index = Index.build(vectors, names(256), kind=kind, recall=1)
+    true, near = Index.build(vectors, names(256)).search(vectors[:20])
+    found, scores = index.search(vectors[:20])
+    np.testing.assert_allclose(
+        scores, near, atol=2e-3
+    )  # in one dimension all are equal or opposite
+    assert d == 1 or recall(found, true) >= 0.8
 
 
-@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_saved_index_is_the_same(kind, metric, tmp_path):
+def test_a_saved_index_is_the_same(kind, tmp_path):
     vectors, queries = garments(600), garments(40, seed=1)
-    index = Index.build(
-        vectors, ["Ærmer, ”blå”", "", *names(598)], kind=kind, metric=metric, model="abc"
-    )
-    index.remove(names(20, 50))
+    ids = ["Ærmer, ”blå”", "", *names(598)]
+    index = Index.build(vectors, ids, kind=kind, model="abc")
     again = Index.load(index.save(tmp_path / "there" / "garments.index"))
     assert repr(again) == repr(index)
     assert (len(again), again.model, again.effort, again.recall) == (
-        580,
+        600,
         "abc",
         index.effort,
         index.recall,
     )
     assert again.ids.tolist() == index.ids.tolist()
-    for options in ({}, {"among": ["", *names(9)]}):
+    for options in ({}, {"among": np.arange(600) < 9}):
         for one, other in zip(
             index.search(queries, **options), again.search(queries, **options), strict=True
         ):
             np.testing.assert_array_equal(one, other)
-    again.add(garments(1, seed=3), ["new"])
-    assert again.search(garments(1, seed=3), 1)[0].tolist() == [["new"]]
 
 
 def test_what_else_belongs_to_it_is_saved_with_it(tmp_path):
     index = Index.build(garments(5, 4), names(5))
     extra = {"size": [64, 64], "categories": ["hat", "Röcke"]}
-    again = Index.load(index.save(tmp_path / "garments.index", extra=extra))
-    assert (index.extra, again.extra) == ({}, extra)
+    assert index.extra == {}
+    index.extra = extra
+    again = Index.load(index.save(tmp_path / "garments.index"))
+    assert again.extra == extra
     assert Index.load(again.save(tmp_path / "again.index")).extra == extra
-
-
-def test_an_empty_index_is_saved_too(tmp_path):
-    for kind in ("exact", "hnsw"):
-        index = Index.load(
-            Index.build(np.empty((0, 5)), [], kind=kind).save(tmp_path / "empty.index")
-        )
-        assert (len(index), index.recall, index.search(np.ones((3, 5)))[0].shape) == (0, 1, (3, 0))
 
 
 @pytest.fixture(scope="module")
@@ -448,6 +323,12 @@ def other_parts(content, **parts):
             ),
             "ids and vectors do not belong together",
         ),
+        (
+            lambda content: other_parts(
+                content, about=np.frombuffer(b'{"metric": "euclidean"}', np.uint8)
+            ),
+            "its vectors are not of length 1",
+        ),
     ],
 )
 def test_a_file_that_is_no_index(change, message, content, tmp_path):
@@ -457,20 +338,6 @@ def test_a_file_that_is_no_index(change, message, content, tmp_path):
         Index.load(path)
     with pytest.raises(DataNotFound, match="is not there"):
         Index.load(tmp_path)
-
-
-def test_the_model_of_the_vectors():
-    index = Index.build(garments(20), names(20), model="5ty1e")
-    index.search(garments(1), model="5ty1e")
-    index.add(garments(1), ["new"], model="5ty1e")
-    index.search(garments(1))
-    with pytest.raises(ModelMismatch, match="made by model 5ty1e…, these by model 0ther"):
-        index.search(garments(1), model="0ther")
-    with pytest.raises(ModelMismatch, match="made by model 5ty1e"):
-        index.add(garments(1), ["newer"], model="0ther")
-    with pytest.raises(ModelMismatch, match="a model that was not named"):
-        Index.build(garments(20), names(20)).search(garments(1), model="0ther")
-    assert len(index) == 21
 
 
 WITH_NAN, WITH_ZERO = garments(20), garments(20)
@@ -483,12 +350,7 @@ WITH_NAN[3, 1], WITH_ZERO[3] = np.nan, 0
         (WITH_NAN, names(20), {}, "row 3 holds NaN or infinity"),
         (WITH_ZERO, names(20), {}, "row 3 has length 0"),
         (garments(20) * 1e300, names(20), {}, "row 0 holds NaN or infinity"),
-        (
-            np.full((2, 3), -np.inf),
-            names(2),
-            {"metric": "euclidean"},
-            "row 0 holds NaN or infinity",
-        ),
+        (np.full((2, 3), -np.inf), names(2), {}, "row 0 holds NaN or infinity"),
         (
             garments(20)[0],
             names(16),
@@ -505,16 +367,9 @@ WITH_NAN[3, 1], WITH_ZERO[3] = np.nan, 0
         (garments(2), ["a", "\ud800"], {}, "Ids are strings"),
         (garments(2), "ab", {}, "the single string 'ab'"),
         (garments(20), names(20), {"kind": "flat"}, "no kind of index 'flat'"),
-        (garments(20), names(20), {"metric": "dot"}, "no metric 'dot'"),
         (garments(20), names(20), {"recall": 95}, "between 0 and 1, got 95"),
         (garments(255), names(255), {"kind": "ivf-pq"}, "at least 256 vectors, got 255"),
-        (np.empty((0, 3)), [], {"kind": "ivf-pq"}, "at least 256 vectors, got 0"),
-        (
-            np.vstack([garments(300), np.full((1, 16), 1e9)]),
-            names(301),
-            {"kind": "ivf-pq", "metric": "euclidean"},
-            "row 300 is .* times as long as is usual",
-        ),
+        (np.empty((0, 3)), [], {}, "0 vectors need 0 ids, got 0; at least one of each"),
     ],
 )
 def test_build_refuses(vectors, ids, options, message):
@@ -523,55 +378,24 @@ def test_build_refuses(vectors, ids, options, message):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_add_remove_and_search_refuse_and_change_nothing(kind):
-    index = Index.build(garments(300), names(300), kind=kind)
-    index.remove(["item-7"])
-    before = index.search(garments(30), 9)
-
-    for vectors, ids, message in (
-        (WITH_NAN, names(20, 300), "row 3 holds NaN"),
-        (WITH_ZERO, names(20, 300), "row 3 has length 0"),
-        (garments(2, 15), names(2, 300), "16 dimensions, these have 15"),
-        (garments(2), names(2, 299), "1 of these ids are in the index already, 'item-299' for one"),
-        (garments(2), ["x", "x"], "'x' is there 2 times"),
-        (garments(2), ["x"], "2 vectors need 2 ids, got 1"),
-    ):
-        with pytest.raises(DataError, match=message):
-            index.add(vectors, ids)
-    for ids, message in (
-        (["item-1", "item-7"], "1 of 2 ids are not in the index, 'item-7' for one"),
-        (["item-1", "item-1"], "'item-1' is there 2 times"),
-        ("item-1", "single string"),
-    ):
-        with pytest.raises(DataError, match=message):
-            index.remove(ids)
-    for queries, options, message in (
+@pytest.mark.parametrize(
+    ("queries", "options", "message"),
+    [
         (WITH_NAN, {}, "queries: row 3 holds NaN"),
         (WITH_ZERO, {}, "queries: row 3 has length 0"),
         (garments(2, 17), {}, "16 dimensions, these have 17"),
         (garments(2)[0], {}, "expected numbers"),
         (garments(2), {"k": 0}, "k must be 1 or more"),
-        (garments(2), {"among": ["item-7"]}, "not in the index, 'item-7'"),
-        (garments(2), {"among": np.ones(300, bool)}, "mask over the 299 items"),
-        (garments(2), {"among": np.ones((299, 1), bool)}, "mask over the 299 items"),
-    ):
-        with pytest.raises(DataError, match=message):
-            index.search(queries, **options)
-
-    assert len(index) == 299
-    for one, other in zip(index.search(garments(30), 9), before, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_effort_is_checked():
-    index = Index.build(garments(300), names(300), kind="hnsw")
-    for effort in (0, -1, 2.5, "8", None):
-        with pytest.raises(DataError, match="whole number, at least 1"):
-            index.effort = effort
-    exact = Index.build(garments(300), names(300))
-    assert exact.effort is None
-    with pytest.raises(DataError, match="no effort to set"):
-        exact.effort = 8
+        (garments(2), {"effort": 0}, "with effort 0; k must be 1 or more, and so must the effort"),
+        (garments(2), {"among": ["item-1"]}, "mask over the 300 items .* bool, got <U6"),
+        (garments(2), {"among": np.ones(299, bool)}, "mask over the 300 items"),
+        (garments(2), {"among": np.ones((300, 1), bool)}, "mask over the 300 items"),
+    ],
+)
+def test_search_refuses(kind, queries, options, message):
+    index = Index.build(garments(300), names(300), kind=kind)
+    with pytest.raises(DataError, match=message):
+        index.search(queries, **options)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -582,12 +406,6 @@ def test_nothing_there_and_nothing_asked(kind):
     ids, scores = index.search(garments(2), 1_000)  # more than there are
     assert (ids.shape, scores.shape) == ((2, 256), (2, 256))
     assert [sorted(line) for line in ids] == [sorted(names(256))] * 2
-    if kind != "ivf-pq":
-        empty = Index.build(np.empty((0, 16)), [], kind=kind)
-        assert (len(empty), empty.recall, empty.ids.tolist()) == (0, 1, [])
-        assert empty.search(garments(2))[0].shape == (2, 0)
-        empty.add(garments(1), ["a"])
-        assert empty.search(garments(2))[0].tolist() == [["a"]] * 2
 
 
 def test_memory_and_words():
@@ -598,10 +416,6 @@ def test_memory_and_words():
     assert 4 * 64 < size["exact"] < 4 * 64 + 20  # the letters of an id, and four bytes more
     assert 4 * 64 + 128 < size["hnsw"] < 4 * 64 + 200
     assert 2 * 64 + 16 < size["ivf-pq"] < 256
-    index = Index.build(vectors, names(4_000), kind="hnsw", metric="euclidean")
-    assert repr(index).startswith(
-        "Index(hnsw, 4,000 items of 64 dimensions, euclidean, recall@10 0.9"
-    )
-    assert (
-        repr(Index.build(vectors[:5], names(5))) == "Index(exact, 5 items of 64 dimensions, cosine)"
-    )
+    index = Index.build(vectors, names(4_000), kind="hnsw")
+    assert repr(index).startswith("Index(hnsw, 4,000 items of 64 dimensions, recall@10 0.9")
+    assert repr(Index.build(vectors[:5], names(5))) == "Index(exact, 5 items of 64 dimensions)"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashionnb.search.ranking import best, diverse, similarities, weighted_mean
+from fashionnb.search.ranking import best, diverse, similarities
 
 few_values = st.lists(st.integers(0, 3), min_size=1, max_size=12)  # so few that there are ties
 
@@ -71,13 +71,3 @@ def test_without_diversity_the_most_relevant_with_it_the_other_garment():
 def test_no_candidates_no_choice():
     assert diverse(np.zeros(0), np.zeros((0, 2), np.float32), 3, 0.5).tolist() == []
     assert best(np.zeros(3), 2, np.array([], int)).tolist() == []
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=10),
-    st.integers(0, 3),
-)
-def test_the_weighted_mean_is_its_definition(items, weight):
-    signals = {"a": np.array([a for a, _ in items]) / 3, "b": np.array([b for _, b in items]) / 3}
-    mean = [(a / 3 + weight * b / 3) / (1 + weight) for a, b in items]
-    assert weighted_mean(signals, {"a": 1, "b": weight}) == pytest.approx(mean)

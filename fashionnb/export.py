@@ -11,13 +11,13 @@ import json
 import tempfile
 import warnings
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashionnb.errors import DataError, ModelMismatch
-from fashionnb.export.onnx_model import INPUT, OnnxModel, check_images, first_line, needed
+from fashionnb.errors import DataError, DataNotFound, ModelMismatch, RunError
 from fashionnb.files import written_whole
 
 if TYPE_CHECKING:
@@ -28,6 +28,14 @@ TOLERANCE = 1e-4
 
 FEWEST = 10
 """Least number of images for calibration; a fifth of them is held out to measure on."""
+
+INPUT = "images"
+"""Name of the graph's input."""
+
+FACTS = ("architecture", "fingerprint", "classes", "size", "channels", "licence", "precision")
+"""What the metadata of a file says."""
+
+_BATCH = 256  # images at a time, so that memory stays flat
 
 
 @dataclass(frozen=True)
@@ -114,10 +122,8 @@ def to_onnx(
     """
     from fashionnb import checkpoints, models
 
-    with needed("onnx"):
-        import onnx  # noqa: F401 (used below)
-    with needed("onnxruntime"):
-        import onnxruntime  # noqa: F401 (used below)
+    _need("onnx")
+    _need("onnxruntime")
     height, width = (size, size) if isinstance(size, int) else size
     shape = (height, width, channels)
     facts = {
@@ -130,7 +136,12 @@ def to_onnx(
         "precision": "float32" if calibration is None else "int8",
     }
     if calibration is not None:
-        _check_calibration(calibration, shape)
+        calibration = _checked_images(calibration, shape, "Calibration images")
+        if len(calibration) < FEWEST:
+            raise DataError(
+                f"Calibration takes {FEWEST} images or more, some hundred are better; got "
+                f"{len(calibration)}."
+            )
     twin = copy.deepcopy(model).cpu().eval()
     probes = _probes(shape)
     expected = _output(twin, probes)
@@ -138,28 +149,105 @@ def to_onnx(
         file = Path(folder) / "model.onnx"
         _trace(twin, probes[:2], file)
         _write_facts(file, facts)
-        difference = _compare(OnnxModel(file), probes, expected)
-        cosine = _cosine(OnnxModel(file)(probes), expected)
+        difference, got = _compare(OnnxModel(file), probes, expected)
         if calibration is not None:
             held_out = np.arange(len(calibration)) % 5 == 4
             file = _quantised(file, calibration[~held_out])
             _write_facts(file, facts)
             expected = _output(twin, calibration[held_out])
             got = OnnxModel(file)(calibration[held_out])
-            difference, cosine = float(np.abs(got - expected).max()), _cosine(got, expected)
+            difference = float(np.abs(got - expected).max())
         content = file.read_bytes()
     with written_whole(out) as aside:
         aside.write_bytes(content)
+    lengths = np.linalg.norm(got, axis=-1) * np.linalg.norm(expected, axis=-1)
+    cosine = float(((got * expected).sum(-1) / np.maximum(lengths, 1e-12)).mean())
     return Exported(Path(out), len(content), facts["precision"], difference, cosine)
 
 
-def _check_calibration(images: np.ndarray, shape: tuple[int, int, int]) -> None:
-    check_images(images, shape, "Calibration images")
-    if len(images) < FEWEST:
-        raise DataError(
-            f"Calibration takes {FEWEST} images or more, some hundred are better; got "
-            f"{len(images)}."
-        )
+class OnnxModel:
+    """Exported network, ready to run without torch.
+
+    Call it with images, uint8 (n, height, width, channels) of its `size`; it returns float32
+    (n, d).
+
+    Parameters
+    ----------
+    path : path or str
+        The file.
+    threads : int, optional
+        Threads that compute; None leaves it to onnxruntime.
+
+    Attributes
+    ----------
+    architecture, licence, precision : str
+        As `to_onnx` wrote them.
+    fingerprint : str
+        Of the exported network, see `fashionnb.checkpoints.fingerprint`; a file of precision "int8"
+        only approximates that network.
+    classes : tuple of str
+    size : tuple of int
+        Height and width of the images.
+    channels : int
+
+    Raises
+    ------
+    DataNotFound
+        If there is no such file.
+    ModelMismatch
+        If it is not an ONNX file, or `to_onnx` did not write it.
+    RunError
+        If onnxruntime is not installed.
+    """
+
+    def __init__(self, path: Path | str, *, threads: int | None = None) -> None:
+        _need("onnxruntime")
+        import onnxruntime
+
+        path = Path(path)
+        if not path.is_file():
+            raise DataNotFound(
+                f"{path}: there is no such file. `fashionnb export MODEL {path.name}` writes one."
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        options.log_severity_level = 3  # errors only; they come as exceptions too
+        try:
+            self._session = onnxruntime.InferenceSession(
+                path, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime has a dozen types, with no parent of their own
+            raise ModelMismatch(
+                f"{path}: not an ONNX file that onnxruntime can run ({_first_line(error)}). Export "
+                "the model again."
+            ) from error
+        facts = self._session.get_modelmeta().custom_metadata_map
+        if missing := [name for name in FACTS if name not in facts]:
+            raise ModelMismatch(
+                f"{path}: an ONNX file, but it does not say its {', '.join(missing)}. Only files "
+                "of `fashionnb.export.to_onnx` can be opened here; run others with onnxruntime "
+                "itself."
+            )
+        self.architecture, self.fingerprint = facts["architecture"], facts["fingerprint"]
+        self.licence, self.precision = facts["licence"], facts["precision"]
+        self.classes = tuple(json.loads(facts["classes"]))
+        self.channels: int = json.loads(facts["channels"])
+        self.size: tuple[int, int] = tuple(json.loads(facts["size"]))
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Compute the network's output, (n, d) float32.
+
+        Raises
+        ------
+        DataError
+            If the images have another shape or dtype.
+        """
+        images = _checked_images(images, (*self.size, self.channels), "This model's images")
+        starts = range(0, max(1, len(images)), _BATCH)  # no images, too, give (0, d)
+        parts = [
+            self._session.run(None, {INPUT: images[start : start + _BATCH]})[0] for start in starts
+        ]
+        return np.concatenate(parts)
 
 
 def _output(model: "nn.Module", images: np.ndarray) -> np.ndarray:
@@ -210,7 +298,7 @@ def _trace(model: "nn.Module", images: np.ndarray, file: Path) -> None:
             )
         except Exception as error:  # any type, from inside the network or the exporter
             raise ModelMismatch(
-                f"{type(model).__name__} cannot be exported: {first_line(error)}."
+                f"{type(model).__name__} cannot be exported: {_first_line(error)}."
             ) from error
 
 
@@ -238,12 +326,11 @@ def _quantised(file: Path, images: np.ndarray) -> Path:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Batches(CalibrationDataReader):
-        def __init__(self) -> None:
-            self.left = iter(np.array_split(images, max(1, len(images) // 16)))
+        parts = np.array_split(images, max(1, len(images) // 16))
+        left = iter([{INPUT: part} for part in parts])
 
         def get_next(self) -> dict[str, np.ndarray] | None:
-            batch = next(self.left, None)
-            return None if batch is None else {INPUT: batch}
+            return next(self.left, None)
 
     prepared, quantised = file.with_name("prepared.onnx"), file.with_name("quantised.onnx")
     quant_pre_process(file, prepared, skip_symbolic_shape=True)
@@ -273,8 +360,14 @@ def _probes(shape: tuple[int, int, int]) -> np.ndarray:
     return images
 
 
-def _compare(run: OnnxModel, images: np.ndarray, expected: np.ndarray) -> float:
-    """Largest difference to torch's output, for images one by one and all at once."""
+def _compare(run: OnnxModel, images: np.ndarray, expected: np.ndarray) -> tuple[float, np.ndarray]:
+    """Run the images one by one and all at once: largest difference to torch's output, and output.
+
+    Raises
+    ------
+    ModelMismatch
+        If the difference is too large, or the file cannot be run.
+    """
     try:
         together = run(images)
         single = np.concatenate([run(images[row : row + 1]) for row in range(len(images))])
@@ -282,7 +375,7 @@ def _compare(run: OnnxModel, images: np.ndarray, expected: np.ndarray) -> float:
     except Exception as error:  # as above; for instance, the graph holds the number of images
         raise ModelMismatch(
             f"The exported file does not run for 1 and for {len(images)} images alike: "
-            f"{first_line(error)}. Write the model so that their number is nowhere a constant."
+            f"{_first_line(error)}. Write the model so that their number is nowhere a constant."
         ) from error
     if not difference <= TOLERANCE:  # NaN is a difference too
         raise ModelMismatch(
@@ -290,9 +383,28 @@ def _compare(run: OnnxModel, images: np.ndarray, expected: np.ndarray) -> float:
             "allowed. A branch that depends on the images, or a random number in evaluation mode, "
             "cannot be exported."
         )
-    return difference
+    return difference, together
 
 
-def _cosine(got: np.ndarray, expected: np.ndarray) -> float:
-    lengths = np.linalg.norm(got, axis=-1) * np.linalg.norm(expected, axis=-1)
-    return float(((got * expected).sum(-1) / np.maximum(lengths, 1e-12)).mean())
+def _need(package: str) -> None:
+    """Raise `RunError`, which says what to install, if an extra package is not there."""
+    if find_spec(package) is None:
+        raise RunError(f'ONNX files need the package {package}: `pip install "fashionnb[onnx]"`.')
+
+
+def _checked_images(images: np.ndarray, shape: tuple[int, int, int], what: str) -> np.ndarray:
+    """Refuse anything but uint8 images of this shape; `what` begins the message."""
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.shape[1:] != shape:
+        height, width, channels = shape
+        raise DataError(
+            f"{what} are a uint8 array (n, {height}, {width}, {channels}), got {images.dtype} "
+            f"{images.shape}. `catalogue.pixels(({height}, {width}), channels={channels})` "
+            "returns it."
+        )
+    return images
+
+
+def _first_line(error: Exception) -> str:
+    """The first line of an error's text, without its full stop, or else its type."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

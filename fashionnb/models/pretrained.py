@@ -229,7 +229,7 @@ class SigLIP(PretrainedEncoder):
     def forward(self, images: Tensor) -> Tensor:
         """Compute one vector of each image, (n, dimensions) float32; errors as `ResNet50`."""
         size = self.arguments["size"]
-        images = check_images(images, self.channels, SMALLEST, "SigLIP")
+        check_images(images, self.channels, SMALLEST, "SigLIP")
         if images.shape[2:] != (size, size):
             # Stretched, as in its training; bicubic interpolation may leave [0, 1].
             images = interpolate(images, (size, size), mode="bicubic", antialias=True).clamp(0, 1)

@@ -159,7 +159,7 @@ def explorer(
 
 
 def _check(points: np.ndarray, images: np.ndarray) -> None:
-    check_array(points, ("n", 2), "points", "Give a map.", kind="any", finite=True)
+    check_array(points, ("n", 2), "points", "Give a map.", kind="any", least=1, finite=True)
     in_shape = images.shape[:1] == points.shape[:1] and images.shape[3:] in ((1,), (3,))
     if not in_shape or images.dtype != np.uint8:
         raise DataError(

@@ -280,6 +280,6 @@ def open_backend(data: str = "drawn") -> DemoBackend:
     else:
         catalogue = datasets.open_catalogue(data)
     cache = cache_folder() / "vectors"
-    recommender = open_recommender(catalogue, model=MODEL, cache=cache, progress=not drawn)
+    recommender = open_recommender(catalogue, model=MODEL, cache=cache)
     recommender.copies = -1  # a photo that is a copy of a garment should find it
     return DemoBackend(recommender)

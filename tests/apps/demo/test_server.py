@@ -46,9 +46,11 @@ class Demo:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        said = self.process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+", said)
-        assert found, said + (self.process.stdout.read() if self.process.poll() is not None else "")
+        said, found = "", None
+        while not found and (line := self.process.stdout.readline()):  # first the bar of embedding
+            said += line
+            found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert found, said
         self.address = found[0]
         self.said: list[str] = []
         threading.Thread(target=lambda: self.said.extend(self.process.stdout), daemon=True).start()
@@ -285,7 +287,7 @@ def is_local(url: str, address: str) -> bool:
 
 
 @pytest.mark.browser
-def test_screenshots_are_small_and_as_light_and_dark_as_they_say(demo, tmp_path):
+def test_screenshots_are_small_and_as_light_and_dark_as_they_say(demo, tmp_path, open_browser):
     light, dark = screenshots.take(demo.address, tmp_path)
     assert (light.name, dark.name) == ("demo-light.webp", "demo-dark.webp")
     brightness = [ImageStat.Stat(Image.open(path).convert("L")).median[0] for path in (light, dark)]

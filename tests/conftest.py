@@ -35,16 +35,22 @@ def real_data() -> Path:
 
 
 @pytest.fixture
-def open_browser(tmp_path):
-    """A function that opens Chromium with the theme that a reader chose; without one, as on a first visit.
-
-    Its `options` are those of Playwright's browser contexts, for instance has_touch.
-    """
+def chromium() -> str:
+    """The path of Chromium. Without one the test is skipped, but for CI."""
     program = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
     if program is None:
         if os.environ.get("CI"):
             pytest.fail("In CI the pages must be opened in a browser: install Chromium.")
         pytest.skip("Chromium is not installed")
+    return program
+
+
+@pytest.fixture
+def open_browser(chromium, tmp_path):
+    """A function that opens Chromium with the theme that a reader chose; without one, as on a first visit.
+
+    Its `options` are those of Playwright's browser contexts, for instance has_touch.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -52,7 +58,7 @@ def open_browser(tmp_path):
         def start(mode: str | None = None, **options):
             context = playwright.chromium.launch_persistent_context(
                 tmp_path,
-                executable_path=program,
+                executable_path=chromium,
                 headless=True,
                 chromium_sandbox=False,
                 args=FLAGS,

@@ -287,7 +287,8 @@ def is_local(url: str, address: str) -> bool:
 
 
 @pytest.mark.browser
-def test_screenshots_are_small_and_as_light_and_dark_as_they_say(demo, tmp_path, open_browser):
+@pytest.mark.usefixtures("chromium")
+def test_screenshots_are_small_and_as_light_and_dark_as_they_say(demo, tmp_path):
     light, dark = screenshots.take(demo.address, tmp_path)
     assert (light.name, dark.name) == ("demo-light.webp", "demo-dark.webp")
     brightness = [ImageStat.Stat(Image.open(path).convert("L")).median[0] for path in (light, dark)]

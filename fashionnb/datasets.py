@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def load(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -> "Catalogue":
-    """Open the catalogue of a dataset: found on this machine, else downloaded, else drawn.
+    """Load a dataset by its name, as a catalogue: found on this machine, downloaded, or else drawn.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def load(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -
 
 
 def load_outfits(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -> "Outfits":
-    """Open the outfits of a dataset, with their items.
+    """Load the outfits of a dataset by its name, with their items, or else compose some.
 
     Parameters
     ----------
@@ -71,6 +71,7 @@ def load_outfits(name: str, folder: "Path | str | None" = None, stand_in: bool =
     Returns
     -------
     Outfits
+        Of all splits.
 
     Raises
     ------
@@ -112,10 +113,20 @@ def _found(name: str, folder: "Path | str | None", stand_in: bool) -> "tuple[Sou
 
 
 def banner(*catalogues: "Catalogue") -> "Markdown | None":
-    """Write a block quote that says which of the catalogues are drawn; None if all are real.
+    """Write a notice of the missing datasets in whose place garments are drawn.
 
     A chapter displays it below its set-up, so that nobody takes its numbers for those of the real
     data.
+
+    Parameters
+    ----------
+    *catalogues : Catalogue
+        All that the chapter uses.
+
+    Returns
+    -------
+    IPython.display.Markdown or None
+        A block quote; None if all catalogues are real.
     """
     from fashionnb.data.registry import get
 
@@ -184,7 +195,7 @@ def _drawn(name: str) -> "Catalogue":
 
 
 def open_catalogue(source: "Path | str | Catalogue") -> "Catalogue":
-    """Open the catalogue that a name or a path means.
+    """Open a dataset by its name, or your own files by their path, as a catalogue.
 
     Images are listed, not opened, so that two million of them cost no more than their names.
 

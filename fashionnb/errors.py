@@ -6,49 +6,49 @@ message alone and exit with status 2; programs catch `FashionNBError` to catch t
 
 
 class FashionNBError(Exception):
-    """The base class of all errors of fashionnb."""
+    """Base class of all errors that fashionnb raises on purpose."""
 
 
 class CollapseWarning(UserWarning):
-    """The embeddings of a model in training have become nearly one point. Training goes on."""
+    """Warning that the embeddings of a model in training have become nearly one point."""
 
 
 class DataError(FashionNBError, ValueError):
-    """A file or a table is not what its format says."""
+    """Error about a file or a table that is not what its format says."""
 
 
 class DataNotFound(FashionNBError, FileNotFoundError):
-    """A dataset is neither in `FASHIONNB_DATA`, nor in the cache, nor to be downloaded."""
+    """Error about a dataset or file that is neither on this machine nor to be downloaded."""
 
     # FileNotFoundError would print its errno tuple instead of the message.
     __str__ = Exception.__str__
 
 
 class ModelMismatch(FashionNBError, ValueError):
-    """A checkpoint, an index or a set of vectors belongs to another model."""
+    """Error about a checkpoint, an index or a set of vectors that belongs to another model."""
 
 
 class ProfileError(FashionNBError, ValueError):
-    """An unknown profile, device or precision."""
+    """Error about an unknown profile, device or precision."""
 
 
 class PublishError(FashionNBError, RuntimeError):
-    """The site cannot be built from what there is."""
+    """Error about a site that cannot be built from what there is."""
 
 
 class ResultError(FashionNBError, ValueError):
-    """A results file, or a row for it, breaks the format."""
+    """Error about a results file, or a row for it, that breaks the format."""
 
 
 class RunError(FashionNBError, RuntimeError):
-    """A chapter could not be run, or failed while it ran."""
+    """Error about a chapter that could not be run, or failed while it ran."""
 
 
 class TrainingError(FashionNBError, RuntimeError):
-    """Training cannot start, resume or go on."""
+    """Error about training that cannot start, resume or go on."""
 
 
 class WriteError(FashionNBError, OSError):
-    """A file or folder cannot be written."""
+    """Error about a file or folder that cannot be written."""
 
     __str__ = Exception.__str__

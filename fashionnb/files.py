@@ -15,7 +15,7 @@ from fashionnb.errors import FashionNBError, WriteError
 
 @contextmanager
 def written_whole(target: Path | str) -> Iterator[Path]:
-    """Yield a path to write to; if the block succeeds, that file becomes `target` in one step.
+    """Write a file whole or not at all: yield a path, and rename that file if all went well.
 
     Parameters
     ----------
@@ -52,13 +52,42 @@ def written_whole(target: Path | str) -> Iterator[Path]:
 
 
 def write_text(target: Path | str, text: str) -> None:
-    """Write `text` (UTF-8) to `target`, whole or not at all. Raises `WriteError`."""
+    """Write a text file whole or not at all.
+
+    Parameters
+    ----------
+    target : path
+        Its folder is made if necessary.
+    text : str
+        Its content, written in UTF-8.
+
+    Raises
+    ------
+    WriteError
+        If it cannot be written; see `written_whole`.
+    """
     with written_whole(target) as aside:
         aside.write_text(text, encoding="utf-8")
 
 
 def sha256(path: Path | str) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Compute the SHA-256 of a file's content.
+
+    Parameters
+    ----------
+    path : path
+        Of the file.
+
+    Returns
+    -------
+    str
+        In hexadecimal.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -18,12 +18,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Profile:
-    """The size of a run, its device and its seeds, as `choose` returns them.
+    """Profile of a run: how much it computes, on which device, and with which seeds.
 
-    Attributes
+    Parameters
     ----------
     name : {"quick", "cpu", "full"}
-    device : {"cpu", "cuda", "mps"}
+        The size of the run.
+    device : str
+        The device of torch: "cpu", "cuda" or "mps", or such as "cuda:1".
     precision : {"no", "bf16"}
         "no" is float32.
     threads : int
@@ -44,7 +46,7 @@ class Profile:
 
 
 def choose(name: str | None = None, device: str | None = None) -> Profile:
-    """Choose a profile, and the device, precision, threads and seeds that belong to it.
+    """Choose the profile of a run, and the device, precision, threads and seeds that belong to it.
 
     `quick` and `cpu` stay on the CPU, so that everybody can reproduce what is published; `full`
     uses a GPU where there is one. The precision is `FASHIONNB_PRECISION`; without that "bf16" on
@@ -60,6 +62,7 @@ def choose(name: str | None = None, device: str | None = None) -> Profile:
     Returns
     -------
     Profile
+        The size of the run and all that belongs to it.
 
     Raises
     ------
@@ -79,17 +82,19 @@ def choose(name: str | None = None, device: str | None = None) -> Profile:
 
 
 def begin(name: str | None = None, *, device: str | None = None, seed: int = 0) -> Profile:
-    """Choose a profile, give torch its threads, and seed everything, at the start of a chapter.
+    """Begin a chapter with a profile: choose it, give torch its threads, and seed everything.
 
     Parameters
     ----------
     name, device : str, optional
         As in `choose`.
     seed : int
+        Of the global random state; see `seed_everything`.
 
     Returns
     -------
     Profile
+        As `choose` returns it.
 
     Raises
     ------
@@ -105,7 +110,15 @@ def begin(name: str | None = None, *, device: str | None = None, seed: int = 0) 
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the global random state of Python, numpy and torch, which nothing else here changes."""
+    """Seed the global random state of a run: that of Python, numpy and torch.
+
+    Nothing else here changes it.
+
+    Parameters
+    ----------
+    seed : int
+        From 0 to 2^32 - 1.
+    """
     import random
 
     import numpy as np
@@ -117,7 +130,13 @@ def seed_everything(seed: int) -> None:
 
 
 def cores() -> int:
-    """Return how many cores this process may use: in a container often fewer than there are."""
+    """Count the processor cores that this process may use, a profile's number of threads.
+
+    Returns
+    -------
+    int
+        In a container often fewer than the machine has.
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -16,17 +16,19 @@ STRETCH = 1 / 0.3
 
 
 def mirror(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Swap left and right in a random half of the images.
+    """Augment images by mirroring: swap left and right in a random half of them.
 
     Parameters
     ----------
     images : Tensor of shape (n, c, h, w), uint8 or float32
+        0 to 255 or 0 to 1.
     generator : torch.Generator
         On the CPU.
 
     Returns
     -------
     Tensor of the same shape and dtype
+        New images.
 
     Raises
     ------
@@ -41,11 +43,12 @@ def mirror(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def shift(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
-    """Move each image by a random number of pixels in both directions; black comes in.
+    """Augment images by shifting each by some pixels in both directions; black comes in.
 
     Parameters
     ----------
     images : Tensor of shape (n, c, h, w), uint8 or float32
+        0 to 255 or 0 to 1.
     pixels : int
         The largest move in each direction; all moves up to it are equally likely.
     generator : torch.Generator
@@ -54,6 +57,7 @@ def shift(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
     Returns
     -------
     Tensor of the same shape and dtype
+        New images.
 
     Raises
     ------
@@ -84,7 +88,7 @@ def erase(
     share: float = 0.5,
     area: tuple[float, float] = (0.02, 0.33),
 ) -> Tensor:
-    """Erase a random rectangle in a random share of the images (random erasing).
+    """Augment images by random erasing: a random rectangle in a random share of them.
 
     In the paper a rectangle that does not fit is drawn again; here its sides are cut to those of
     the image, and tall and wide ones are equally likely. It is filled with noise, the same for the
@@ -93,6 +97,7 @@ def erase(
     Parameters
     ----------
     images : Tensor of shape (n, c, h, w), uint8 or float32
+        0 to 255 or 0 to 1.
     generator : torch.Generator
         On the CPU.
     share : float
@@ -103,6 +108,7 @@ def erase(
     Returns
     -------
     Tensor of the same shape and dtype
+        New images.
 
     Raises
     ------

@@ -30,7 +30,7 @@ def warp(
     zoom: tuple[float, float] = (0.6, 1.1),
     turn: float = 15.0,
 ) -> Tensor:
-    """Cut a random window out of each image: zoomed, turned, stretched, moved and mirrored.
+    """Augment photos by a random crop of each: zoomed, turned, stretched, moved and mirrored.
 
     A random resized crop with a turn, in one bilinear look-up. Half of the images are mirrored;
     beyond the edges of an image is white.
@@ -38,6 +38,7 @@ def warp(
     Parameters
     ----------
     images : Tensor of shape (n, c, h, w), float32 in [0, 1]
+        Photos with c channels.
     size : int
         Of the result, in pixels.
     generator : torch.Generator
@@ -51,6 +52,7 @@ def warp(
     Returns
     -------
     Tensor of shape (n, c, size, size), float32
+        The windows, in [0, 1].
 
     Raises
     ------
@@ -86,17 +88,19 @@ def warp(
 
 
 def light(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Change brightness, contrast and saturation of each image, each by a random factor.
+    """Augment photos by changing brightness, contrast and saturation of each at random.
 
     Parameters
     ----------
     images : Tensor of shape (n, 3, h, w), float32 in [0, 1]
+        RGB photos.
     generator : torch.Generator
         On the CPU.
 
     Returns
     -------
     Tensor of the same shape, in [0, 1]
+        Each photo changed by three factors of its own.
 
     Raises
     ------
@@ -127,13 +131,14 @@ def on_backdrops(
     generator: torch.Generator,
     share: float = 0.7,
 ) -> Tensor:
-    """Put a random share of the cut-out garments on other backgrounds: enlarged corners of photos.
+    """Augment photos of garments with new backgrounds: enlarged corners of other photos.
 
     A network that has seen garments only on a shop's white background fails on floors and beds.
 
     Parameters
     ----------
     images : Tensor of shape (n, c, h, w), float32 in [0, 1]
+        Photos of garments.
     foreground : Tensor of shape (n, h, w), bool
         The garments.
     photos : Tensor of shape (m, c, h', w'), float32 in [0, 1]
@@ -146,6 +151,7 @@ def on_backdrops(
     Returns
     -------
     Tensor of the same shape as the images
+        The photos, a random share of them with another background.
 
     Raises
     ------
@@ -182,11 +188,12 @@ def on_backdrops(
 def mix(
     images: Tensor, generator: torch.Generator, alpha: float = 0.2
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Blend each image with another of the batch (mixup).
+    """Augment photos by mixup: blend each with another of the batch.
 
     Parameters
     ----------
     images : Tensor of shape (n, c, h, w), float32 in [0, 1]
+        Photos with c channels.
     generator : torch.Generator
         On the CPU.
     alpha : float
@@ -197,8 +204,9 @@ def mix(
     images : Tensor of the same shape
         `share` of the image itself, the rest of its partner. The loss is mixed likewise.
     partner : Tensor of shape (n,), int64
+        The row of the image that each is blended with.
     share : Tensor of shape (n,), float32
-        0.5 to 1.
+        Of the image itself, 0.5 to 1.
 
     Raises
     ------

@@ -44,10 +44,14 @@ class _ColumnEncoder(BaseModel):
 
 
 class Vocabulary(_ColumnEncoder):
-    """Encode a column of words: value i of the list has the number i + 1.
+    """Encode one attribute in words, such as a colour: value i of the list has the number i + 1.
 
     Parameters
     ----------
+    column : str
+        The column of the table that it reads.
+    kind : {"words"}
+        Tells the two kinds of encoder apart in a file.
     values : tuple of str
         The known values, each once.
     """
@@ -86,10 +90,14 @@ class Vocabulary(_ColumnEncoder):
 
 
 class Bands(_ColumnEncoder):
-    """Encode a column of numbers, such as a price, by bands with about equally many items each.
+    """Encode one attribute in numbers, such as a price, by bands with about equally many items.
 
     Parameters
     ----------
+    column : str
+        The column of the table that it reads.
+    kind : {"bands"}
+        Tells the two kinds of encoder apart in a file.
     edges : tuple of float
         Ascending. A number on an edge belongs to the band above it.
     """
@@ -142,7 +150,7 @@ class Bands(_ColumnEncoder):
 
 
 class AttributeEncoder(BaseModel):
-    """Encode several columns of a catalogue's table; made by `fit`, or read by `load`.
+    """Encode several attributes of a catalogue's items as integers for a model.
 
     Parameters
     ----------

@@ -24,7 +24,15 @@ BOX = ["left", "top", "right", "bottom"]
 
 
 class Images(Protocol):
-    """A store that gives images by their key; see `fashionnb.data.images`."""
+    """Interface of an image store, which gives the images of a catalogue by their keys.
+
+    `fashionnb.data.images` has stores for arrays, folders and zip files.
+
+    Parameters
+    ----------
+    *args, **kwargs : object
+        None: only a class that follows this interface has instances.
+    """
 
     def image(self, key: object) -> "Image.Image":
         """One image in its own size, RGB or grey ("L")."""
@@ -39,7 +47,7 @@ class Images(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Items: a table with one row per item, and the image of each.
+    """Catalogue of items: a table with one row per item, and the image of each.
 
     Parameters
     ----------
@@ -182,7 +190,7 @@ class Catalogue:
 
 @dataclass(frozen=True, eq=False)
 class Outfits:
-    """Sets of items of one catalogue that go together, in splits.
+    """Outfits of one catalogue: sets of its items that go together, in splits.
 
     Parameters
     ----------
@@ -235,7 +243,7 @@ class Outfits:
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """Scene images, each with a product of the catalogue and the box around it.
+    """Scenes with products of one catalogue: images, and the box around each product.
 
     Parameters
     ----------
@@ -290,7 +298,7 @@ def _some(names: "Sequence[str] | pd.DataFrame | pd.Series") -> str:
 
 @dataclass(frozen=True)
 class Blank:
-    """One fill-in-the-blank question: which item completes the outfit?
+    """Fill-in-the-blank question, a type beside `Catalogue` and `Outfits`: items and answers.
 
     Parameters
     ----------
@@ -315,7 +323,15 @@ class Blank:
 
 @dataclass(frozen=True)
 class Judged:
-    """Items that are an outfit (`label` 1), or a random combination (0)."""
+    """Compatibility question, a type beside `Catalogue` and `Outfits`: items and a label.
+
+    Parameters
+    ----------
+    items : tuple of str
+        The ids of the items.
+    label : int
+        1 if they are an outfit, 0 if they are a random combination.
+    """
 
     items: tuple[str, ...]
     label: int

@@ -27,7 +27,7 @@ def parse_table(
     *,
     commas_in_last: bool = False,
 ) -> pd.DataFrame:
-    """Parse a CSV table with a header: all text, stripped, an unknown value empty.
+    """Parse and check a CSV file of a dataset: all text, stripped, an unknown value empty.
 
     Parameters
     ----------
@@ -41,6 +41,11 @@ def parse_table(
         What to do if it is broken.
     commas_in_last : bool
         The last column has any further commas of its line, which are not quoted.
+
+    Returns
+    -------
+    DataFrame
+        The columns that were asked for, one row per line of the file, index 0 to n - 1.
 
     Raises
     ------
@@ -88,7 +93,7 @@ def parse_json(
     advice: str,
     object_hook: Callable[[dict], dict] | None = None,
 ) -> Any:
-    """Parse JSON whose values have a type.
+    """Parse and check a JSON file of a dataset, whose values must have a given type.
 
     Parameters
     ----------
@@ -104,6 +109,11 @@ def parse_json(
         What to do then.
     object_hook : callable, optional
         Replaces each object as soon as it is parsed.
+
+    Returns
+    -------
+    object
+        The content, an instance of `kind`.
 
     Raises
     ------
@@ -123,14 +133,25 @@ def parse_json(
 
 
 def first_error(error: ValidationError) -> str:
-    """Return the first place that is wrong, and why, as in "parts.0.column: Field required"."""
+    """Describe the first error in a checked file, as in "parts.0.column: Field required".
+
+    Parameters
+    ----------
+    error : pydantic.ValidationError
+        What pydantic raised for the content of the file.
+
+    Returns
+    -------
+    str
+        The place that is wrong, and why.
+    """
     first = error.errors(include_url=False)[0]
     place = ".".join(map(str, first["loc"])) or "the whole"
     return f"{place}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def refuse_problems(problems: Sequence[object], summary: str, salvage: str) -> None:
-    """Raise `DataError` if there are problems.
+    """Refuse checked files of a dataset that have problems: raise `DataError` and list them.
 
     Parameters
     ----------
@@ -153,7 +174,7 @@ def refuse_problems(problems: Sequence[object], summary: str, salvage: str) -> N
 def check_counts(
     path: Path | str, found: Mapping[str, int], published: Mapping[str, int], advice: str
 ) -> None:
-    """Raise `DataError` unless a dataset holds as much as was published.
+    """Check that the files of a dataset hold as many things as were published.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 def read(path: Path | str) -> Catalogue:
-    """Read the photos from a folder or a zip file.
+    """Read the photos of clothing-dataset-small from a folder or a zip file.
 
     Photos are not decoded here; `check` does that.
 
@@ -98,7 +98,14 @@ def read(path: Path | str) -> Catalogue:
 
 
 def check(path: Path | str) -> list[str]:
-    """Count the photos of each split and decode all of them (some seconds).
+    """Check clothing-dataset-small: count the photos of each split, and decode all of them.
+
+    This takes some seconds.
+
+    Parameters
+    ----------
+    path : path
+        As in `read`.
 
     Returns
     -------

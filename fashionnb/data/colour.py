@@ -93,7 +93,7 @@ _KNEE = 6 / 29  # below its cube the cube root of CIELAB is a straight line
 
 
 def to_lab(rgb: np.ndarray) -> np.ndarray:
-    """Convert sRGB to CIELAB (D65).
+    """Convert colours from sRGB to CIELAB (D65).
 
     Parameters
     ----------
@@ -119,7 +119,22 @@ def to_lab(rgb: np.ndarray) -> np.ndarray:
 
 
 def from_lab(lab: np.ndarray) -> np.ndarray:
-    """Convert CIELAB (..., 3) to sRGB, floats clipped to [0, 1]."""
+    """Convert colours from CIELAB (D65) to sRGB.
+
+    Parameters
+    ----------
+    lab : array of shape (..., 3)
+        L 0 to 100, a (green to red) and b (blue to yellow).
+
+    Returns
+    -------
+    array of shape (..., 3), float64
+        Red, green and blue, clipped to [0, 1].
+
+    References
+    ----------
+    CIE 15:2004, Colorimetry.
+    """
     lab = np.asarray(lab, float)
     y = (lab[..., 0] + 16) / 116
     root = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], -1)
@@ -129,7 +144,7 @@ def from_lab(lab: np.ndarray) -> np.ndarray:
 
 
 def to_oklab(rgb: np.ndarray) -> np.ndarray:
-    """Convert sRGB to OKLab.
+    """Convert colours from sRGB to OKLab.
 
     Parameters
     ----------
@@ -154,17 +169,54 @@ def to_oklab(rgb: np.ndarray) -> np.ndarray:
 
 
 def linear(rgb: np.ndarray) -> np.ndarray:
-    """Convert sRGB, floats in [0, 1], to amounts of light."""
+    """Convert colours from sRGB to linear light, as in IEC 61966-2-1.
+
+    Parameters
+    ----------
+    rgb : array of any shape, float
+        sRGB values in [0, 1].
+
+    Returns
+    -------
+    array of the same shape, float
+        Amounts of light in [0, 1].
+    """
     return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
 
 
 def cube_root(xyz: np.ndarray) -> np.ndarray:
-    """The cube root of CIELAB, which near black is a straight line."""
+    """Compute the cube root that defines CIELAB colours; near black it is a straight line.
+
+    Parameters
+    ----------
+    xyz : array of any shape, float
+        CIE XYZ values, white being 1.
+
+    Returns
+    -------
+    array of the same shape, float
+        1 for white, 4 / 29 for black.
+
+    References
+    ----------
+    CIE 15:2004, Colorimetry.
+    """
     return np.where(xyz > _KNEE**3, np.cbrt(xyz), xyz / (3 * _KNEE**2) + 4 / 29)
 
 
 def to_lch(lab: np.ndarray) -> np.ndarray:
-    """Convert CIELAB or OKLab (..., 3) to lightness, chroma, and hue in degrees, 0 to 360."""
+    """Convert colours from CIELAB or OKLab to lightness, chroma and hue.
+
+    Parameters
+    ----------
+    lab : array of shape (..., 3)
+        Lightness, a and b.
+
+    Returns
+    -------
+    array of shape (..., 3), float64
+        Lightness and chroma in the units of `lab`; hue in degrees, 0 to 360.
+    """
     lightness, a, b = np.moveaxis(np.asarray(lab, float), -1, 0)
     return np.stack([lightness, np.hypot(a, b), np.degrees(np.arctan2(b, a)) % 360], -1)
 
@@ -172,7 +224,7 @@ def to_lch(lab: np.ndarray) -> np.ndarray:
 def name_colours(
     rgb: np.ndarray, names: Sequence[str] | None = None
 ) -> tuple[list[str], np.ndarray]:
-    """Name each colour by the reference colour that is nearest in CIELAB.
+    """Name each colour after the reference colour that is nearest in CIELAB.
 
     Parameters
     ----------
@@ -266,13 +318,14 @@ def dominant_colour(
 
 
 def colour_histogram(images: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-    """Count the values of red, green and blue of each garment, in 8 steps each.
+    """Compute a colour histogram of each garment, 8 bins each for red, green and blue.
 
     PolaniaNet takes these 24 numbers.
 
     Parameters
     ----------
     images : array of shape (n, height, width, 3), uint8
+        RGB, 0 to 255.
     mask : array of shape (n, height, width), bool, optional
         True where the garment is (`fashionnb.data.foreground.foreground`); by default everywhere.
 
@@ -299,7 +352,7 @@ def colour_histogram(images: np.ndarray, mask: np.ndarray | None = None) -> np.n
 
 @dataclass(frozen=True)
 class Harmony:
-    """How well two colours go together, and why.
+    """Harmony of two colours: how well they go together, and why.
 
     Parameters
     ----------
@@ -321,7 +374,7 @@ class Harmony:
 
 @cache
 def harmony(a: str, b: str) -> Harmony:
-    """Rate how well two colours go together, by their names.
+    """Rate how well two colours go together, by their names and rules of colour harmony.
 
     Colours please if they are alike, similar or opposed; what lies between looks like a mistake.
     The first rule that fits decides:
@@ -373,7 +426,17 @@ def harmony(a: str, b: str) -> Harmony:
 
 
 def canonical(name: str) -> str:
-    """Return a colour's name as `COLOURS` has it, for another spelling: "gray", "off-white".
+    """Find the canonical name of a colour for another spelling of it: "gray", "off-white".
+
+    Parameters
+    ----------
+    name : str
+        A name of a colour, in any case.
+
+    Returns
+    -------
+    str
+        A key of `COLOURS`.
 
     Raises
     ------

@@ -102,14 +102,24 @@ class _ExtraKept(BaseModel):
 
 
 class Attribute(_ExtraKept):
-    """A label of a garment, and the detector's confidence in it (0 to 1)."""
+    """Attribute of a garment, such as its colour, as a detector labels it.
+
+    Parameters
+    ----------
+    label : str
+        The detector's word for it.
+    score : float
+        The detector's confidence in the label, 0 to 1.
+    **extra_data : JSON value
+        Unknown fields, which are kept as they are.
+    """
 
     label: Text
     score: Score
 
 
 class Item(_ExtraKept):
-    """One garment that was detected in a photo. Unknown fields are kept as they are.
+    """One garment that a detector found in a photo, as its JSON file lists it.
 
     Parameters
     ----------
@@ -122,6 +132,9 @@ class Item(_ExtraKept):
     box : list of 4 float
         [x1, y1, x2, y2] in pixels of the photo. It may reach beyond the photo.
     color, pattern, season : Attribute, optional
+        What the detector says of them.
+    **extra_data : JSON value
+        Unknown fields, which are kept as they are.
     """
 
     crop_file: Annotated[Text, AfterValidator(_inside)]
@@ -139,7 +152,19 @@ class _File(_ExtraKept):
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, and where: the file, the item (from 0; None: the whole file) and the field."""
+    """What is wrong in a JSON file of a garment detector, and where.
+
+    Parameters
+    ----------
+    file : str
+        The file.
+    item : int or None
+        The number of the item, from 0; None for the whole file.
+    field : str
+        The field of the item, such as "color.score"; may be "".
+    reason : str
+        What is wrong.
+    """
 
     file: str
     item: int | None
@@ -153,7 +178,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Findings:
-    """What one file holds.
+    """What one JSON file of a garment detector holds: good items and problems.
 
     Parameters
     ----------
@@ -171,7 +196,7 @@ class Findings:
 
 
 def parse(data: bytes, where: str) -> Findings:
-    """Read the items of one file.
+    """Parse a JSON file of a garment detector into good items and problems.
 
     The text is UTF-8, with or without a byte order mark. NaN, Infinity, numbers that are too large
     for a float, and fields that stand twice are refused. Unknown fields are kept.
@@ -205,7 +230,20 @@ def parse(data: bytes, where: str) -> Findings:
 
 
 def dump(items: Sequence[Item], extra: dict[str, Any]) -> str:
-    """Return the text of a file with these items, one a line, and `extra` fields beside them."""
+    """Format items as the text of a garment detector's JSON file, one item a line.
+
+    Parameters
+    ----------
+    items : sequence of Item
+        The garments of one photo.
+    extra : dict
+        Further fields of the file, beside its items.
+
+    Returns
+    -------
+    str
+        The JSON, which `parse` reads.
+    """
     listed = ",\n".join(
         f"  {json.dumps(item.model_dump(exclude_unset=True), allow_nan=False)}" for item in items
     )
@@ -285,7 +323,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read(path: Path | str) -> Catalogue:
-    """Read the garments that a detector found.
+    """Read the garments that a detector found in photos, from its JSON files and crops.
 
     Nothing is left out: if anything is broken this raises, and `salvage` gives the rest.
 
@@ -325,7 +363,7 @@ def read(path: Path | str) -> Catalogue:
 
 
 def salvage(path: Path | str) -> tuple[Catalogue, list[Problem]]:
-    """Read the good items where some are broken, and what is wrong with the others.
+    """Read the good items of a garment detector's JSON files, and what is wrong with the others.
 
     Parameters
     ----------
@@ -377,7 +415,7 @@ def salvage(path: Path | str) -> tuple[Catalogue, list[Problem]]:
 
 
 def write(catalogue: Catalogue, folder: Path | str) -> list[Path]:
-    """Write a catalogue as detector files: for each `source` one JSON, with its crops beside it.
+    """Write a catalogue as JSON files of a garment detector, each with its crops beside it.
 
     What `read` gave is written so that it reads the same again. Images of a folder or a zip are
     copied byte for byte, others are encoded according to the ending of `crop_file`. A JSON is
@@ -438,7 +476,7 @@ def write_file(
     garments: Iterable[tuple[Item, bytes | Image.Image]],
     extra: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the crops of one photo, then the JSON that lists them.
+    """Write the crops of one photo, then the JSON file of a garment detector that lists them.
 
     Parameters
     ----------

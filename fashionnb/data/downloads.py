@@ -34,14 +34,20 @@ class _Failed(Exception):
 
 
 def offline() -> bool:
-    """Return whether `FASHIONNB_OFFLINE` forbids the network (any value except "0" and "")."""
+    """Say whether `FASHIONNB_OFFLINE` forbids downloads.
+
+    Returns
+    -------
+    bool
+        True for any value of it except "0" and "".
+    """
     return os.environ.get("FASHIONNB_OFFLINE", "0") not in ("", "0")
 
 
 def download(
     urls: Sequence[str], target: Path, *, sha256: str | None = None, progress: bool = True
 ) -> None:
-    """Download a file from the first address that gives it, and check it.
+    """Download one file from the first of several addresses that gives it, and check it.
 
     Each address is tried once, and a second time if the transfer broke off midway. `target` appears
     only after its content was checked.

@@ -44,7 +44,7 @@ _MOST_BYTES = 1 << 30  # twenty times the largest of the four files
 
 
 def read(folder: Path | str) -> Catalogue:
-    """Read Fashion-MNIST from a folder with its four IDX files, plain or `.gz`.
+    """Read Fashion-MNIST from a folder with its four IDX files, plain or gzipped.
 
     The content is not compared with the published one here, since that would take longer than
     reading it; `check` does that. A smaller dataset in the same format is read as well.
@@ -86,7 +86,14 @@ def read(folder: Path | str) -> Catalogue:
 
 
 def read_idx(path: Path | str) -> np.ndarray:
-    """Read one IDX file, plain or gzipped (recognised by its first bytes, not by its name).
+    """Read one IDX file of Fashion-MNIST, plain or gzipped: images or labels.
+
+    Whether it is gzipped is recognised by its first bytes, not by its name.
+
+    Parameters
+    ----------
+    path : path
+        Of the file.
 
     Returns
     -------
@@ -139,9 +146,14 @@ def read_idx(path: Path | str) -> np.ndarray:
 
 
 def check(folder: Path | str) -> list[str]:
-    """Compare the SHA-256 of the four files, unpacked, with those of the published ones.
+    """Check that the four files of Fashion-MNIST are as published, by their SHA-256.
 
-    Since the content is compared, a copy that was packed anew passes.
+    Since the unpacked content is compared, a copy that was packed anew passes.
+
+    Parameters
+    ----------
+    folder : path
+        As in `read`.
 
     Returns
     -------

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 def read(path: Path | str) -> Catalogue:
-    """Read the images of a folder or a zip file; folders give categories and splits.
+    """Read a folder or a zip of your own images, with a subfolder for each category.
 
     The category of an image is the folder that it lies in. An image at the top, or directly in a
     split, has the category "", which means unknown. Images are not decoded here; other files are

@@ -35,7 +35,7 @@ _ROOT = cube_root(np.arange(_STEPS + 2) / _STEPS).astype(np.float32)
 
 
 def foreground(images: np.ndarray) -> np.ndarray:
-    """Find the garment in each studio photo.
+    """Separate the foreground, a garment, from the background of each studio photo.
 
     The mask of a photo depends on that photo alone, whatever else is in `images`.
 
@@ -74,15 +74,24 @@ def foreground(images: np.ndarray) -> np.ndarray:
 
 
 def backdrop_colours(images: np.ndarray) -> np.ndarray:
-    """Describe the background of each photo by the colours of its four corners.
+    """Describe the background behind the foreground of each studio photo by its corner colours.
 
-    It shows how much a model could learn from the background alone. Parameters and errors as
-    `foreground`.
+    It shows how much a model could learn from the background alone.
+
+    Parameters
+    ----------
+    images : array of shape (n, height, width, 3), uint8
+        As in `foreground`.
 
     Returns
     -------
     array of shape (n, 12), float32
         L, a, b (CIELAB, D65) of the corners top left, top right, bottom left, bottom right.
+
+    Raises
+    ------
+    DataError
+        As `foreground`.
     """
     _check(images)
     tall, wide = (max(2, side // 16) for side in images.shape[1:3])

@@ -42,6 +42,16 @@ _log = logging.getLogger(__name__)
 def open_images(path: Path | str) -> "FolderImages | ZipImages":
     """Open the images in a folder or a zip file.
 
+    Parameters
+    ----------
+    path : path
+        The folder or zip file.
+
+    Returns
+    -------
+    FolderImages or ZipImages
+        The store, which decodes an image when it is asked for.
+
     Raises
     ------
     DataNotFound
@@ -58,7 +68,7 @@ def open_images(path: Path | str) -> "FolderImages | ZipImages":
 
 
 def find_file(images: "FolderImages | ZipImages", name: str, path: Path | str, advice: str) -> str:
-    """Find a file in a folder or zip; of several copies, the one nearest to the top.
+    """Find a file in a folder or zip of images; of several copies, the one nearest to the top.
 
     Parameters
     ----------
@@ -89,7 +99,7 @@ def find_file(images: "FolderImages | ZipImages", name: str, path: Path | str, a
 
 
 def decode(data: bytes, where: str) -> Image.Image:
-    """Decode the bytes of an image file: upright (EXIF orientation applied), grey ("L") or RGB.
+    """Decode the bytes of an image file: upright (EXIF orientation applied), grey or RGB.
 
     Palettes, CMYK and 16-bit images become 8-bit grey or RGB; transparent parts become white. Of an
     animation the first frame counts.
@@ -100,6 +110,11 @@ def decode(data: bytes, where: str) -> Image.Image:
         A JPEG, PNG, WebP, GIF, BMP or TIFF file.
     where : str
         Names the image in messages.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Of mode "L" or "RGB".
 
     Raises
     ------
@@ -122,12 +137,30 @@ def decode(data: bytes, where: str) -> Image.Image:
 
 
 def as_stored(images: Images, key: object) -> bytes:
-    """Return the bytes of an image's file, or else of its pixels, to tell whether it changed."""
+    """Return the bytes of an image as its store has them, to tell whether the image changed.
+
+    Parameters
+    ----------
+    images : Images
+        The store.
+    key : object
+        Of the image.
+
+    Returns
+    -------
+    bytes
+        Those of the image's file, or of its pixels if the store has no files.
+
+    Raises
+    ------
+    DataError
+        If there is no such image, or it cannot be read.
+    """
     return images.read(key) if hasattr(images, "read") else images.image(key).tobytes()
 
 
 def letterbox(image: Image.Image, size: int | tuple[int, int], channels: int) -> np.ndarray:
-    """Scale an image to a size without stretching it, centred on white.
+    """Resize an image without stretching it, centred on white (letterboxing).
 
     Scaling is bicubic with antialiasing, up and down.
 
@@ -143,6 +176,7 @@ def letterbox(image: Image.Image, size: int | tuple[int, int], channels: int) ->
     Returns
     -------
     array of shape (height, width, channels), uint8
+        The pixels, 0 to 255.
 
     Raises
     ------
@@ -165,7 +199,7 @@ def letterbox(image: Image.Image, size: int | tuple[int, int], channels: int) ->
 
 
 def prepared(picture: Picture, size: int | tuple[int, int], channels: int) -> np.ndarray:
-    """Turn an image in any form into pixels for a model: upright, letterboxed on white.
+    """Prepare an image in any form as pixels for a model: upright, letterboxed on white.
 
     Parameters
     ----------
@@ -173,12 +207,15 @@ def prepared(picture: Picture, size: int | tuple[int, int], channels: int) -> np
         A file; the bytes of one; or an array of shape (height, width) or (height, width, 1, 3 or
         4), uint8 or floats in [0, 1]. Transparent parts become white. Of an animation the first
         frame counts; of a PIL image the one that it shows.
-    size, channels
-        As in `letterbox`.
+    size : int or (int, int)
+        Pixels: one number for a square, or (height, width).
+    channels : int
+        1 (grey) or 3 (RGB).
 
     Returns
     -------
     array of shape (height, width, channels), uint8
+        The pixels, 0 to 255.
 
     Raises
     ------
@@ -204,11 +241,17 @@ def prepared(picture: Picture, size: int | tuple[int, int], channels: int) -> np
 
 
 class ArrayImages:
-    """Images that are in memory already; the key of an image is its row.
+    """Image store in memory: an array, whose rows are the keys of the images.
 
     Parameters
     ----------
     array : array of shape (n, height, width) or (n, height, width, 1 or 3), uint8
+        The images, grey or RGB.
+
+    Raises
+    ------
+    DataError
+        If the array has another shape or type.
     """
 
     def __init__(self, array: np.ndarray) -> None:
@@ -253,7 +296,7 @@ class ArrayImages:
 
 
 class FolderImages:
-    """Images in a folder and the folders below it.
+    """Image store that reads from a folder and the folders below it.
 
     The key of an image is its path from `root`, with "/".
 
@@ -326,7 +369,7 @@ class FolderImages:
 
 
 class ZipImages:
-    """Images in a zip file, read without unpacking it; the key of an image is its member name.
+    """Image store that reads from a zip file without unpacking it.
 
     The file is opened once, and several threads may read it.
 

@@ -61,7 +61,7 @@ _AGAIN = "Get the organisers' file again; its address is in `fashionnb data list
 
 
 def read(path: Path | str) -> Catalogue:
-    """Read the products from a folder or a zip file.
+    """Read the products of MANGO outfits from a folder or a zip file.
 
     The shop's ten grouped colours are kept as they are: black and silver are among the greys, beige
     and gold among the whites. The exact colour is in `colour_name`, in Spanish.
@@ -93,7 +93,7 @@ def read(path: Path | str) -> Catalogue:
 
 
 def read_outfits(path: Path | str) -> Outfits:
-    """Read the outfits with their products.
+    """Read MANGO's outfits, with their products, and split them.
 
     No split is published. Here outfits are split by a hash, 70 % train, 10 % validation, 20 % test,
     after joining those that are identical or differ by one product
@@ -104,6 +104,11 @@ def read_outfits(path: Path | str) -> Outfits:
     ----------
     path : path
         The folder or zip file.
+
+    Returns
+    -------
+    Outfits
+        With the products of `read` as their catalogue.
 
     Raises
     ------
@@ -126,7 +131,14 @@ def read_outfits(path: Path | str) -> Outfits:
 
 
 def check(path: Path | str) -> list[str]:
-    """Count products, outfits and repeats, and decode every photo (some seconds).
+    """Check MANGO outfits: count products, outfits and repeats, and decode every photo.
+
+    This takes some seconds.
+
+    Parameters
+    ----------
+    path : path
+        The folder or zip file.
 
     Returns
     -------

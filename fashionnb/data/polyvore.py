@@ -65,12 +65,30 @@ _PAIRS = TypeAdapter(Annotated[list[tuple[StrictStr, StrictStr]], Field(min_leng
 
 
 def read(path: Path | str, edition: str = "disjoint") -> Catalogue:
-    """Read the items of one edition's outfits; see `read_outfits`."""
+    """Read the items in the outfits of one edition of Polyvore.
+
+    Parameters
+    ----------
+    path : path
+        As in `read_outfits`.
+    edition : str
+        One of `EDITIONS`, or `MARYLAND`.
+
+    Returns
+    -------
+    Catalogue
+        As that of `read_outfits`.
+
+    Raises
+    ------
+    DataNotFound, DataError
+        As `read_outfits`.
+    """
     return read_outfits(path, edition).catalogue
 
 
 def read_outfits(path: Path | str, edition: str = "disjoint") -> Outfits:
-    """Read the outfits of one edition, and the items that are in them.
+    """Read the outfits of one edition of Polyvore, and the items that are in them.
 
     Parameters
     ----------
@@ -126,16 +144,23 @@ def read_outfits(path: Path | str, edition: str = "disjoint") -> Outfits:
 def read_blanks(
     path: Path | str, edition: str = "disjoint", split: str = "test", seed: int = 0
 ) -> list[Blank]:
-    """Read the published fill-in-the-blank questions of a split.
+    """Read the fill-in-the-blank questions that Polyvore publishes for a split.
 
     Parameters
     ----------
-    path, edition
+    path : path
         As in `read_outfits`.
+    edition : str
+        One of `EDITIONS`, or `MARYLAND`.
     split : str
         "test" or, in Polyvore Outfits, "validation".
     seed : int
         Of the order of the answers.
+
+    Returns
+    -------
+    list of Blank
+        In the order of the file.
 
     Raises
     ------
@@ -148,12 +173,21 @@ def read_blanks(
 
 
 def read_judged(path: Path | str, edition: str = "disjoint", split: str = "test") -> list[Judged]:
-    """Read the published compatible and incompatible sets of a split.
+    """Read the compatibility questions that Polyvore publishes for a split.
 
     Parameters
     ----------
-    path, edition, split
-        As in `read_blanks`.
+    path : path
+        As in `read_outfits`.
+    edition : str
+        One of `EDITIONS`, or `MARYLAND`.
+    split : str
+        "test" or, in Polyvore Outfits, "validation".
+
+    Returns
+    -------
+    list of Judged
+        In the order of the file.
 
     Raises
     ------
@@ -166,7 +200,7 @@ def read_judged(path: Path | str, edition: str = "disjoint", split: str = "test"
 
 
 def read_typespaces(path: Path | str, edition: str = "disjoint") -> dict[frozenset[str], int]:
-    """Read which pairs of categories share an embedding space, and its number.
+    """Read the type spaces of Polyvore Outfits: which pairs of categories share an embedding space.
 
     A pair has no order: look it up as `spaces[frozenset((one, other))]`, also where both are the
     same category.
@@ -177,6 +211,11 @@ def read_typespaces(path: Path | str, edition: str = "disjoint") -> dict[frozens
         As in `read_outfits`.
     edition : str
         One of `EDITIONS`.
+
+    Returns
+    -------
+    dict of frozenset of str to int
+        Pair of categories -> the number of its space, from 0.
 
     Raises
     ------
@@ -203,14 +242,17 @@ def read_typespaces(path: Path | str, edition: str = "disjoint") -> dict[frozens
 
 
 def dangling(path: Path | str, edition: str = "disjoint") -> list[str]:
-    """List every item without metadata or photo, and every name in a question without an item.
+    """List the dangling ids in Polyvore's files, one line each.
 
+    They are every item without metadata or photo, and every name in a question without an item.
     In Maryland Polyvore: every item without a photo, and every category without a name.
 
     Parameters
     ----------
-    path, edition
+    path : path
         As in `read_outfits`.
+    edition : str
+        One of `EDITIONS`, or `MARYLAND`.
 
     Returns
     -------
@@ -238,7 +280,7 @@ def dangling(path: Path | str, edition: str = "disjoint") -> list[str]:
 
 
 def check(path: Path | str, editions: tuple[str, ...] = EDITIONS) -> list[str]:
-    """Compare the counts of outfits and items with the published ones, and look for dangling ids.
+    """Check the files of Polyvore: counts as published, and no dangling ids.
 
     Parameters
     ----------

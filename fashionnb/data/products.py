@@ -73,7 +73,7 @@ _log = logging.getLogger(__name__)
 
 
 def read(path: Path | str) -> Catalogue:
-    """Read the products from a folder or a zip file.
+    """Read the products of Fashion Product Images (Small) from a folder or a zip file.
 
     Rows whose names have unquoted commas are repaired. "NA" and empty fields are unknown, and
     become "". A product without an image is left out, counted and logged. No split is published:
@@ -135,10 +135,20 @@ def read(path: Path | str) -> Catalogue:
 
 
 def pattern_from_name(name: str) -> str:
-    """Return the pattern in a product's name: one of `PATTERNS`, or "" if there is none.
+    """Read the pattern of a product from its name, such as "Checked" or "Floral".
 
     "Highlander Men Check Blue Shirt" is "Checked". Most names have no pattern, so "" means unknown,
     not plain.
+
+    Parameters
+    ----------
+    name : str
+        The product's name in the shop.
+
+    Returns
+    -------
+    str
+        One of `PATTERNS`, or "" if there is none in the name.
     """
     for pattern, words in _RULES:
         if words.search(name):
@@ -147,7 +157,14 @@ def pattern_from_name(name: str) -> str:
 
 
 def check(path: Path | str) -> list[str]:
-    """Count rows and images, and decode every image (some seconds).
+    """Check Fashion Product Images (Small): count products and images, and decode every image.
+
+    This takes some seconds.
+
+    Parameters
+    ----------
+    path : path
+        As in `read`.
 
     Returns
     -------
@@ -180,7 +197,7 @@ def check(path: Path | str) -> list[str]:
 
 
 def convert_parquet(parquet_files: Sequence[Path | str], out_zip: Path | str) -> None:
-    """Turn the Parquet copy of the dataset into a zip with `styles.csv` and `images/`, for `read`.
+    """Convert the Parquet copy of Fashion Product Images (Small) into a zip for `read`.
 
     The bytes of the images stay as they are. The same files give the same zip, byte for byte.
 

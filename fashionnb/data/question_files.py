@@ -21,7 +21,17 @@ from fashionnb.files import write_text
 
 
 class Question(BaseModel):
-    """A question as it stands in the file, which calls an item `<outfit>_<place>`."""
+    """Fill-in-the-blank question as a question file has it, with items called `<outfit>_<place>`.
+
+    Parameters
+    ----------
+    question : list of str
+        The items that are shown.
+    answers : list of str
+        The items to choose from.
+    blank_position : int
+        Where the blank is in the outfit, 1 for the first item.
+    """
 
     question: list[str]
     answers: list[str]
@@ -29,10 +39,10 @@ class Question(BaseModel):
 
 
 def shuffled(blanks: Sequence[Blank], seed: int) -> list[Blank]:
-    """Put the answers in a random order, the right one at each place equally often.
+    """Shuffle the answers of questions, since question files have the right one first.
 
-    With the right answer always first, as in a published file, a model that scores all answers
-    alike would be always right or always wrong.
+    The right one comes to each place equally often, give or take one. Were it always first, a model
+    that scores all answers alike would be always right or always wrong.
 
     Parameters
     ----------
@@ -40,6 +50,11 @@ def shuffled(blanks: Sequence[Blank], seed: int) -> list[Blank]:
         They need not have equally many answers.
     seed : int
         Of the order.
+
+    Returns
+    -------
+    list of Blank
+        The same questions in the same order.
     """
     rng = np.random.default_rng(seed)
     places = rng.permutation(len(blanks))
@@ -54,7 +69,7 @@ def shuffled(blanks: Sequence[Blank], seed: int) -> list[Blank]:
 
 
 def write_blanks(path: Path | str, blanks: Sequence[Blank], outfits: Outfits) -> None:
-    """Write `fill_in_blank_*.json` as Polyvore Outfits has it.
+    """Write a question file: fill-in-the-blank questions in JSON, as in Polyvore Outfits.
 
     Parameters
     ----------
@@ -85,7 +100,7 @@ def write_blanks(path: Path | str, blanks: Sequence[Blank], outfits: Outfits) ->
 
 
 def parse_blanks(data: bytes, names: Mapping[str, str], where: str, seed: int = 0) -> list[Blank]:
-    """Read the content of `fill_in_blank_*.json`, and shuffle the answers.
+    """Parse a question file with fill-in-the-blank questions (JSON), and shuffle the answers.
 
     The right answer is recognised by its outfit. Two answers may be one item under the names of two
     outfits; both stay, and their scores will tie.
@@ -100,6 +115,11 @@ def parse_blanks(data: bytes, names: Mapping[str, str], where: str, seed: int = 
         Names the file in messages.
     seed : int
         Of the order of the answers.
+
+    Returns
+    -------
+    list of Blank
+        In the order of the file.
 
     Raises
     ------
@@ -117,7 +137,24 @@ def parse_blanks(data: bytes, names: Mapping[str, str], where: str, seed: int = 
 
 
 def write_judged(path: Path | str, judged: Sequence[Judged], outfits: Outfits) -> None:
-    """Write `compatibility_*.txt` as Polyvore Outfits has it; see `write_blanks`."""
+    """Write a question file: compatibility questions as text, as in Polyvore Outfits.
+
+    Parameters
+    ----------
+    path : path
+        Of the file.
+    judged : sequence of Judged
+        About items of `outfits`.
+    outfits : Outfits
+        A file calls an item `<outfit>_<place>`, counting from 1.
+
+    Raises
+    ------
+    DataError
+        If an item is in no outfit, so that it has no name.
+    WriteError
+        If the file cannot be written.
+    """
     names = _names(outfits)
     outfit_of = {frozenset(items): outfit for outfit, items in reversed(outfits.sets.items())}
     lines = []
@@ -130,12 +167,21 @@ def write_judged(path: Path | str, judged: Sequence[Judged], outfits: Outfits) -
 
 
 def parse_judged(data: bytes, names: Mapping[str, str], where: str) -> list[Judged]:
-    """Read the content of `compatibility_*.txt`: on each line a label and the names of the items.
+    """Parse a question file with compatibility questions: on each line a label and item names.
 
     Parameters
     ----------
-    data, names, where
-        As in `parse_blanks`.
+    data : bytes
+        Of the file.
+    names : mapping of str to str
+        What the file calls an item -> its id.
+    where : str
+        Names the file in messages.
+
+    Returns
+    -------
+    list of Judged
+        In the order of the file.
 
     Raises
     ------
@@ -159,9 +205,24 @@ def parse_judged(data: bytes, names: Mapping[str, str], where: str) -> list[Judg
 
 
 def parse_questions(data: bytes, where: str) -> list[Question]:
-    """Read the questions of `fill_in_blank_*.json` as they stand there.
+    """Parse a question file with fill-in-the-blank questions (JSON), as they stand in it.
 
-    Raises `DataError` if it is not such a file.
+    Parameters
+    ----------
+    data : bytes
+        Of the file.
+    where : str
+        Names the file in messages.
+
+    Returns
+    -------
+    list of Question
+        In the order of the file.
+
+    Raises
+    ------
+    DataError
+        If it is not such a file.
     """
     problem = (
         "not a fill-in-the-blank file: expected a list with question, answers and blank_position"

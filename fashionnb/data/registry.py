@@ -31,7 +31,7 @@ hashes names, sizes and times of change, which is quick."""
 
 @dataclass(frozen=True)
 class Source:
-    """What is known of one dataset: where it can be had, its licence, and who reads it.
+    """Registry entry of one dataset: where it can be had, its licence, and who reads it.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ class Source:
     reader : str
         The module of `fashionnb.data` that reads it.
     read : callable, path -> Catalogue
+        Reads the dataset's items.
     check : callable, path -> list of str
         What was found to be right, one line each; raises `DataError` if anything is not.
     read_outfits : callable, path -> Outfits, optional
@@ -117,7 +118,23 @@ def __getattr__(name: str) -> object:
 
 
 def get(name: str) -> Source:
-    """Return the source called `name`, or raise `DataError`."""
+    """Get the registry entry of a dataset by its name.
+
+    Parameters
+    ----------
+    name : str
+        Of the dataset, such as "fashion-mnist".
+
+    Returns
+    -------
+    Source
+        What is known of the dataset.
+
+    Raises
+    ------
+    DataError
+        If there is no dataset of this name; the message lists all.
+    """
     sources = _sources()
     if name not in sources:
         raise DataError(f"There is no source {name!r}. Use one of: {', '.join(sources)}.")
@@ -125,9 +142,12 @@ def get(name: str) -> Source:
 
 
 def cache_folder() -> Path:
-    """Return where downloads are kept: `FASHIONNB_CACHE`, else the system's place for caches.
+    """Return the cache folder, into which registered datasets are downloaded.
 
-    The folder may not exist yet.
+    Returns
+    -------
+    Path
+        `FASHIONNB_CACHE`, else the system's place for caches. The folder may not exist yet.
     """
     if chosen := os.environ.get("FASHIONNB_CACHE"):
         return Path(chosen).expanduser()
@@ -137,12 +157,17 @@ def cache_folder() -> Path:
 
 
 def places(folder: Path | str | None = None) -> list[Path]:
-    """Return the folders in which datasets are searched, first to last.
+    """List the folders in which registered datasets are searched: data folder, then cache.
 
     Parameters
     ----------
     folder : path, optional
         Searched first; without it `FASHIONNB_DATA`, if that is set. The cache comes last.
+
+    Returns
+    -------
+    list of Path
+        One or two folders, first to last.
 
     Raises
     ------
@@ -164,7 +189,7 @@ def places(folder: Path | str | None = None) -> list[Path]:
 
 
 def find(name: str, folder: Path | str | None = None) -> Path:
-    """Find a dataset on this machine.
+    """Find the place of a registered dataset on this machine.
 
     Parameters
     ----------
@@ -199,7 +224,7 @@ def find(name: str, folder: Path | str | None = None) -> Path:
 
 
 def fetch(name: str, folder: Path | str | None = None, progress: bool = True) -> Path:
-    """Download a dataset into the cache, unless it is on this machine already.
+    """Download a registered dataset into the cache, unless it is on this machine already.
 
     Files that were downloaded and checked are kept when a later one fails, and the next call goes
     on from there.
@@ -263,7 +288,7 @@ def fetch(name: str, folder: Path | str | None = None, progress: bool = True) ->
 
 
 def check(name: str, path: Path | str | None = None) -> list[str]:
-    """Check a dataset: place, size, checksums, and what its reader counts and decodes.
+    """Check a registered dataset: place, size, checksums, and what its reader counts and decodes.
 
     Parameters
     ----------
@@ -298,11 +323,26 @@ def check(name: str, path: Path | str | None = None) -> list[str]:
 
 
 def fingerprint(name: str) -> str:
-    """Return a hash that changes when the dataset on this machine does; "absent" without one.
+    """Compute a hash of a registered dataset that changes when its files on this machine do.
 
     The cache of executed chapters uses it. Files and small folders are hashed by their content,
     wherever they lie; a folder of many files by names, sizes and times of change. Hidden files do
     not count.
+
+    Parameters
+    ----------
+    name : str
+        Of the dataset.
+
+    Returns
+    -------
+    str
+        A SHA-256 in hexadecimal; "absent" if the dataset is not on this machine.
+
+    Raises
+    ------
+    DataError
+        If there is no dataset of this name.
     """
     try:
         path = find(name)

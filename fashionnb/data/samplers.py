@@ -18,7 +18,7 @@ from fashionnb.errors import DataError
 
 
 def shuffled(n: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield all rows once, in random order.
+    """Sample batches without replacement: yield all rows once, in random order.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def shuffled(n: int, batch_size: int, generator: torch.Generator) -> Iterator[Te
 def balanced(
     labels: Tensor, classes: int, per_class: int, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """Yield P × K batches without end: P classes with K items of each, so that all have positives.
+    """Sample class-balanced batches without end: P classes with K items of each (P × K).
 
     Items of a class, and classes, are drawn without replacement until all were drawn, then again.
     An item is twice in a batch only if its class has fewer than K. Each call starts anew.
@@ -92,7 +92,7 @@ def balanced(
 def weighted(
     labels: Tensor, weights: Tensor | Sequence[float], batch_size: int, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """Yield batches without end in which each class has a share according to its weight.
+    """Sample batches without end in which each class has a share according to its weight.
 
     A batch of B holds B · weight / (sum of weights) items of a class, rounded up or down with one
     random number for all classes (systematic sampling), so that in the long run the shares are
@@ -150,7 +150,7 @@ def weighted(
 
 
 def difficulty(scores: Tensor | Sequence[float], floor: float = 0.5) -> Tensor:
-    """Turn a score of each class into weights for `weighted`: the lower the score, the higher.
+    """Turn the score of each class into its weight for sampling: the lower, the more often.
 
     The weight of a class is floor + (1 - floor) · error, where error = 1 - score, divided by its
     mean over the classes.

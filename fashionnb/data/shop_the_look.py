@@ -37,12 +37,28 @@ _log = logging.getLogger(__name__)
 
 
 def read(path: Path | str) -> Catalogue:
-    """Read the products that are in a scene; see `read_scenes`."""
+    """Read the products of Shop-the-Look that are in a scene.
+
+    Parameters
+    ----------
+    path : path
+        As in `read_scenes`.
+
+    Returns
+    -------
+    Catalogue
+        As that of `read_scenes`.
+
+    Raises
+    ------
+    DataNotFound, DataError
+        As `read_scenes`.
+    """
     return read_scenes(path).catalogue
 
 
 def read_scenes(path: Path | str) -> Scenes:
-    """Read the pairs whose two images are here.
+    """Read the scenes of Shop-the-Look, with the products in them, whose images are here.
 
     No line is left out silently: if one is malformed this raises, and `salvage` gives the others.
 
@@ -77,7 +93,7 @@ def read_scenes(path: Path | str) -> Scenes:
 
 
 def salvage(path: Path | str) -> tuple[Scenes, list[str]]:
-    """Read the good pairs of a list with malformed lines, and what is wrong with those lines.
+    """Read the good pairs of Shop-the-Look's list, and what is wrong with its malformed lines.
 
     Parameters
     ----------
@@ -133,7 +149,12 @@ def salvage(path: Path | str) -> tuple[Scenes, list[str]]:
 
 
 def links(path: Path | str) -> pd.DataFrame:
-    """List the address of every image, as a table for `fashionnb collect`.
+    """List the web address of every image of Shop-the-Look, for `fashionnb collect`.
+
+    Parameters
+    ----------
+    path : path
+        As in `read_scenes`.
 
     Returns
     -------
@@ -152,13 +173,29 @@ def links(path: Path | str) -> pd.DataFrame:
 
 
 def url(signature: str) -> str:
-    """Return the address of an image, as the authors of the dataset give it."""
+    """Return the web address of an image of Shop-the-Look.
+
+    Parameters
+    ----------
+    signature : str
+        What the authors' lists call the image.
+
+    Returns
+    -------
+    str
+        The address as the authors of the dataset give it.
+    """
     folders = f"{signature[:2]}/{signature[2:4]}/{signature[4:6]}"
     return f"http://i.pinimg.com/400x/{folders}/{signature}.jpg"
 
 
 def check(path: Path | str) -> list[str]:
-    """Count pairs, scenes and products, malformed lines, and the images that are here.
+    """Check the files of Shop-the-Look: count pairs, malformed lines, and images that are here.
+
+    Parameters
+    ----------
+    path : path
+        As in `read_scenes`.
 
     Returns
     -------
@@ -191,7 +228,7 @@ def check(path: Path | str) -> list[str]:
 
 
 def write_lists(folder: Path | str, table: pd.DataFrame, categories: Mapping[str, str]) -> None:
-    """Write `fashion-cat.json` and `fashion.json`, without images.
+    """Write the two lists of Shop-the-Look, pairs and categories, without images.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 
 
 def near_identical(sets: Sequence[Collection[str]]) -> np.ndarray:
-    """Group sets that are equal or differ by one item, directly or through others.
+    """Group near-identical outfits, at most one item apart, so that no split separates them.
 
     Two sets differ by one item if one has a single item more, or if one item of each is exchanged
     for another.
@@ -53,7 +53,7 @@ def near_identical(sets: Sequence[Collection[str]]) -> np.ndarray:
 
 
 def by_hash(keys: Sequence[str], salt: str, shares: Mapping[str, float] = SHARES) -> np.ndarray:
-    """Assign keys to splits by a hash of each key, so that the split depends on nothing else.
+    """Split keys into training, validation and test by a hash of each, and of nothing else.
 
     Parameters
     ----------

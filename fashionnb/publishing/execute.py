@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -234,7 +234,7 @@ def _execute(
         run["results"] = files.sha256(job.recorded)
         recorded = json.loads(job.recorded.read_text(encoding="utf-8"))
         run["hardware"] = recorded["run"]["hardware"]  # it also names the GPU
-    if error := _failure(notebook, report.get("cell", 0), died_of):
+    if error := _failure(notebook, report, died_of):
         run["error"] = error
     notebook.cells = [cell for cell in notebook.cells if ERROR_MARK not in tags(cell)]
     notebook.metadata.pop("papermill", None)  # it names the temporary folder
@@ -242,7 +242,7 @@ def _execute(
     try:
         files.write_text(job.notebook, nbformat.writes(notebook))
     except WriteError as error:
-        failure = _failure(notebook, 0, ("WriteError", str(error)))
+        failure = _failure(notebook, {}, ("WriteError", str(error)))
         notebook.metadata["fashionnb"]["error"] = failure
     return notebook
 
@@ -306,23 +306,33 @@ def _environment(job: Job) -> dict[str, str]:
 
 
 def _failure(
-    notebook: NotebookNode, last: int, died_of: tuple[str, str] | None
+    notebook: NotebookNode, report: Mapping[str, Any], died_of: tuple[str, str] | None
 ) -> dict[str, Any] | None:
     """Where and how the chapter failed, as `run_chapter` describes it, or None.
 
-    `last` is the index of the last cell that was begun; `died_of` the name and value of an error.
+    `report` is what the process told; `died_of` the name and value of the error that ended it.
     """
-    for number, index in enumerate(own_code(notebook), start=1):
+    indices = own_code(notebook)
+    for number, index in enumerate(indices, start=1):
         cell = notebook.cells[index]
-        place = {"cell": number, "source": cell.source}
-        if died_of and index >= last:  # it may have died before a cell of text
-            name, value = died_of
-            error = {"line": 1, "name": name, "value": value, "traceback": [], "died": True}
-            return place | error
+        if died_of and index >= report.get("cell", 0):  # it may have died before a cell of text
+            return _place(cell, number) | _ended(died_of)
         errors = [output for output in cell.outputs if output.output_type == "error"]
         if errors and "raises-exception" not in tags(cell):
-            return place | _describe(errors[0])
+            return _place(cell, number) | _describe(errors[0])
+    reason = died_of or report.get("failed")
+    if reason:  # after the last cell of code, or where no cell holds the error
+        return _place(notebook.cells[indices[-1]], len(indices)) | _ended(reason)
     return None
+
+
+def _place(cell: NotebookNode, number: int) -> dict[str, Any]:
+    return {"cell": number, "source": cell.source}
+
+
+def _ended(reason: Sequence[str]) -> dict[str, Any]:
+    name, value = reason
+    return {"line": 1, "name": name, "value": value, "traceback": [], "died": True}
 
 
 def _describe(error: NotebookNode) -> dict[str, Any]:
@@ -375,7 +385,7 @@ def main() -> None:
         print(json.dumps(report), file=reports, flush=True)
 
     source, executed, folder, parameters = sys.argv[1:]
-    died = False
+    died, failed = False, None
     try:
         papermill.execute_notebook(
             source,
@@ -386,11 +396,11 @@ def main() -> None:
             progress_bar=False,
             on_cell_start=lambda cell, cell_index: send(cell=cell_index),
         )
-    except papermill.PapermillExecutionError:
-        pass  # the notebook holds the error
+    except papermill.PapermillExecutionError as error:  # the notebook should hold it, too
+        failed = [error.ename, error.evalue]
     except DeadKernelError:
         died = True
-    send(died=died, peak_memory_mb=hardware.peak_memory_mb(resource.RUSAGE_CHILDREN))
+    send(died=died, failed=failed, peak_memory_mb=hardware.peak_memory_mb(resource.RUSAGE_CHILDREN))
 
 
 if __name__ == "__main__":

@@ -143,17 +143,22 @@ def test_failures_are_found_among_the_chapters_own_cells():
             cell("a\nb", wrong("ValueError", "\x1b[1mv", *trace)),
         ]
     )
-    found = _failure(notebook, 0, None)
-    assert (found["cell"], found["line"], found["name"], found["value"]) == (
-        3,
-        2,
-        "ValueError",
-        "v",
-    )
+    found = _failure(notebook, {}, None)
+    assert (found["cell"], found["line"]) == (3, 2)
+    assert (found["name"], found["value"]) == ("ValueError", "v")
     assert found["traceback"][0] == "---"
     assert found["traceback"][-1] == "ValueError: v"
     assert not found["died"]
     del notebook.cells[-1]
-    assert _failure(notebook, 0, None) is None
-    died = _failure(notebook, 3, KERNEL_DIED)
+    assert _failure(notebook, {}, None) is None
+    died = _failure(notebook, {"cell": 3}, KERNEL_DIED)
     assert (died["cell"], died["died"], died["name"]) == (2, True, "DeadKernelError")
+
+
+def test_a_failure_that_no_cell_of_code_holds_is_put_at_the_last_one():
+    cells = [cell("1"), cell("2"), nbformat.v4.new_markdown_cell("The end.")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    died = _failure(notebook, {"cell": 2}, KERNEL_DIED)
+    assert (died["cell"], died["name"]) == (2, "DeadKernelError")
+    found = _failure(notebook, {"cell": 0, "failed": ["OSError", "no such program"]}, None)
+    assert (found["cell"], found["name"], found["value"]) == (2, "OSError", "no such program")

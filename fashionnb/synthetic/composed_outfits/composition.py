@@ -45,7 +45,7 @@ _BLOCK = 20_000  # outfits that are filled at once
 def compose(
     catalogue: Catalogue, n: int = 10_000, edition: str = "disjoint", seed: int = 0
 ) -> Outfits:
-    """Compose different outfits of three to six items that break no rule.
+    """Compose different outfits of three to six items that break no rule of compatibility.
 
     Each has shoes, and a top and a bottom or a dress; a layer, bag and accessory are optional.
 
@@ -102,10 +102,11 @@ def compose(
 def make_blanks(
     outfits: Outfits, hardness: str = "type", split: str = "test", *, seed: int = 0
 ) -> list[Blank]:
-    """Make fill-in-the-blank questions that ask for a random item of each outfit.
+    """Make fill-in-the-blank questions on composed outfits; each wrong answer breaks a rule.
 
-    A question has four answers. The right answer stands at each position equally often, give or take one. An item is not asked
-    for if too few wrong answers were found; an outfit without an item to ask for gets no question.
+    A question has four answers. The right answer stands at each position equally often, give or
+    take one. An item is not asked for if too few wrong answers were found; an outfit without an
+    item to ask for gets no question.
 
     Parameters
     ----------
@@ -121,6 +122,7 @@ def make_blanks(
     Returns
     -------
     list of Blank
+        At most one question for each outfit, about a random item of it.
 
     Raises
     ------
@@ -142,15 +144,21 @@ def make_blanks(
 def make_judged(
     outfits: Outfits, hardness: str = "type", split: str = "test", *, seed: int = 0
 ) -> list[Judged]:
-    """Make compatibility questions: outfits, and sets that break a rule.
+    """Make compatibility questions on composed outfits: outfits, and sets that break a rule.
 
     "any" and "type" exchange every item; "rule" exchanges one item, so that the set breaks exactly
     one rule. Outfits for which no such set was found are left out.
 
     Parameters
     ----------
-    outfits, hardness, split, seed
+    outfits : Outfits
         As in `make_blanks`.
+    hardness : str
+        One of `HARDNESS`.
+    split : str
+        The outfits of this split are used.
+    seed : int
+        The same seed gives the same questions.
 
     Returns
     -------

@@ -24,7 +24,7 @@ from fashionnb.synthetic.composed_outfits.rules import kinds
 def write_polyvore(
     folder: Path | str, editions: Mapping[str, Outfits], hardness: str = "type", seed: int = 0
 ) -> None:
-    """Write outfits, items, categories, photos, type pairs and questions.
+    """Write composed outfits, with questions, as files in the format of Polyvore Outfits.
 
     The semantic category of an item is its role, its fine category is its kind. The metadata are
     written last, and nothing can be read without them, so a run that was stopped does not leave a
@@ -36,8 +36,10 @@ def write_polyvore(
         Created if it does not exist.
     editions : mapping of str to Outfits
         "disjoint" or "nondisjoint", or both, of one catalogue.
-    hardness, seed
+    hardness : str
         Of the questions; see `fashionnb.synthetic.composed_outfits.composition`.
+    seed : int
+        Of the questions.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def write_polyvore(
 
 
 def write_photos(catalogue: Catalogue, folder: Path) -> None:
-    """Write each image as `<id>.jpg`; JPEG files of a folder or a zip are copied byte for byte.
+    """Write the photos of the items in composed outfits, as in Polyvore Outfits: `<id>.jpg`.
 
     Parameters
     ----------

@@ -72,17 +72,39 @@ Anything else has no role: underwear, socks, sarees, perfume.
 
 
 def kinds(catalogue: Catalogue) -> np.ndarray:
-    """Return the kind of each item, (n,) str: the column `family`, or else `category`."""
+    """Return the kind of each item, from which the rules of composed outfits take its role.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        The items.
+
+    Returns
+    -------
+    ndarray of shape (n,), str
+        The column `family`, or else `category`.
+    """
     return catalogue.table["family" if "family" in catalogue.table else "category"].to_numpy(object)
 
 
 def roles(catalogue: Catalogue) -> np.ndarray:
-    """Return the role of each item, (n,) str: one of `ROLES`, or "" for none."""
+    """Return the role of each item by the rules of composed outfits: top, bottom, shoes and so on.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        The items.
+
+    Returns
+    -------
+    ndarray of shape (n,), str
+        One of `ROLES` for each item, or "" for none.
+    """
     return np.array([ROLE_OF.get(kind, "") for kind in kinds(catalogue)], dtype=object)
 
 
 def broken(catalogue: Catalogue, sets: Sequence[Sequence[str]]) -> np.ndarray:
-    """Count the pairs of items that break each rule.
+    """Count the pairs of items in each set that break each rule of composed outfits.
 
     Parameters
     ----------
@@ -111,7 +133,7 @@ def broken(catalogue: Catalogue, sets: Sequence[Sequence[str]]) -> np.ndarray:
 
 
 def oracle(catalogue: Catalogue, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-    """Score pairs by the rules themselves: an oracle for models that have to learn them.
+    """Score pairs of items by the rules of composed outfits: an oracle for models.
 
     Parameters
     ----------
@@ -136,7 +158,7 @@ def oracle(catalogue: Catalogue, pairs: Sequence[tuple[str, str]]) -> np.ndarray
 
 
 class Rulebook:
-    """The rules, evaluated for a whole catalogue, so that millions of pairs take a second.
+    """Rules of composed outfits, evaluated for a whole catalogue: millions of pairs a second.
 
     Items with the same attributes have the same profile. For each two profiles there is one byte,
     with a bit for each rule that they break.

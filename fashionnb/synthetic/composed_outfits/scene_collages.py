@@ -49,7 +49,7 @@ _IS_OPAQUE = [0] * 128 + [255] * 128  # of each value of the alpha channel
 
 @dataclass(frozen=True, eq=False)
 class DrawnScene:
-    """One scene of n visible items.
+    """Scene collage of n visible items of one outfit, with the box of each.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class DrawnScene:
 
 
 def draw_scenes(outfits: Outfits, size: int = 160, seed: int = 0) -> Iterator[DrawnScene]:
-    """Draw a scene of each outfit, one after the other.
+    """Draw a scene collage of each outfit, one after the other.
 
     A scene depends on the seed and on its outfit alone. Items without a role
     (`fashionnb.synthetic.composed_outfits.rules`) are not drawn, and outfits with fewer than two
@@ -122,7 +122,7 @@ def draw_scenes(outfits: Outfits, size: int = 160, seed: int = 0) -> Iterator[Dr
 
 
 def write_scenes(outfits: Outfits, folder: Path | str, size: int = 160, seed: int = 0) -> None:
-    """Draw a scene of each outfit, and write them in the file format of Shop the Look.
+    """Draw a scene collage of each outfit, and write them in the format of Shop-the-Look.
 
     A field `split` in each line has the split of the outfit. The category of a product is its role
     and its kind. The photos of products are those of the catalogue. The lists are written last, and
@@ -130,10 +130,14 @@ def write_scenes(outfits: Outfits, folder: Path | str, size: int = 160, seed: in
 
     Parameters
     ----------
-    outfits, size, seed
+    outfits : Outfits
         As in `draw_scenes`.
     folder : path
         Created if it does not exist.
+    size : int
+        Height of a scene in pixels, 64 to 1024.
+    seed : int
+        The same seed gives the same scenes.
 
     Raises
     ------

@@ -42,7 +42,7 @@ def catalogue(
     background: str = "white",
     splits: Mapping[str, float] = SPLITS,
 ) -> Catalogue:
-    """Draw a catalogue of garments.
+    """Draw a catalogue of synthetic garments, whose attributes are known exactly.
 
     Item `i` depends on `seed` and `i` alone: a larger catalogue begins with the same items.
 
@@ -103,7 +103,7 @@ def draw(
     size: int = 64,
     seed: int = 0,
 ) -> np.ndarray:
-    """Draw one garment on white.
+    """Draw one synthetic garment of some category, colour, pattern and season, on white.
 
     The same seed gives the same shape and pose in every colour, pattern and size.
 
@@ -119,6 +119,7 @@ def draw(
     Returns
     -------
     ndarray of shape (size, size, 3), uint8
+        The image in RGB, 0 to 255.
 
     Raises
     ------

@@ -116,7 +116,18 @@ def _opening(f: _Frame, show: np.ndarray | bool = True) -> list[Part]:
 
 
 def t_shirt(cut: Cut) -> list[Part]:
-    """T-shirts, tops and long-sleeved tees."""
+    """Shape drawn T-shirts, tops and long-sleeved tees.
+
+    Parameters
+    ----------
+    cut : Cut
+        Samples the measures of the block of garments.
+
+    Returns
+    -------
+    list of Part
+        From back to front.
+    """
     vee = cut.between(0, 1) ** 2
     strappy, long = cut.perhaps(0.35 * cut.warm), cut.perhaps(0.45 * (1 - cut.warm))
     top, chest = cut.between(0.08, 0.11), cut.between(0.185, 0.22)
@@ -150,7 +161,18 @@ def t_shirt(cut: Cut) -> list[Part]:
 
 
 def trouser(cut: Cut) -> list[Part]:
-    """Trousers: skinny to wide, full length or cropped."""
+    """Shape drawn trousers: skinny to wide, full length or cropped.
+
+    Parameters
+    ----------
+    cut : Cut
+        Samples the measures of the block of garments.
+
+    Returns
+    -------
+    list of Part
+        From back to front.
+    """
     waist, top = cut.between(0.125, 0.165), cut.between(0.04, 0.07)
     hip = waist + cut.between(0.015, 0.04)
     crotch = cut.between(0.34, 0.4)
@@ -203,7 +225,18 @@ def trouser(cut: Cut) -> list[Part]:
 
 
 def pullover(cut: Cut) -> list[Part]:
-    """Knitted pullovers and sweatshirts: crew, V and roll neck, ribbed at the edges."""
+    """Shape drawn pullovers and sweatshirts: crew, V or roll neck, ribbed edges.
+
+    Parameters
+    ----------
+    cut : Cut
+        Samples the measures of the block of garments.
+
+    Returns
+    -------
+    list of Part
+        From back to front.
+    """
     vee = cut.between(0, 1) * cut.perhaps(0.35)
     roll = cut.perhaps(0.45 * (1 - cut.warm)) & (vee == 0)
     top, chest = cut.between(0.085, 0.11), cut.between(0.195, 0.235)
@@ -243,7 +276,18 @@ def pullover(cut: Cut) -> list[Part]:
 
 
 def dress(cut: Cut) -> list[Part]:
-    """Dresses: strappy to long-sleeved, close to flared, knee to floor."""
+    """Shape drawn dresses: strappy to long-sleeved, close to flared, knee to floor.
+
+    Parameters
+    ----------
+    cut : Cut
+        Samples the measures of the block of garments.
+
+    Returns
+    -------
+    list of Part
+        From back to front.
+    """
     vee, flare = cut.between(0, 1), cut.between(0, 1)
     strappy, long = cut.perhaps(0.15 + 0.5 * cut.warm), cut.perhaps(0.7 * (1 - cut.warm))
     shoulder = np.where(strappy, cut.between(0.085, 0.125), cut.between(0.14, 0.165))
@@ -296,7 +340,20 @@ def dress(cut: Cut) -> list[Part]:
 
 
 def coat(cut: Cut) -> list[Part]:
-    """Coats and jackets: lapels or a collar, buttons, pockets; longer when it is cold."""
+    """Shape drawn coats and jackets: lapels or collar, buttons, pockets.
+
+    They are longer when it is cold.
+
+    Parameters
+    ----------
+    cut : Cut
+        Samples the measures of the block of garments.
+
+    Returns
+    -------
+    list of Part
+        From back to front.
+    """
     top, chest = cut.between(0.07, 0.095), cut.between(0.19, 0.225)
     f = _Frame(
         neck=cut.between(0.07, 0.09), chest=chest, hip=chest + cut.between(-0.01, 0.045),
@@ -371,7 +428,20 @@ def coat(cut: Cut) -> list[Part]:
 
 
 def shirt(cut: Cut) -> list[Part]:
-    """Shirts: collar, buttons down the front, cuffs; short sleeves in summer."""
+    """Shape drawn shirts: collar, buttons down the front, cuffs.
+
+    Sleeves may be short in summer.
+
+    Parameters
+    ----------
+    cut : Cut
+        Samples the measures of the block of garments.
+
+    Returns
+    -------
+    list of Part
+        From back to front.
+    """
     short = cut.perhaps(0.6 * cut.warm)
     top, chest = cut.between(0.08, 0.105), cut.between(0.18, 0.218)
     f = _Frame(

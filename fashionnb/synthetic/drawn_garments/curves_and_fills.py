@@ -12,7 +12,7 @@ import numpy as np
 
 
 def smooth(points: np.ndarray, sharp: np.ndarray, steps: int, closed: bool = True) -> np.ndarray:
-    """Interpolate control points by a cubic Hermite spline with Catmull–Rom tangents.
+    """Draw a smooth curve through control points: a Hermite spline with Catmull–Rom tangents.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def smooth(points: np.ndarray, sharp: np.ndarray, steps: int, closed: bool = Tru
 
 
 def ribbon(line: np.ndarray, width: np.ndarray | float) -> np.ndarray:
-    """Make the closed outline of a band along an open line.
+    """Outline a band along an open curve: a closed curve, half the width away on either side.
 
     Parameters
     ----------
@@ -63,6 +63,7 @@ def ribbon(line: np.ndarray, width: np.ndarray | float) -> np.ndarray:
     Returns
     -------
     ndarray of shape (2, b, 2 * m)
+        x and y, along one side and back along the other.
     """
     x, y = np.gradient(line, axis=2)
     half = np.reshape(width, (-1, 1)) / (2 * np.sqrt(x * x + y * y) + np.float32(1e-6))
@@ -71,7 +72,7 @@ def ribbon(line: np.ndarray, width: np.ndarray | float) -> np.ndarray:
 
 
 def fill(outlines: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Compute how much of each pixel lies inside some outlines.
+    """Fill closed curves: compute how much of each pixel lies inside these outlines.
 
     As in font renderers, each short edge adds its width to the pixel that it passes through, split
     by its height in the pixel. A cumulative sum down the column then counts each pixel below an
@@ -114,7 +115,7 @@ def fill(outlines: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def blur(field: np.ndarray, sigma: float) -> np.ndarray:
-    """Apply a Gaussian blur that gives the same bits on every machine.
+    """Blur filled curves by a Gaussian, with the same bits on every machine.
 
     It computes with integers (1023 to the unit), which float32 adds without rounding, so the order
     of a sum does not matter, nor does the window that is blurred.
@@ -129,6 +130,7 @@ def blur(field: np.ndarray, sigma: float) -> np.ndarray:
     Returns
     -------
     ndarray of shape (b, height, width), float32
+        Values 0 to 1.
     """
     _, height, width = field.shape
     down, across = _gauss(height, sigma), _gauss(width, sigma)
@@ -140,7 +142,18 @@ def blur(field: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def reach(sigma: float) -> int:
-    """Return the radius of the kernel of `blur`, in pixels."""
+    """Return the radius of the kernel with which filled curves are blurred.
+
+    Parameters
+    ----------
+    sigma : float
+        Of the Gaussian, in pixels.
+
+    Returns
+    -------
+    int
+        In pixels.
+    """
     return int(np.ceil(2.7 * sigma))
 
 

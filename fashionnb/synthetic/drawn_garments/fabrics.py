@@ -51,12 +51,23 @@ _SCATTER = np.random.default_rng(7).random((4, 1024), dtype=np.float32)
 
 
 def warmth(season: np.ndarray) -> np.ndarray:
-    """Map seasons (positions in `SEASONS`) to warmth: 0 for winter to 1 for summer."""
+    """Map the season of each garment and its fabric to warmth.
+
+    Parameters
+    ----------
+    season : ndarray of shape (b,), int
+        Positions in `SEASONS`.
+
+    Returns
+    -------
+    ndarray of shape (b,), float64
+        From 0 for winter to 1 for summer.
+    """
     return np.array([_WARM[name] for name in SEASONS])[season]
 
 
 def palette(colour: np.ndarray, season: np.ndarray, chances: np.ndarray) -> dict[str, np.ndarray]:
-    """Choose the colours of each item, by material.
+    """Choose the colours of the fabric, trim and other materials of each drawn garment.
 
     Parameters
     ----------
@@ -104,7 +115,7 @@ def palette(colour: np.ndarray, season: np.ndarray, chances: np.ndarray) -> dict
 def weave(
     pattern: str, u: np.ndarray, v: np.ndarray, chances: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compute how much of the second and third colour a patterned fabric shows at each point.
+    """Weave a patterned fabric: how much of its second and third colour each point shows.
 
     Parameters
     ----------
@@ -120,8 +131,10 @@ def weave(
 
     Returns
     -------
-    second, third : ndarray of shape (b, h, w), float32
-        0 to 1; `third` is 0.0 where the pattern has two colours.
+    second : ndarray of shape (b, h, w), float32
+        The share of the second colour, 0 to 1.
+    third : ndarray of shape (b, h, w), float32, or float
+        The share of the third colour, 0 to 1; 0.0 if the pattern has two colours.
     """
     a, b, c, d = (chances[:, k].astype(np.float32)[:, None, None] for k in range(4))
     if pattern == "Striped":

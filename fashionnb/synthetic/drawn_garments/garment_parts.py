@@ -16,7 +16,7 @@ SHARP = True  # as third entry of a control point: a corner
 
 @dataclass(frozen=True)
 class Part:
-    """One painted layer of a block of b garments.
+    """Part of a drawn garment: one painted layer, for a block of b garments.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Part:
 
 @dataclass
 class Cut:
-    """The measures of a block of b garments of one category.
+    """Measures of a block of b drawn garments of one category, from which their parts are made.
 
     Parameters
     ----------
@@ -91,26 +91,95 @@ class Cut:
 
 
 def shape(points: Sequence[Point], **look) -> Part:
-    """Make a filled outline; `look` is what else a `Part` has."""
+    """Make a garment part of a filled outline.
+
+    Parameters
+    ----------
+    points : sequence of points
+        Control points of the closed outline.
+    **look : object
+        What else a `Part` has.
+
+    Returns
+    -------
+    Part
+        The filled outline.
+    """
     return Part([points], **look)
 
 
 def line(points: Sequence[Point], width: Number, **look) -> Part:
-    """Make a band of some width along an open curve; `look` is what else a `Part` has."""
+    """Make a garment part of a band along an open curve, such as a seam or a strap.
+
+    Parameters
+    ----------
+    points : sequence of points
+        Control points of the curve.
+    width : float or ndarray of shape (b,)
+        Of the band, in units of the image.
+    **look : object
+        What else a `Part` has.
+
+    Returns
+    -------
+    Part
+        The band.
+    """
     return Part([points], width, **look)
 
 
 def dots(centres: Sequence[Point], radius: float, **look) -> Part:
-    """Make small discs: buttons, eyelets; `look` is what else a `Part` has."""
+    """Make a garment part of small discs, such as buttons or eyelets.
+
+    Parameters
+    ----------
+    centres : sequence of points
+        The centre of each disc.
+    radius : float
+        Of all discs, in units of the image.
+    **look : object
+        What else a `Part` has.
+
+    Returns
+    -------
+    Part
+        The discs.
+    """
     rim = [(np.cos(turn) * radius, np.sin(turn) * radius) for turn in np.arange(6) * np.pi / 3]
     return Part([[(x + dx, y + dy) for dx, dy in rim] for x, y in centres], span=0.05, **look)
 
 
 def symmetric(points: Sequence[Point]) -> list[Point]:
-    """Mirror the right half of an outline, listed downwards; its ends lie on the middle line."""
+    """Complete the outline of a symmetric garment part by mirroring its right half.
+
+    Parameters
+    ----------
+    points : sequence of points
+        The right half, listed downwards; its ends lie on the middle line.
+
+    Returns
+    -------
+    list of points
+        The closed outline.
+    """
     return [*points, *[(-point[0], *point[1:]) for point in points[-2:0:-1]]]
 
 
 def mix(a: Number, b: Number, share: Number) -> Number:
-    """Interpolate linearly: `a` where `share` is 0, `b` where it is 1."""
+    """Interpolate linearly between two measures of a garment part.
+
+    Parameters
+    ----------
+    a : float or ndarray of shape (b,)
+        The measure where `share` is 0.
+    b : float or ndarray of shape (b,)
+        The measure where `share` is 1.
+    share : float or ndarray of shape (b,)
+        Of `b`.
+
+    Returns
+    -------
+    float or ndarray of shape (b,)
+        The measure in between.
+    """
     return a + (b - a) * share

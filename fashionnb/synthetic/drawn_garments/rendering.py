@@ -42,7 +42,7 @@ def paint(
     channels: int = 3,
     background: str = "white",
 ) -> np.ndarray:
-    """Paint garments.
+    """Render drawn garments as images: their parts, the light on them, then the colours.
 
     Parameters
     ----------

@@ -22,7 +22,18 @@ from fashionnb.synthetic.drawn_garments.garment_parts import (
 
 
 def sandal(cut: Cut) -> list[Part]:
-    """Sandals: flat, wedge or heel; straps over what would be the foot."""
+    """Shape drawn sandals: flat, wedge or heel, with straps over the foot.
+
+    Parameters
+    ----------
+    cut : Cut
+        Samples the measures of the block of garments.
+
+    Returns
+    -------
+    list of Part
+        From back to front.
+    """
     heel = cut.between(0.0, 1.0) ** 1.4 * 0.27
     wedge = cut.perhaps(0.4)
     thick = cut.between(0.03, 0.05)
@@ -83,7 +94,20 @@ def sandal(cut: Cut) -> list[Part]:
 
 
 def sneaker(cut: Cut) -> list[Part]:
-    """Sneakers; higher in winter."""
+    """Shape drawn sneakers: sole, upper and laces.
+
+    They may be higher in winter.
+
+    Parameters
+    ----------
+    cut : Cut
+        Samples the measures of the block of garments.
+
+    Returns
+    -------
+    list of Part
+        From back to front.
+    """
     high = np.where(
         cut.perhaps(0.5 - 0.4 * cut.warm), cut.between(0.1, 0.17), cut.between(-0.02, 0.03)
     )
@@ -150,7 +174,18 @@ def sneaker(cut: Cut) -> list[Part]:
 
 
 def bag(cut: Cut) -> list[Part]:
-    """Bags: totes with two handles, and bags with a flap, a clasp and one strap."""
+    """Shape drawn bags: totes with two handles, or a flap, a clasp and one strap.
+
+    Parameters
+    ----------
+    cut : Cut
+        Samples the measures of the block of garments.
+
+    Returns
+    -------
+    list of Part
+        From back to front.
+    """
     flap = cut.perhaps(0.5)
     top = np.where(flap, cut.between(0.42, 0.52), cut.between(0.34, 0.46))
     base, rise = cut.between(0.86, 0.93), cut.between(0.06, 0.2)
@@ -213,7 +248,20 @@ def bag(cut: Cut) -> list[Part]:
 
 
 def ankle_boot(cut: Cut) -> list[Part]:
-    """Ankle boots: Chelsea, laced or zipped; fur at the top when it is cold."""
+    """Shape drawn ankle boots: Chelsea, laced or zipped.
+
+    There may be fur at the top when it is cold.
+
+    Parameters
+    ----------
+    cut : Cut
+        Samples the measures of the block of garments.
+
+    Returns
+    -------
+    list of Part
+        From back to front.
+    """
     heel, base, top = cut.between(0.035, 0.15), 0.85, cut.between(0.12, 0.26)
     up, lean = base - heel, cut.between(-0.015, 0.015)
     front, back = cut.between(-0.06, 0.0), 0.29 + lean

@@ -40,14 +40,16 @@ _BATCH = 256  # images at a time, so that memory stays flat
 
 @dataclass(frozen=True)
 class Exported:
-    """File that `to_onnx` wrote, and how close its output is to the network's.
+    """Result of the export of a network: its ONNX file, and how close its output is to torch's.
 
     Parameters
     ----------
     path : Path
+        The file.
     bytes : int
         Size of the file.
     precision : {"float32", "int8"}
+        In which the network computes.
     difference : float
         Largest absolute difference of any output to torch's.
     cosine : float
@@ -72,7 +74,7 @@ def to_onnx(
     licence: str = "",
     calibration: np.ndarray | None = None,
 ) -> Exported:
-    """Write a network as one ONNX file, and check that it computes the same.
+    """Export a network as one ONNX file, and check that it computes the same.
 
     The graph takes "images", uint8 (n, height, width, channels) with any n, and returns "output",
     float32: the network's output for the same images in [0, 1]. Batch normalisation is folded into
@@ -106,6 +108,7 @@ def to_onnx(
     Returns
     -------
     Exported
+        The file and its accuracy.
 
     Raises
     ------
@@ -166,7 +169,7 @@ def to_onnx(
 
 
 class OnnxModel:
-    """Exported network, ready to run without torch.
+    """Exported network in an ONNX file, ready to run without torch.
 
     Call it with images, uint8 (n, height, width, channels) of its `size`; it returns float32
     (n, d).

@@ -40,7 +40,7 @@ def analyse(
     model: Path | str | None = None,
     skip_unreadable: bool = False,
 ) -> tuple[list[Path], dict[str, str]]:
-    """Find the garment in each photo of a folder, and write down its attributes.
+    """Analyse a folder of photos: find the garment in each, and write down its attributes.
 
     All photos are analysed before anything is written, and a JSON file is written after its crop.
     So the files are complete, or there are none.

@@ -261,7 +261,7 @@ def embed(
 def _query(item: str, known) -> str | Path:
     """The id of an item, or the path of a picture; raises for anything else."""
     from fashionnb.data.folder import SUFFIXES
-    from fashionnb.search.item_attributes import as_image
+    from fashionnb.search.recommend import as_image
 
     if (known.table["id"] == item).any():
         return item

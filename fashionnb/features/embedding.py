@@ -39,16 +39,16 @@ def embed(
     device: str | None = None,
     cache: Path | str | None = None,
 ) -> np.ndarray:
-    """Compute the embedding of every image.
+    """Compute the embeddings of images with a network, in batches.
 
     Parameters
     ----------
     model : nn.Module
         Called in evaluation mode; afterwards its mode and device are what they were.
-    images : Tensor of shape (n, channels, height, width), ndarray of shape (n, height, width[,
-    channels]) or Catalogue
-        uint8, or floats in [0, 1]. Images of a catalogue are prepared as the model's card says,
-        some at a time, so that memory stays flat.
+    images : Tensor, ndarray or Catalogue
+        A tensor of shape (n, channels, height, width) or an array of shape (n, height, width[,
+        channels]); uint8, or floats in [0, 1]. Images of a catalogue are prepared as the model's
+        card says, some at a time, so that memory stays flat.
     batch_size : int
         Images at a time. 256 is about the fastest on a CPU; a GPU takes more.
     device : str, optional
@@ -60,6 +60,7 @@ def embed(
     Returns
     -------
     ndarray of shape (n, d), float32
+        As the model returns them, in the order of the images.
 
     Raises
     ------
@@ -87,7 +88,18 @@ def embed(
 
 
 def as_tensor(images: Tensor | np.ndarray) -> Tensor:
-    """Make one tensor (n, channels, height, width) of images, uint8 or float32 in [0, 1].
+    """Convert images to the tensor that `embed` computes embeddings of.
+
+    Parameters
+    ----------
+    images : Tensor or ndarray
+        A tensor of shape (n, channels, height, width) or an array of shape (n, height, width[,
+        channels]); uint8, or floats in [0, 1].
+
+    Returns
+    -------
+    Tensor of shape (n, channels, height, width), uint8 or float32
+        The same values; float64 becomes float32.
 
     Raises
     ------
@@ -123,9 +135,9 @@ def as_tensor(images: Tensor | np.ndarray) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """A catalogue and the embeddings of its images.
+    """Embeddings of images, in the order of a catalogue, and which images could not be read.
 
-    Attributes
+    Parameters
     ----------
     vectors : ndarray of shape (n, d), float32
         Each of length 1.
@@ -134,7 +146,7 @@ class Embedded:
     unreadable : DataFrame
         One row per image that was left out, with its `id` and `why`.
     new : int
-        How many of them were embedded now; the others were in the cache.
+        How many of the n were embedded now; the others were in the cache.
     """
 
     vectors: np.ndarray
@@ -154,7 +166,7 @@ def embed_images(
     strict: bool = False,
     progress: bool = True,
 ) -> Embedded:
-    """Embed the images of a catalogue: each batch is read, embedded and forgotten.
+    """Compute the embeddings of more images than fit into memory: each batch is read and forgotten.
 
     At any time there are only the pixels of one batch in memory, and as many whole images as
     threads decode.
@@ -164,11 +176,15 @@ def embed_images(
     encode : callable
         uint8 (m, height, width, channels) -> (m, d) float32, each row of length 1.
     catalogue : Catalogue
-    size, channels : int or (int, int), int
-        What `encode` takes; images are letterboxed to it.
+        Whose images are embedded.
+    size : int or (int, int)
+        Of the images in pixels, one number or height and width; they are letterboxed to it.
+    channels : int
+        1 for grey, 3 for colour.
     store : FeatureStore, optional
         Where embeddings are kept; by default nowhere.
     batch_size : int
+        Images at a time.
     strict : bool
         One unreadable image makes the whole useless: after the first, images are only read, to find
         the others, unless a store keeps the work.
@@ -178,6 +194,7 @@ def embed_images(
     Returns
     -------
     Embedded
+        Of the images that could be read.
 
     Raises
     ------

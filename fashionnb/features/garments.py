@@ -31,13 +31,16 @@ SIDE = 64  # pixels of an image that is encoded
 
 @dataclass(frozen=True, eq=False)
 class Garments:
-    """The garments of n photos. The photos themselves are opened when they are needed.
+    """Garments of n photos, cut out of the background, with their features and colours.
 
-    Attributes
+    The photos themselves are opened when they are needed.
+
+    Parameters
     ----------
     catalogue : Catalogue
+        Of n items, one photo each.
     size : (int, int)
-        Height and width that the photos are read at.
+        Height and width that the photos are read at, in pixels.
     bits : ndarray of shape (n, ceil(height * width / 8)), uint8
         Where the garments are, a bit for each pixel.
     seen : Tensor of shape (n, d), float32
@@ -93,7 +96,7 @@ def garment_features(
     device: str | None = None,
     cache: Path | str | None = None,
 ) -> Garments:
-    """Cut the garment out of every photo of a catalogue, and compute its features and colours.
+    """Cut the garment out of each photo of a catalogue, and compute its features and colours.
 
     The features are those of `pretrained_encoder`.
 
@@ -111,6 +114,7 @@ def garment_features(
     Returns
     -------
     Garments
+        In the order of the catalogue.
 
     Raises
     ------
@@ -137,7 +141,14 @@ def garment_features(
 
 
 def pretrained_encoder() -> MultiStageEncoder:
-    """Build an encoder whose backbone was pretrained to name the types of product photos.
+    """Build the encoder that computes the features of garments, pretrained on product photos.
+
+    Its backbone was trained to name the types of products; the rest is not trained.
+
+    Returns
+    -------
+    MultiStageEncoder
+        On the CPU.
 
     Raises
     ------
@@ -170,7 +181,15 @@ def _described(
 
 
 class FeatureExtractor(nn.Module):
-    """The slow half of a multi-stage encoder alone, as a module that `embed` can call."""
+    """Module that computes the features of garments with an encoder, for `embed` to call.
+
+    These take most of the encoder's time, and need no training.
+
+    Parameters
+    ----------
+    encoder : MultiStageEncoder
+        Whose method `features` is called.
+    """
 
     def __init__(self, encoder: MultiStageEncoder) -> None:
         super().__init__()

@@ -40,7 +40,7 @@ Features = dict[str, np.ndarray]
 
 
 class FeatureStore:
-    """Features of images in one SQLite file, each under the digest of its image.
+    """Store for features of images: one SQLite file, each under the digest of its image.
 
     Every `put` is one transaction, so a killed process leaves whole batches behind. A file that is
     broken is replaced, with a warning in the log, and its features are computed again. Threads and
@@ -186,7 +186,20 @@ class FeatureStore:
 
 
 def digest_of(*parts: bytes | str | np.ndarray) -> bytes:
-    """SHA-256 of some parts. Each part is hashed by itself, so that their borders count."""
+    """Compute the digest (SHA-256) under which features are stored, from what they depend on.
+
+    Each part is hashed by itself, so that the borders between parts count.
+
+    Parameters
+    ----------
+    *parts : bytes, str or ndarray
+        What the features depend on, such as the content of an image.
+
+    Returns
+    -------
+    bytes
+        Of length 32.
+    """
     total = hashlib.sha256()
     for part in parts:
         content = part.encode() if isinstance(part, str) else part
@@ -195,7 +208,21 @@ def digest_of(*parts: bytes | str | np.ndarray) -> bytes:
 
 
 def digests_of(images: Images, keys: Sequence) -> list[bytes]:
-    """The digest of each image of a store, from its file's content, which is not decoded.
+    """Compute the digest under which to store the features of each image, from its file's content.
+
+    The files are read, but not decoded.
+
+    Parameters
+    ----------
+    images : Images
+        Where the images are.
+    keys : sequence
+        Of the n images, as `images` takes them.
+
+    Returns
+    -------
+    list of n bytes
+        For `FeatureStore.fill`.
 
     Raises
     ------

@@ -22,15 +22,16 @@ FORMAT = "fashionnb.vectors/2"
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
-    """Embeddings and what they belong to.
+    """Vectors of a file: the embeddings of n items, their ids, catalogue and model.
 
-    Attributes
+    Parameters
     ----------
     values : ndarray of shape (n, d), float32
-    ids : list of str
-        Of the n items.
+        The embeddings.
+    ids : list of n str
+        Of the items.
     catalogue : str
-        Its name.
+        The name of the catalogue; "" if it is not known.
     model : str
         The fingerprint of the model (`fashionnb.checkpoints.fingerprint`); "" if it is not known.
     """
@@ -42,7 +43,16 @@ class Vectors:
 
 
 def save(path: Path | str, vectors: Vectors) -> None:
-    """Write embeddings to one file, whole or not at all. The same embeddings give the same bytes.
+    """Write vectors to one safetensors file, whole or not at all.
+
+    The same vectors give the same bytes.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file; an existing one is replaced.
+    vectors : Vectors
+        The embeddings, with their ids.
 
     Raises
     ------
@@ -58,15 +68,21 @@ def save(path: Path | str, vectors: Vectors) -> None:
 
 
 def load(path: Path | str, ids: Sequence[str] | None = None, model: str = "") -> Vectors:
-    """Read the embeddings that `save` wrote.
+    """Read vectors from a safetensors file that `save` wrote, those of all ids or of some.
 
     Parameters
     ----------
     path : Path or str
+        The file.
     ids : sequence of str, optional
         Whose embeddings, in which order; by default all, as they were saved.
     model : str
         The fingerprint that they must have; "" for any.
+
+    Returns
+    -------
+    Vectors
+        In the order of `ids`.
 
     Raises
     ------

@@ -15,7 +15,9 @@ from fashionnb.errors import DataError
 
 
 def by_popularity(blanks: Sequence[Blank], outfits: Outfits) -> np.ndarray:
-    """Score each answer by the number of training outfits that contain it.
+    """Score answers to fill-in-the-blank questions by popularity in training alone, a baseline.
+
+    An answer's score is the number of training outfits that contain it.
 
     Parameters
     ----------
@@ -42,7 +44,9 @@ def by_popularity(blanks: Sequence[Blank], outfits: Outfits) -> np.ndarray:
 
 
 def by_label(blanks: Sequence[Blank], catalogue: Catalogue, labels: Sequence) -> np.ndarray:
-    """Score each answer by the share of the shown items that have its label.
+    """Score answers to fill-in-the-blank questions by one label alone, a baseline.
+
+    An answer's score is the share of the shown items that have its label.
 
     Parameters
     ----------
@@ -73,7 +77,9 @@ def by_label(blanks: Sequence[Blank], catalogue: Catalogue, labels: Sequence) ->
 
 
 def by_distance(blanks: Sequence[Blank], catalogue: Catalogue, features: np.ndarray) -> np.ndarray:
-    """Score each answer by minus its mean distance to the shown items.
+    """Score answers to fill-in-the-blank questions by distance alone, a baseline.
+
+    An answer's score is minus its mean distance to the shown items.
 
     Parameters
     ----------

@@ -21,7 +21,9 @@ Scores = Callable[[Sequence[Sequence[str]]], np.ndarray]
 
 
 def leave_one_out(scorer: Scores, outfit: Sequence[str]) -> pd.DataFrame:
-    """Rank the items by how much the outfit gains without them: the first fits least.
+    """Suggest the item to leave out of an outfit: rank all by what the score gains without them.
+
+    The first fits least.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def leave_one_out(scorer: Scores, outfit: Sequence[str]) -> pd.DataFrame:
 
 
 def pair_scores(scorer: Scores, outfit: Sequence[str]) -> pd.DataFrame:
-    """Score each two items of an outfit by themselves, for a heat map.
+    """Score every pair of items of an outfit by itself, for a heat map.
 
     Parameters
     ----------
@@ -90,7 +92,7 @@ def suggest_swaps(
     by: str = "category",
     allowed: Sequence[bool] | None = None,
 ) -> pd.DataFrame:
-    """Find the exchanges of one item that improve an outfit most.
+    """Suggest swaps: the exchanges of one item that improve an outfit most.
 
     Parameters
     ----------
@@ -149,16 +151,24 @@ def complete_outfit(
     by: str = "category",
     allowed: Sequence[bool] | None = None,
 ) -> pd.DataFrame:
-    """Find the items of a category that fit an outfit best.
+    """Suggest items that complete an outfit: those of a category that fit it best.
 
     Parameters
     ----------
-    scorer, catalogue, top_k, by, allowed
-        As in `suggest_swaps`.
+    scorer : callable
+        Scores outfits.
     outfit : sequence of str
         Ids of one item or more.
+    catalogue : Catalogue
+        Where the new item comes from, n items.
     wanted : str or sequence of str
         A value of the column `by`, or several, of which any will do.
+    top_k : int
+        Number of items, 1 or more.
+    by : str
+        The column in which the new item must be as wanted.
+    allowed : array_like of shape (n,), bool, optional
+        The items of the catalogue that may be added; without it all.
 
     Returns
     -------
@@ -192,23 +202,29 @@ def compose_outfits(
     fits: Callable[[tuple[str, ...]], bool] | None = None,
     diversity: float = 0.0,
 ) -> pd.DataFrame:
-    """Make new outfits around an item by beam search, one part after the other.
+    """Generate new outfits around an item by beam search, one part after the other.
 
     After each part the `beam` best outfits so far are kept, so the best outfit of all may be
     missed. A wider beam misses less and takes longer.
 
     Parameters
     ----------
-    scorer, catalogue, by, allowed
-        As in `suggest_swaps`.
+    scorer : callable
+        Scores outfits.
+    catalogue : Catalogue
+        Where the items come from, n of them.
     start : str
         The id of the item that all outfits contain.
     parts : sequence of str, or of sequences of str
         What is added, in this order: a value of `by`, or several, of which any will do.
     top_k : int
-        Number of outfits, at most `beam`.
+        Number of outfits, from 1 to `beam`.
+    by : str
+        The column that says which items are a part.
     beam : int
         How many outfits are kept after each part.
+    allowed : array_like of shape (n,), bool, optional
+        The items of the catalogue that may be added; without it all.
     budget : (str, float), optional
         A column of numbers, and the most that all items may cost together. An item whose price is
         unknown is not added.

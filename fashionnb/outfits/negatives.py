@@ -15,7 +15,7 @@ from fashionnb.errors import DataError
 
 
 class NegativeSampler:
-    """Sample items of the same group, in proportion to their weights.
+    """Sample negatives to train outfit models: items of the same group, in proportion to weights.
 
     Parameters
     ----------

@@ -33,12 +33,12 @@ def make_blanks(
     per_outfit: int = 1,
     seed: int = 0,
 ) -> list[Blank]:
-    """Make fill-in-the-blank questions with wrong answers of the same family.
+    """Make fill-in-the-blank questions from outfits, with wrong answers of the same family.
 
-    A question has four answers. A repeated outfit gets one question. No wrong answer completes another real outfit. The right
-    answer stands at each position equally often, give or take one. An item is not asked for if its
-    family is too small, or if the catalogue says that it is not `worn`; an outfit without an item
-    to ask for gets no question.
+    A question has four answers. A repeated outfit gets one question. No wrong answer completes
+    another real outfit. The right answer stands at each position equally often, give or take one.
+    An item is not asked for if its family is too small, or if the catalogue says that it is not
+    `worn`; an outfit without an item to ask for gets no question.
 
     Parameters
     ----------
@@ -56,6 +56,7 @@ def make_blanks(
     Returns
     -------
     list of Blank
+        In the order of the outfits.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def make_blanks(
 def make_judged(
     outfits: Outfits, protocol: str = "strict", split: str = "test", *, seed: int = 0
 ) -> list[Judged]:
-    """Make compatibility questions: real outfits, and random sets of the same families.
+    """Make compatibility questions from outfits: real ones, and random sets of the same families.
 
     Every item of an outfit is exchanged for one of its family, so that the two sets differ in
     nothing but compatibility. Outfits with an item that cannot be exchanged are left out, and a
@@ -96,8 +97,14 @@ def make_judged(
 
     Parameters
     ----------
-    outfits, protocol, split, seed
-        As in `make_blanks`.
+    outfits : Outfits
+        Where the sets come from, as in `make_blanks`.
+    protocol : str
+        One of `PROTOCOLS`.
+    split : str
+        The outfits of this split are used.
+    seed : int
+        The same seed gives the same questions.
 
     Returns
     -------

@@ -22,7 +22,7 @@ _ENCODED = 512  # items that are encoded at a time: images are larger than vecto
 
 
 class Scorer:
-    """Score how compatible the items of an outfit are, by their ids.
+    """Score how compatible the items of outfits are, by their ids, with a trained model.
 
     `scorer(outfits)` returns one score for each outfit, higher for more compatible. Scores are
     logits or minus distances: compare those of one model only. The items are encoded once, when

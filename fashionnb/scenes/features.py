@@ -33,7 +33,9 @@ MOST = 8
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """Features of n pairs in m scenes, standardised to mean 0 and deviation 1.
+    """Features of the scenes of n pairs, standardised to mean 0 and deviation 1.
+
+    There are m scenes, of which several pairs may share one.
 
     Parameters
     ----------
@@ -71,7 +73,7 @@ def view(
     device: str | None = None,
     cache: Path | str | None = None,
 ) -> Views:
-    """Compute the features of the scene of every pair.
+    """Compute the features of the scene of every pair, without the product of the pair.
 
     Parameters
     ----------
@@ -87,6 +89,7 @@ def view(
     Returns
     -------
     Views
+        One row per pair; of the whole scenes, one per scene.
 
     Raises
     ------
@@ -133,7 +136,7 @@ def view(
 
 
 def apart(scene: Tensor, boxes: Tensor) -> Tensor:
-    """Find the other pieces of its scene that a model may read when a pair's product is hidden.
+    """Find the other pieces of a scene whose features may be read when a pair's product is hidden.
 
     A box that touches the product's box may show some of the product, so it is left out.
 
@@ -197,7 +200,7 @@ def _standard(values: Tensor) -> Tensor:
 
 
 def largest_region(boxes: np.ndarray) -> np.ndarray:
-    """Find the largest rectangle of each scene without its product.
+    """Find the region of each scene that features are taken of: the largest without its product.
 
     Of the four rectangles above, below, left and right of the box, each as wide or as high as the
     scene, this is the one with the largest area; of equals the first in this order.
@@ -242,7 +245,9 @@ def largest_region(boxes: np.ndarray) -> np.ndarray:
 
 
 def scene_pixels(scenes: Scenes, size: int | tuple[int, int]) -> np.ndarray:
-    """Crop the scene of every pair to `largest_region` of its box.
+    """Crop the scene of every pair to its largest region without the product, to take features of.
+
+    The region is `largest_region` of its box.
 
     Parameters
     ----------
@@ -254,6 +259,7 @@ def scene_pixels(scenes: Scenes, size: int | tuple[int, int]) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n, height, width, 3), uint8
+        One crop per pair.
 
     Raises
     ------
@@ -274,7 +280,7 @@ def scene_pixels(scenes: Scenes, size: int | tuple[int, int]) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs of a scene and a product that is cut out of it, with features of both.
+    """Pairs of a scene and a product that is cut out of it, with the features of both.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ _SALT = "shop-the-look"  # of the hash that assigns pairs and scenes to splits
 
 @dataclass(frozen=True, eq=False)
 class Ranks:
-    """Where the first hit of each of q queries stands in its ranking.
+    """Rank of the first hit of each of q queries, as complete-the-look protocols evaluate it.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def rank_hits(
     kinds: tuple[np.ndarray, np.ndarray] | None = None,
     ignored: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Ranks:
-    """Rank the gallery for each query, and find the first hit.
+    """Rank the gallery of products for each query scene, and find the first hit, for a protocol.
 
     Parameters
     ----------
@@ -145,26 +145,41 @@ def rank_hits(
 
 
 def split_by_pair(scenes: Scenes) -> Scenes:
-    """Assign single pairs to splits by a hash, as published work did.
+    """Split scenes by the protocol of published work: single pairs, by a hash.
 
     A scene, and a product, can be in training and in the test set: use this only to compare with
     published numbers, and `split_strictly` otherwise.
+
+    Parameters
+    ----------
+    scenes : Scenes
+        n pairs; a column `split` is replaced.
+
+    Returns
+    -------
+    Scenes
+        The same pairs, with the column `split` ("train", "validation" or "test").
     """
     keys = (scenes.table["scene"].astype(str) + " " + scenes.table["product"]).tolist()
     return replace(scenes, table=scenes.table.assign(split=by_hash(keys, _SALT)))
 
 
 def split_strictly(scenes: Scenes) -> Scenes:
-    """Make splits that share neither a scene nor a product.
+    """Split scenes by the strict protocol: splits share neither a scene nor a product.
 
     A scene has the split that the table gives it, or one by a hash. A product goes where most of
     its pairs are, in a tie to test before validation before train.
 
+    Parameters
+    ----------
+    scenes : Scenes
+        n pairs.
+
     Returns
     -------
     Scenes
-        Without the pairs whose product went to another split than their scene;
-        `table.attrs["straddling"]` counts these.
+        With the column `split`, and without the pairs whose product went to another split than
+        their scene; `table.attrs["straddling"]` counts these.
     """
     table = scenes.table
     if "split" in table:
@@ -180,9 +195,10 @@ def split_strictly(scenes: Scenes) -> Scenes:
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Held-out queries: q scenes, each with one hidden product, and a gallery of g products.
+    """Held-out queries of an evaluation protocol: q scenes with hidden products, and a gallery.
 
-    The gallery holds the hidden products of all queries, each once. Made by `held_out`.
+    Each scene has one hidden product. The gallery holds the g hidden products of all queries, each
+    once. Made by `held_out`.
 
     Parameters
     ----------
@@ -277,7 +293,7 @@ class HeldOut:
 
 
 def held_out(pairs: Pairs, rows: Tensor) -> HeldOut:
-    """Make queries of some pairs, and a gallery of their products.
+    """Make held-out query scenes from pairs for an evaluation protocol, and a gallery of products.
 
     Parameters
     ----------
@@ -285,6 +301,11 @@ def held_out(pairs: Pairs, rows: Tensor) -> HeldOut:
         Scenes and products.
     rows : Tensor of shape (q,), int64
         The pairs to evaluate.
+
+    Returns
+    -------
+    HeldOut
+        One query per pair.
     """
     gallery = pairs.product[rows].unique()
     hidden = torch.searchsorted(gallery, pairs.product[rows])

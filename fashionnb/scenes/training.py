@@ -29,7 +29,7 @@ _CHUNK = 256  # scenes that are scored at a time
 
 @dataclass(frozen=True)
 class Configuration:
-    """Which network is trained, and with which loss.
+    """Configuration of training on scenes: which complete-the-look network, with which loss.
 
     Parameters
     ----------
@@ -125,10 +125,25 @@ the negative of a triplet within the leaf category and masks nothing.
 
 
 def published_recipe(seed: int = 0, device: str = "cpu", precision: str = "no") -> Recipe:
-    """Training settings of v2 as published: AdamW 3e-4, batches of 256, 50 epochs.
+    """Return the settings for training complete-the-look v2 on scenes as published.
 
-    Weight decay is .01, the schedule warm-up and cosine. The published patience of 10 epochs is
-    left out: it only saves time, since `train` keeps the best epoch.
+    They are AdamW with 3e-4 and weight decay .01, batches of 256, 50 epochs, and the schedule
+    warm-up and cosine. The published patience of 10 epochs is left out: it only saves time, since
+    `train` keeps the best epoch.
+
+    Parameters
+    ----------
+    seed : int
+        Of the batches and of dropout.
+    device : {"cpu", "cuda", "mps"}
+        Where to train.
+    precision : {"no", "bf16"}
+        "no" is float32.
+
+    Returns
+    -------
+    Recipe
+        For `train`.
     """
     return Recipe(
         50,
@@ -154,7 +169,7 @@ def train(
     monitor: str | None = None,
     uncut: bool = False,
 ) -> pd.DataFrame:
-    """Train a network on some of the pairs.
+    """Train a complete-the-look network on pairs of a scene and a product.
 
     Parameters
     ----------
@@ -166,15 +181,21 @@ def train(
         Scenes and products.
     rows : Tensor of shape (m,), int64
         The training pairs.
-    recipe, folder, validate, monitor
-        As in `fashionnb.training.fit`.
+    recipe : Recipe
+        The settings, with a batch size from 2 to m.
+    folder : Path or str
+        For the files of the run, as in `fashionnb.training.fit`.
+    validate : callable, optional
+        Measures the model after each epoch: model -> name -> number.
+    monitor : str, optional
+        The number of `validate` by which the best epoch is chosen: where it is highest.
     uncut : bool
         Leave the products in the scenes, to measure how much that gives away.
 
     Returns
     -------
     DataFrame
-        One row per epoch.
+        The history, one row per epoch.
 
     Raises
     ------
@@ -214,7 +235,7 @@ def train(
 def score_gallery(
     model: nn.Module, pairs: Pairs, rows: Tensor, gallery: Tensor, uncut: bool = False
 ) -> np.ndarray:
-    """Score how well each product of a gallery fits the scene of each pair.
+    """Score with a trained network how well products of a gallery fit the scene of each pair.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ SAMPLE = 1_000  # vectors whose distance to their nearest neighbour is measured
 
 
 def jittered(vectors: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
-    """Make n vectors of length 1 by adding noise to real ones.
+    """Make n vectors of length 1 to benchmark an index on, by adding noise to real ones.
 
     Each is a real vector, scaled to length 1, plus Gaussian noise in all directions that is about
     as long as the distance to the nearest neighbour (the median of 1,000). So the copies of one
@@ -63,7 +63,7 @@ def jittered(vectors: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
 
 
 def recall(found: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """The share of each query's true neighbours that were found.
+    """Compute the share of each query's true neighbours that an approximate index found.
 
     Parameters
     ----------
@@ -73,6 +73,7 @@ def recall(found: np.ndarray, true: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (q,), float64
+        From 0 to 1.
 
     Raises
     ------
@@ -93,12 +94,14 @@ def trade_off(
     efforts: Sequence[int | None] = (None,),
     batch: int = 100,
 ) -> pd.DataFrame:
-    """Measure what an index finds and how long it takes, at each effort, on one thread.
+    """Benchmark an index on one thread: recall and queries per second at each search effort.
 
     Parameters
     ----------
     index : Index
+        Of any kind.
     queries : array of shape (q, d), any real numbers
+        Vectors to search with; they are scaled to length 1.
     true : array of shape (q, k), str
         Ids of the true neighbours, as an exact index gives them.
     efforts : sequence of int or None

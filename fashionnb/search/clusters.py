@@ -24,7 +24,7 @@ BATCH = 4096
 
 
 def cluster_items(vectors: np.ndarray, k: int | str = "auto", seed: int = 0) -> np.ndarray:
-    """Divide items into clusters by mini-batch k-means.
+    """Divide a catalogue's items into clusters of similar vectors by mini-batch k-means.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def cluster_items(vectors: np.ndarray, k: int | str = "auto", seed: int = 0) -> 
 
 
 def traits(labels: np.ndarray, table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Find the traits of each cluster: values more common there than in the whole catalogue.
+    """Find the traits of each cluster: attributes more common there than in the whole catalogue.
 
     A cluster has at most three, and at most one value of a column. They are ordered by
     share · log(lift), what each adds to the difference between the cluster and the whole. Unknown
@@ -74,6 +74,7 @@ def traits(labels: np.ndarray, table: pd.DataFrame, columns: Sequence[str]) -> p
     labels : ndarray of shape (n,), int64
         From 0, as `cluster_items` gives them.
     table : DataFrame of n rows
+        The catalogue's table, one row per item.
     columns : sequence of str
         The attributes, columns of the table.
 
@@ -103,7 +104,26 @@ def traits(labels: np.ndarray, table: pd.DataFrame, columns: Sequence[str]) -> p
 def cluster_table(
     labels: np.ndarray, vectors: np.ndarray, table: pd.DataFrame, columns: Sequence[str]
 ) -> pd.DataFrame:
-    """The clusters as a table, see `fashionnb.search.recommend.Recommender.clusters`."""
+    """Make the table of clusters: the name, size, distinctive attributes and items of each.
+
+    A cluster is named by its traits, or "mixed" without any; of equal names the later get a number.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,), int64
+        Cluster numbers from 0, as `cluster_items` gives them.
+    vectors : ndarray of shape (n, d), float32
+        One per item, each of length 1.
+    table : DataFrame of n rows
+        The catalogue's table, one row per item, with the column `id`.
+    columns : sequence of str
+        The attributes that name clusters, columns of the table.
+
+    Returns
+    -------
+    DataFrame
+        One row per cluster, with the columns of `fashionnb.search.recommend.Recommender.clusters`.
+    """
     found = traits(labels, table, columns)
     ids = table["id"].to_numpy()
     clusters = []

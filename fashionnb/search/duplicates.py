@@ -26,7 +26,7 @@ from fashionnb.evaluation.neighbours import (
 def near_duplicates(
     embeddings: np.ndarray | Tensor, ids: Sequence[str], threshold: float
 ) -> pd.DataFrame:
-    """Group the items that are no farther apart than a threshold.
+    """Group the near duplicates of a catalogue: items no farther apart than a threshold.
 
     Two items are in one group if a chain of near items leads from one to the other (single
     linkage), so the two ends of a long chain may be farther apart: look at the largest groups
@@ -35,7 +35,9 @@ def near_duplicates(
     Parameters
     ----------
     embeddings : array of shape (n, d), any real numbers
+        One per item, none of length 0.
     ids : sequence of n str
+        Of the items.
     threshold : float
         The largest distance of two copies, as 1 - cosine similarity (0 to 2); 0 finds equal
         directions. See `threshold_from`.
@@ -78,16 +80,16 @@ def near_duplicates(
 
 @dataclass(frozen=True)
 class Threshold:
-    """The distance that separates copies from different items, and its errors.
+    """Threshold of distance up to which two items count as near duplicates, with its errors.
 
-    Attributes
+    Parameters
     ----------
     distance : float
-        The threshold, as 1 - cosine similarity.
+        The threshold, as 1 - cosine similarity (0 to 2).
     missed : float
-        Share of the copies that are farther apart.
+        Share of the copies that are farther apart, 0 to 1.
     mistaken : float
-        Share of the items that have a different item within this distance.
+        Share of the items that have a different item within this distance, 0 to 1.
     """
 
     distance: float
@@ -96,7 +98,7 @@ class Threshold:
 
 
 def threshold_from(embeddings: np.ndarray | Tensor, copies: np.ndarray | Tensor) -> Threshold:
-    """Find the threshold with the fewest errors, from items and a copy of each.
+    """Find the threshold for near duplicates with the fewest errors, from items and their copies.
 
     Copies are easily made: save the pictures again as small JPEG files, crop them a little, and
     embed both. For each item two distances count: to its copy, which should be within the

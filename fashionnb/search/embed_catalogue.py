@@ -31,15 +31,16 @@ from fashionnb.search.engine import Size, VisualSearchEngine
 
 @dataclass(frozen=True)
 class Done:
-    """What `embed_to_file` did.
+    """Result of embedding a catalogue into a file: how many images, and how long it took.
 
-    Attributes
+    Parameters
     ----------
     pictures : int
         All images.
     embedded : int
         Those that were embedded by this call.
     seconds : float
+        How long the call took.
     """
 
     pictures: int
@@ -57,28 +58,35 @@ def embed_to_file(
     batch_size: int = BATCH,
     device: str | None = None,
 ) -> Done:
-    """Embed all images of a folder, a zip file, a catalogue or a dataset into one file.
+    """Embed a whole catalogue into one file, in several processes if wanted.
 
-    Stopped at any moment and called again, it goes on with what is there. Images that changed
-    meanwhile are embedded again.
+    The images are those of a folder, a zip file, a catalogue in memory or a dataset. Stopped at any
+    moment and called again, it goes on with what is there. Images that changed meanwhile are
+    embedded again.
 
     Parameters
     ----------
     source : Path, str or Catalogue
         As `fashionnb.datasets.open_catalogue` takes it; with several processes no catalogue.
-    model, size, device
-        As `fashionnb.search.engine.VisualSearchEngine`. Of several GPUs each process takes the
-        next.
+    model : Path or str
+        The checkpoint, as `fashionnb.search.engine.VisualSearchEngine` takes it.
     out : Path or str
         The safetensors file that is written, for `fashionnb.features.vector_files.load`.
+    size : int or (int, int), optional
+        Of the images in pixels: one number, or height and width; by default as the model's card
+        says.
     processes : int
-        That share the work.
+        Number of processes that share the work, 1 or more.
     batch_size : int
-        Images at a time.
+        Images at a time, 1 or more.
+    device : str, optional
+        "cpu", "cuda" or "mps"; by default that of the profile. Of several GPUs each process takes
+        the next.
 
     Returns
     -------
     Done
+        What this call did.
 
     Raises
     ------

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 class VisualSearchEngine:
-    """Find the images that look like an image.
+    """Visual search engine: embeds and indexes images, then finds those most like a query image.
 
     What counts as similar is decided by the model, which works on images of the kind that it was
     trained on: a model of light garments on black is of no use for photos on white. Images are

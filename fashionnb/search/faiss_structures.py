@@ -29,24 +29,43 @@ logger = logging.getLogger(__name__)
 
 
 def on_one_thread(function: Callable, *arguments: Any) -> Any:
-    """Call a function whose FAISS work runs on one core, so that its sums have a fixed order.
+    """Call a function with FAISS on one thread, so that its sums have a fixed order.
 
     OpenMP keeps the number of threads for each calling thread. The call gets a thread of its own,
     and other threads keep their number.
+
+    Parameters
+    ----------
+    function : callable
+        Does the work in FAISS.
+    *arguments : Any
+        Passed on to the function.
+
+    Returns
+    -------
+    Any
+        What the function returns.
     """
     with ThreadPoolExecutor(1, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def build_structure(kind: str, vectors: np.ndarray, seed: int) -> faiss.Index:
-    """Build a structure that holds the vectors, on one thread: the same input gives the same bytes.
+    """Build the FAISS structure of an index, on one thread: the same input gives the same bytes.
 
     Parameters
     ----------
     kind : {"exact", "hnsw", "ivf-pq"}
+        As in `fashionnb.search.index.Index`.
     vectors : ndarray of shape (n, d), float32
+        Each of length 1.
     seed : int
         Of the clustering for "ivf-pq".
+
+    Returns
+    -------
+    faiss.Index
+        The structure, with the n vectors in it.
     """
     if kind == "exact":
         structure = faiss.IndexFlatL2(vectors.shape[1])
@@ -61,24 +80,29 @@ def build_structure(kind: str, vectors: np.ndarray, seed: int) -> faiss.Index:
 def search_structure(
     kind: str, structure: faiss.Index, queries: np.ndarray, k: int, effort: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Search an approximate structure.
+    """Search an approximate FAISS structure ("hnsw" or "ivf-pq") for the neighbours of queries.
 
     Parameters
     ----------
     kind : {"hnsw", "ivf-pq"}
+        Of the structure.
     structure : faiss.Index
+        Of n vectors, as `build_structure` makes it.
     queries : ndarray of shape (q, d), float32
+        Each of length 1.
     k : int
-        From 1 to n.
+        Number of neighbours, from 1 to n.
     effort : int
-        Candidates that the search of the graph keeps, or cells to search.
+        Candidates that the search of the graph keeps, or cells to search; 1 or more.
 
     Returns
     -------
-    rows, squared : ndarray of shape (q, k), int64 and float64
-        Rows and squared distances, sorted as by
+    rows : ndarray of shape (q, k), int64
+        Rows of the vectors, sorted as by
         `fashionnb.evaluation.neighbours.nearest_neighbours`. Some may not be among the nearest.
         Where too few were found, the row is -1.
+    squared : ndarray of shape (q, k), float64
+        Their squared Euclidean distances.
     """
     candidates = min(4 * k + 40, structure.ntotal)  # of "ivf-pq", to be ranked again
     if kind == "hnsw":
@@ -108,21 +132,25 @@ def least_effort(
     wanted: float,
     seed: int,
 ) -> tuple[int, float]:
-    """Find the least effort, in steps of √2, whose recall@10 is at least the one wanted.
+    """Find the least search effort of a FAISS structure with the recall@10 that is wanted.
 
-    The queries are up to 1,000 of the vectors, each moved at random by about as much as its
-    neighbours are distant from it. The vectors themselves would not do: "hnsw" reaches a vector
-    that it holds, and therefore its links, more easily than the neighbours of a new vector.
+    Efforts are tried in steps of √2. The queries are up to 1,000 of the vectors, each moved at
+    random by about as much as its neighbours are distant from it. The vectors themselves would not
+    do: "hnsw" reaches a vector that it holds, and therefore its links, more easily than the
+    neighbours of a new vector.
 
     Parameters
     ----------
     kind : {"hnsw", "ivf-pq"}
+        Of the structure.
     structure : faiss.Index
+        As `build_structure` makes it.
     vectors : ndarray of shape (n, d), float32
         Those in the structure, each of length 1.
     wanted : float
         Recall@10, 0 to 1.
     seed : int
+        Of the sample of queries.
 
     Returns
     -------

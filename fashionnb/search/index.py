@@ -41,7 +41,9 @@ METRIC = {"metric": "cosine", "shift": [0.0], "scale": 1.0}
 
 @dataclass(eq=False, repr=False)
 class Index:
-    """Vectors with ids, to be searched by vector. `Index.build` makes one, `Index.load` reads one.
+    """Index of vectors with string ids, exact or approximate, for nearest-neighbour search.
+
+    `Index.build` makes one, `Index.load` reads one. There are three kinds:
 
     - "exact" compares with every vector. It misses nothing, and its time grows with the number of
       items.
@@ -56,10 +58,16 @@ class Index:
     An index is not changed: when items are added or removed, build it again. What takes long is to
     embed the images, and their embeddings are cached.
 
-    Attributes
+    Parameters
     ----------
-    kind, model : str
-        As given to `build`; `kind` is never "auto".
+    _structure : faiss.Index
+        Holds the n vectors, each of length 1.
+    _ids : pyarrow.StringArray of length n
+        All different, in the order of the vectors.
+    kind : {"exact", "hnsw", "ivf-pq"}
+        As given to `build`, or chosen by it.
+    model : str
+        The fingerprint of the model that made the vectors; "" if it is not known.
     effort : int or None
         How much an approximate kind searches: more finds more, more slowly. For "hnsw" it is the
         number of candidates (efSearch of FAISS, at least k), for "ivf-pq" the number of cells
@@ -68,7 +76,7 @@ class Index:
         Recall@10 at this effort, as `build` measured it: the share of a query's ten true neighbours
         that are found. 1 for "exact".
     extra : dict
-        What else belongs to it, plain JSON; it is saved with the index.
+        What else belongs to the index, plain JSON; it is saved in its file.
 
     References
     ----------

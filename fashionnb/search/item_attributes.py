@@ -9,7 +9,6 @@ import difflib
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,8 +17,7 @@ from PIL import Image
 from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.colour import COLOURS, METALS, canonical, dominant_colour, name_colours
 from fashionnb.data.foreground import foreground
-from fashionnb.data.images import ArrayImages, decode
-from fashionnb.errors import DataError, DataNotFound
+from fashionnb.errors import DataError
 
 ATTRIBUTES = ("category", "colour", "pattern", "season", "gender", "usage")
 """Attributes by which two garments are compared; a catalogue has some of them."""
@@ -33,11 +31,12 @@ logger = logging.getLogger(__name__)
 
 
 class Attributes:
-    """The attributes of all items of a catalogue.
+    """Attributes of all items of a catalogue, to select and compare the items by.
 
     Parameters
     ----------
     catalogue : Catalogue
+        Of n items.
 
     Attributes
     ----------
@@ -204,32 +203,6 @@ class Attributes:
             100 * share,
         )
         return {"colour": name}
-
-
-def as_image(picture: Path | Image.Image | np.ndarray) -> Image.Image:
-    """Open a picture that is given as a path, a PIL image or an array.
-
-    Raises
-    ------
-    DataError
-        If it is not a picture, or is damaged.
-    DataNotFound
-        If there is no such file.
-    """
-    if isinstance(picture, Path):
-        if not picture.is_file():
-            raise DataNotFound(
-                f"{picture}: there is no such picture, and no item of that id. Check the path."
-            )
-        return decode(picture.read_bytes(), str(picture))
-    if isinstance(picture, Image.Image):
-        return picture
-    if isinstance(picture, np.ndarray):
-        return ArrayImages(picture[None]).image(0)
-    raise DataError(
-        "Ask by an id, or by a picture: a Path, a PIL image or an array; "
-        f"got {type(picture).__name__}."
-    )
 
 
 def _hint(wanted: object, known: Sequence[str]) -> str:

@@ -9,45 +9,52 @@ import numpy as np
 
 
 def similarities(vectors: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """The product of each vector with the query: cosine similarity if all have length 1.
+    """Compute the cosine similarity of each item's vector to a query, to rank the items by.
 
-    Row by row, so that equal vectors get equal values wherever they are. A matrix product is no
-    faster and differs in the last bit between its blocks, so ties would depend on the number of
-    items.
+    It is computed as a product, which is the cosine if all have length 1, and row by row, so that
+    equal vectors get equal values wherever they are. A matrix product is no faster and differs in
+    the last bit between its blocks, so ties would depend on the number of items.
 
     Parameters
     ----------
     vectors : ndarray of shape (n, d), float32
+        One per item.
     query : ndarray of shape (d,), float32
+        The vector to compare with.
 
     Returns
     -------
     ndarray of shape (n,), float32
+        From -1 to 1 if all have length 1.
     """
     return np.einsum("nd,d->n", vectors, query)
 
 
 def best(scores: np.ndarray, k: int, rows: np.ndarray | None = None) -> np.ndarray:
-    """The rows of the k highest scores, the highest first; equal ones by row.
+    """Rank items by their scores: the rows of the k highest, the highest first.
+
+    Equal scores are in the order of the rows.
 
     Parameters
     ----------
     scores : ndarray of shape (n,)
-        Without NaN.
+        Of the items, without NaN.
     k : int
+        How many, 1 or more.
     rows : ndarray of shape (m,), int64, optional
         The only rows that count, ascending. By default all.
 
     Returns
     -------
     ndarray of shape (min(k, m),), int64
+        Rows.
     """
     rows = np.arange(len(scores)) if rows is None else np.asarray(rows, np.int64)
     return rows[np.argsort(-scores[rows], kind="stable")[:k]]
 
 
 def diverse(relevance: np.ndarray, vectors: np.ndarray, k: int, diversity: float) -> np.ndarray:
-    """Choose k candidates one by one, for relevance and for differing from those before.
+    """Rank candidates for relevance and diversity: each should differ from those before.
 
     This is maximal marginal relevance: a candidate's relevance is reduced by `diversity` times its
     similarity to the most similar candidate chosen before. So an added candidate leaves the order
@@ -60,6 +67,7 @@ def diverse(relevance: np.ndarray, vectors: np.ndarray, k: int, diversity: float
     vectors : ndarray of shape (m, d), float32
         Each of length 1.
     k : int
+        How many to choose.
     diversity : float
         From 0 (relevance only) to 1.
 

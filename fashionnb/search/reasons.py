@@ -17,12 +17,12 @@ from fashionnb.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """The item or picture that recommendations are asked for.
+    """Item or picture asked for, with what reasons are made of: similarities and attributes.
 
-    Attributes
+    Parameters
     ----------
     similarity : ndarray of shape (n,), float32
-        Cosine similarity of its picture to that of each item.
+        Cosine similarity of its picture to that of each item, -1 to 1.
     values : dict of str to str
         Its known attributes: column -> value.
     row : int or None
@@ -43,20 +43,29 @@ def table_with_reasons(
     asked: Sequence[str] = (),
     by_colour: bool = False,
 ) -> pd.DataFrame:
-    """Make the table of an answer, see `fashionnb.search.recommend.Recommender` for its columns.
+    """Make the table of recommended items with the reasons for each, as numbers and in words.
 
     Parameters
     ----------
     catalogue : Catalogue
+        Of n items.
     columns : sequence of str
         The attributes that the catalogue has.
-    rows, score : ndarray of shape (k,)
-        The items, the best first.
-    query : Query, optional
+    rows : ndarray of shape (k,), int64
+        The recommended items, the best first.
+    score : ndarray of shape (k,), float
+        Of these items.
+    query : Query or None
+        What the items are compared with; None if only attributes were asked for.
     asked : sequence of str
         Columns for which values were asked.
     by_colour : bool
         The harmony of the colours is the first reason.
+
+    Returns
+    -------
+    DataFrame
+        One row per item, with the columns of `fashionnb.search.recommend.Recommender`.
     """
     own = {} if query is None else query.values
     table = catalogue.table[["id", *columns]].iloc[rows].reset_index(drop=True)
@@ -83,7 +92,20 @@ def table_with_reasons(
 
 
 def harmony(a: str, b: str) -> colour.Harmony:
-    """`fashionnb.data.colour.harmony`, where a colour that has no reference is unknown."""
+    """Rate how well two colours go together, as a reason for a recommendation.
+
+    This is `fashionnb.data.colour.harmony`, where a colour that has no reference is unknown.
+
+    Parameters
+    ----------
+    a, b : str
+        Names of colours in any spelling; "" if unknown.
+
+    Returns
+    -------
+    fashionnb.data.colour.Harmony
+        Of the kind "unknown" if either colour is.
+    """
     return colour.harmony(_with_reference(a), _with_reference(b))
 
 

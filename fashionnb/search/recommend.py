@@ -17,11 +17,12 @@ from PIL import Image
 
 from fashionnb.data import colour
 from fashionnb.data.catalogue import Catalogue
-from fashionnb.errors import DataError
+from fashionnb.data.images import ArrayImages, decode
+from fashionnb.errors import DataError, DataNotFound
 from fashionnb.evaluation.neighbours import check_vectors
 from fashionnb.features import vector_files
 from fashionnb.search import ranking
-from fashionnb.search.item_attributes import Attributes, as_image
+from fashionnb.search.item_attributes import Attributes
 from fashionnb.search.reasons import Query, harmony, table_with_reasons
 from fashionnb.search.results_page import Entry, open_readable, page
 
@@ -44,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 
 class Recommender:
-    """Recommendations from one catalogue, each with its reasons.
+    """Recommender of one catalogue: items that are similar or worn together, each with its reasons.
 
     Every answer is a table, the best first, with the columns `rank` (from 1), `id`, the attributes
     that the catalogue has, `score`, `similarity` (cosine, NaN where nothing was compared), `agree`
@@ -470,23 +471,28 @@ def open_recommender(
     size: int | None = None,
     cache: Path | str | None = None,
 ) -> Recommender:
-    """Make a recommender for a catalogue, with vectors from a file or from a model.
+    """Open a recommender for a catalogue, with vectors from a file or from a model.
 
     Parameters
     ----------
     catalogue : Catalogue
+        Whose items are recommended.
     vectors : Path or str, optional
         A file that `Recommender.save` wrote; if there is none, the model's vectors are written
         there.
     model : Path or str, optional
         A folder with a trained model, or the name of a published one. With it, pictures that are
         not in the catalogue can be the query; without it, the file must be there.
-    size, cache
-        Of the pictures and of their vectors, as in `fashionnb.search.engine.VisualSearchEngine`.
+    size : int, optional
+        Of the pictures in pixels, as in `fashionnb.search.engine.VisualSearchEngine`.
+    cache : Path or str, optional
+        A folder for the vectors, as in
+        `fashionnb.search.engine.VisualSearchEngine.embed_dataset`.
 
     Returns
     -------
     Recommender
+        Of the catalogue.
 
     Raises
     ------
@@ -518,5 +524,52 @@ def open_recommender(
 
 
 def without_pictures(catalogue: Catalogue) -> Recommender:
-    """Make a recommender without vectors, for `recommend_by_attributes` only."""
+    """Make a recommender without vectors, which can recommend by attributes only.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Whose items are recommended.
+
+    Returns
+    -------
+    Recommender
+        To be used for `Recommender.recommend_by_attributes` only.
+    """
     return Recommender(catalogue, np.ones((len(catalogue), 1), np.float32))
+
+
+def as_image(picture: Path | Image.Image | np.ndarray) -> Image.Image:
+    """Open the picture that recommendations are asked for: a path, a PIL image or an array.
+
+    Parameters
+    ----------
+    picture : Path, PIL image or ndarray of shape (height, width, 1 or 3), uint8
+        A `str` is the id of an item, and no picture.
+
+    Returns
+    -------
+    PIL image
+        As it is, or decoded.
+
+    Raises
+    ------
+    DataError
+        If it is not a picture, or is damaged.
+    DataNotFound
+        If there is no such file.
+    """
+    if isinstance(picture, Path):
+        if not picture.is_file():
+            raise DataNotFound(
+                f"{picture}: there is no such picture, and no item of that id. Check the path."
+            )
+        return decode(picture.read_bytes(), str(picture))
+    if isinstance(picture, Image.Image):
+        return picture
+    if isinstance(picture, np.ndarray):
+        return ArrayImages(picture[None]).image(0)
+    raise DataError(
+        "Ask by an id, or by a picture: a Path, a PIL image or an array; "
+        f"got {type(picture).__name__}."
+    )

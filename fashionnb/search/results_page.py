@@ -75,9 +75,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One garment of a page.
+    """One garment on the HTML page of search results or recommendations.
 
-    Attributes
+    Parameters
     ----------
     picture : PIL image or None
         None where there is none to show.
@@ -95,13 +95,14 @@ class Entry:
 def page(
     title: str, entries: Sequence[Entry], *, query: Entry | None = None, note: str = ""
 ) -> str:
-    """Make one HTML document with the entries in their order.
+    """Make the HTML page of search results or recommendations, with its pictures inside.
 
     Parameters
     ----------
     title : str
+        Of the page, also its heading.
     entries : sequence of Entry
-        Without any, the page says that nothing was found.
+        In the order of the page. Without any, the page says that nothing was found.
     query : Entry, optional
         The picture that was searched for, shown above the entries.
     note : str
@@ -117,7 +118,20 @@ def page(
 
 
 def open_readable(images: Images, keys: Iterable) -> list[Image.Image | None]:
-    """Open images by their keys; one that cannot be read is None, and the log says why."""
+    """Open the pictures for a page of results, by their keys, as far as they can be read.
+
+    Parameters
+    ----------
+    images : Images
+        Where the pictures are.
+    keys : iterable
+        Of the pictures, as `images` takes them.
+
+    Returns
+    -------
+    list of PIL image or None
+        In the order of the keys. One that cannot be read is None, and the log says why.
+    """
     found = []
     for key in keys:
         try:

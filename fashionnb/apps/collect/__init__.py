@@ -62,7 +62,7 @@ def collect(
     allow_private: bool = False,
     again: bool = False,
 ) -> pd.DataFrame:
-    """Download the pictures of a list of links, and write down what became of each link.
+    """Collect images: download a list of links politely, and write down what became of each.
 
     The pictures go into `out/images`, the findings into `out/manifest.csv`. There is one request at
     a time, with a pause between two to the same host; robots.txt is respected (RFC 9309); while one
@@ -133,7 +133,7 @@ def collect(
 
 
 def report(table: pd.DataFrame) -> list[str]:
-    """Describe the result of `collect`: a line for each row without a picture, then the counts.
+    """Report what `collect` did: a line for each link without an image, then the counts.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv4 addresses as networks with
 
 
 class FetchError(Exception):
-    """Why there is no picture.
+    """Error of an HTTP request to collect an image: why there is none.
 
     Parameters
     ----------
@@ -74,7 +74,19 @@ class FetchError(Exception):
 
 
 def parse(text: str) -> Url:
-    """Split a URL into its parts, in one form and in ASCII; a "#fragment" is dropped.
+    """Parse the URL of an HTTP request into its parts, in one form and in ASCII.
+
+    A "#fragment" is dropped.
+
+    Parameters
+    ----------
+    text : str
+        A link of the list, or where a redirect leads.
+
+    Returns
+    -------
+    urllib3.util.Url
+        With `scheme` "http" or "https", a `host`, and a `port` only if it is not the usual one.
 
     Raises
     ------
@@ -98,13 +110,38 @@ def parse(text: str) -> Url:
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """Look up the IP addresses of a host, best first; raises OSError (`socket.gaierror`)."""
+    """Look up the IP addresses of the host of an HTTP request, best first.
+
+    Parameters
+    ----------
+    host : str
+        A name or an IP address, without brackets.
+    port : int
+        From 0 to 65535.
+
+    Returns
+    -------
+    list of str
+        IP addresses, each once.
+
+    Raises
+    ------
+    OSError
+        If they cannot be looked up (`socket.gaierror`).
+    """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def checked_addresses(url: Url, allow_private: bool) -> list[tuple[str, int]]:
-    """Look up the addresses of a URL's host, once, and check them: where to connect to.
+    """Look up the IP addresses that an HTTP request may connect to, once, and check each.
+
+    Parameters
+    ----------
+    url : Url
+        Of `parse`.
+    allow_private : bool
+        Whether private addresses are accepted, too.
 
     Returns
     -------
@@ -134,7 +171,20 @@ def checked_addresses(url: Url, allow_private: bool) -> list[tuple[str, int]]:
 
 
 def is_public(text: str) -> bool:
-    """Whether the public internet reaches an IP address; of IPv4 within IPv6, the IPv4 counts."""
+    """Return whether an IP address belongs to the public internet, so that a request is safe.
+
+    Of IPv4 within IPv6, the IPv4 counts.
+
+    Parameters
+    ----------
+    text : str
+        An IP address, with or without the zone after "%".
+
+    Returns
+    -------
+    bool
+        False for private, local, reserved and multicast addresses.
+    """
     address = ipaddress.ip_address(text.partition("%")[0])
     if address in _NAT64:
         address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
@@ -146,7 +196,7 @@ def is_public(text: str) -> bool:
 
 @contextmanager
 def get(url: Url, accept: str, allow_private: bool) -> Iterator[HTTPResponse]:
-    """Request a URL; of the response, the headers are read and the body is not.
+    """Make an HTTP request (GET) to a checked address; headers are read and the body is not.
 
     Parameters
     ----------
@@ -192,7 +242,7 @@ def get(url: Url, accept: str, allow_private: bool) -> Iterator[HTTPResponse]:
 
 
 def read_body(response: HTTPResponse, limit: int) -> bytes:
-    """Read the content of a response, and unpack it.
+    """Read the body of the answer to an HTTP request, and unpack it.
 
     Parameters
     ----------
@@ -227,7 +277,20 @@ def read_body(response: HTTPResponse, limit: int) -> bytes:
 
 
 def status_error(response: HTTPResponse, host: str) -> FetchError:
-    """The error that a status other than 200 means."""
+    """Make the error for the answer to an HTTP request whose status is not 200.
+
+    Parameters
+    ----------
+    response : HTTPResponse
+        Of `get`.
+    host : str
+        The host that answered.
+
+    Returns
+    -------
+    FetchError
+        "dead" (404, 410), "refused" or "failed"; it says whether and when to ask again.
+    """
     # The standard phrase, never the server's own words.
     phrase = http.client.responses.get(response.status, "")
     reason = f"the server answered {response.status} {phrase}".strip()

@@ -33,7 +33,7 @@ Row = dict[str, str]
 
 
 def read_list(path: Path | str) -> list[Row]:
-    """Read the links to collect.
+    """Read the list of links to collect from a CSV file, as rows for the manifest.
 
     Parameters
     ----------
@@ -94,7 +94,22 @@ def _new_id(url: str, number: int) -> str:
 
 
 def file_name(item: str, ending: str) -> str:
-    """Make a file name for an id that is safe on every disk: the id, or its letters and a hash."""
+    """Make the file name of a collected image from its id, safe on every disk.
+
+    It is the id, or its letters and a hash.
+
+    Parameters
+    ----------
+    item : str
+        The id, any text.
+    ending : str
+        Of the file, without the dot, such as "jpg".
+
+    Returns
+    -------
+    str
+        Small letters, digits, "-" and "_", then the ending.
+    """
     if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,99}", item) and not _RESERVED_NAMES.fullmatch(item):
         return f"{item}.{ending}"
     plain = re.sub(r"[^a-z0-9]+", "-", item.lower())[:60].strip("-")
@@ -102,9 +117,10 @@ def file_name(item: str, ending: str) -> str:
 
 
 class Manifest:
-    """The rows of a folder, by id: those of `manifest.csv`, and those that a run adds.
+    """Manifest of a folder of collected images: one row for each link, safe if a run is killed.
 
-    Made at the start of a run, it takes in the journal of a run that was killed.
+    It has the rows of `manifest.csv` and those that a run adds. Made at the start of a run, it
+    takes in the journal of a run that was killed.
 
     Parameters
     ----------
@@ -169,7 +185,19 @@ class Manifest:
 
 
 def as_table(rows: Iterable[Row]) -> pd.DataFrame:
-    """Make a table of rows: `bytes`, `width`, `height` as int64, 0 if unknown; the rest as text."""
+    """Make a DataFrame of rows of the manifest of collected images.
+
+    Parameters
+    ----------
+    rows : iterable of dict of str to str
+        As `Manifest` has them.
+
+    Returns
+    -------
+    DataFrame
+        One row for each link. `bytes`, `width` and `height` are int64, 0 if unknown; the rest is
+        text, "" if unknown.
+    """
     rows = list(rows)
     table = pd.DataFrame(rows, columns=_column_order(rows)).fillna("")
     for column in ("bytes", "width", "height"):

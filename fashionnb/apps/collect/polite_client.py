@@ -34,7 +34,9 @@ _VERSION = re.compile(r"^(\s*user-agent\s*:\s*[\w-]+)/.*", re.IGNORECASE | re.MU
 
 
 class PoliteClient:
-    """A client that remembers when each host may be asked next, and what its robots.txt says.
+    """Client that fetches images politely: robots.txt first, and pauses for each host.
+
+    It remembers when each host may be asked next, and what its robots.txt says.
 
     Parameters
     ----------
@@ -150,7 +152,20 @@ class PoliteClient:
 
 
 def parse_robots(content: bytes) -> Protego:
-    """Read a robots.txt; lines that cannot be understood are passed over."""
+    """Parse a robots.txt, by which a polite client decides what it may fetch.
+
+    Lines that cannot be understood are passed over.
+
+    Parameters
+    ----------
+    content : bytes
+        Of the file.
+
+    Returns
+    -------
+    Protego
+        The rules.
+    """
     return Protego.parse(_VERSION.sub(r"\1", content.decode("utf-8-sig", "replace")))
 
 

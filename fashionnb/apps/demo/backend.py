@@ -47,9 +47,9 @@ _POOL, _DIVERSITY = 10, 0.2  # results are chosen for diversity from a pool, 10 
 
 @dataclass(frozen=True, eq=False)
 class OutfitScore:
-    """How well the items of an outfit go together.
+    """Answer of the demo's backend on an outfit: its score, its weakest item, and a better one.
 
-    Attributes
+    Parameters
     ----------
     score : float
         Of `fashionnb.apps.demo.rule_based_scorer.RuleBasedScorer`, at best 1.
@@ -71,7 +71,7 @@ class OutfitScore:
 
 
 class DemoBackend:
-    """Answer the demo's questions about one catalogue.
+    """Backend of the demo: it finds similar garments and scores outfits of one catalogue.
 
     Parameters
     ----------
@@ -257,13 +257,18 @@ class DemoBackend:
 
 
 def open_backend(data: str = "drawn") -> DemoBackend:
-    """Open a catalogue for the demo; the embeddings of its pictures are kept in the cache.
+    """Open a catalogue as the backend of the demo; embeddings of its images are cached.
 
     Parameters
     ----------
     data : str
         As `fashionnb.datasets.open_catalogue` takes it. Of "drawn" there are fewer garments here,
         in larger pictures.
+
+    Returns
+    -------
+    DemoBackend
+        Of the catalogue.
 
     Raises
     ------

@@ -157,7 +157,7 @@ UNCHANGED = (gr.skip(),) * 4
 
 
 def build(backend: DemoBackend, photos: PhotoStore) -> gr.Blocks:
-    """Build the page for one catalogue.
+    """Build the page of the demo with Gradio, for one catalogue.
 
     Parameters
     ----------
@@ -165,6 +165,11 @@ def build(backend: DemoBackend, photos: PhotoStore) -> gr.Blocks:
         Computes the answers.
     photos : PhotoStore
         Holds the photos that visitors uploaded.
+
+    Returns
+    -------
+    gradio.Blocks
+        The page, with all that happens on a click.
     """
     handlers = _Handlers(backend, photos)
     outfits = backend.scores_outfits
@@ -333,7 +338,18 @@ class _Handlers:
 
 
 def thumbnail(picture: Image.Image) -> bytes:
-    """A picture as WebP, at most `PIXELS` wide and high."""
+    """Make the small WebP image of a garment that the page of the demo shows.
+
+    Parameters
+    ----------
+    picture : PIL image
+        Of any size.
+
+    Returns
+    -------
+    bytes
+        A WebP file of at most `PIXELS` in width and height.
+    """
     small, buffer = picture.convert("RGB"), io.BytesIO()
     small.thumbnail((PIXELS, PIXELS))
     small.save(buffer, "WEBP", quality=85)

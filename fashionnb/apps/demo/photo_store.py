@@ -24,7 +24,10 @@ MAX_WAITING = 100
 
 
 class PhotoStore:
-    """Uploaded photos, each under a random token; safe for several threads."""
+    """Store for photos uploaded to the demo: in memory, each under a random token.
+
+    Several threads may use it.
+    """
 
     def __init__(self) -> None:
         self._photos: OrderedDict[str, Image.Image] = OrderedDict()
@@ -68,7 +71,18 @@ class PhotoStore:
 
 
 def too_large_message(size: int) -> str:
-    """Say that an upload of so many bytes is too large."""
+    """Write the message that a photo uploaded to the demo is too large.
+
+    Parameters
+    ----------
+    size : int
+        Of the upload, in bytes.
+
+    Returns
+    -------
+    str
+        What was sent, what is accepted, and what to do.
+    """
     return (
         f"Your file has {size / 1e6:,.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are accepted. "
         "Send the photo smaller: a side of 1,000 pixels is plenty."

@@ -32,7 +32,7 @@ _RANDOM_OUTFITS = 300  # of each size
 
 
 class RuleBasedScorer:
-    """Score outfits by rules that can be read.
+    """Score outfits of the demo by rules of composition and colour harmony, with reasons.
 
     A pair of garments scores two thirds of the harmony of their colours
     (`fashionnb.data.colour.harmony`, 0 to 1) plus one third of the share of season, usage and
@@ -150,7 +150,7 @@ class RuleBasedScorer:
 def random_outfit_scores(
     scorer: Callable[[Sequence[Sequence[str]]], np.ndarray], catalogue: Catalogue
 ) -> dict[int, np.ndarray]:
-    """Score outfits that are drawn at random, as a reference for other scores.
+    """Score random outfits, by which the demo explains its rule-based scores.
 
     Whatever the unit of a scorer, the share of random outfits that score lower can be understood.
 

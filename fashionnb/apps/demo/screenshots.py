@@ -25,7 +25,9 @@ IMAGES_LOADED = """[...document.images].every(image => image.complete
 
 
 def take(address: str, folder: Path | str) -> list[Path]:
-    """Upload the photo of a coat and take a picture of the answer, in light and in dark colours.
+    """Take screenshots of the demo in a browser, in light and in dark colours.
+
+    They show the answer to an uploaded photo of a coat.
 
     Parameters
     ----------

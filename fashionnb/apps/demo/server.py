@@ -23,11 +23,11 @@ BACKLOG = 256  # connections that wait to be accepted
 
 
 class DemoError(FashionNBError, RuntimeError):
-    """The demo cannot be started."""
+    """Error of the demo: its server, or the browser for screenshots, cannot be started."""
 
 
 class Server:
-    """The demo of one catalogue on one address.
+    """Server of the demo of one catalogue, on one address.
 
     Parameters
     ----------
@@ -77,7 +77,18 @@ class Server:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server on this address."""
+    """Return whether a server of the demo on this address can be reached from this machine only.
+
+    Parameters
+    ----------
+    host : str
+        An IP address, or a name.
+
+    Returns
+    -------
+    bool
+        True for loopback addresses and "localhost".
+    """
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -55,7 +55,7 @@ HEADERS = {
 
 
 def build_app(backend: DemoBackend, hosts: Sequence[str] | None) -> ASGIApp:
-    """Build the application: the page, the upload of photos, and the pictures of the garments.
+    """Build the web application of the demo: page, upload of photos, pictures of garments.
 
     Parameters
     ----------
@@ -63,6 +63,11 @@ def build_app(backend: DemoBackend, hosts: Sequence[str] | None) -> ASGIApp:
         Computes the answers.
     hosts : sequence of str, optional
         As in `protected`.
+
+    Returns
+    -------
+    ASGIApp
+        Protected, ready to be served.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     photos, slots = PhotoStore(), asyncio.Semaphore(PARALLEL_UPLOADS)
@@ -103,7 +108,7 @@ def build_app(backend: DemoBackend, hosts: Sequence[str] | None) -> ASGIApp:
 
 
 def protected(app: ASGIApp, hosts: Sequence[str] | None) -> ASGIApp:
-    """Pass on to an application only the requests that the demo's page makes.
+    """Protect the demo's web application: pass on only the requests that its page makes.
 
     Other addresses are answered by 404, too large requests by 413, those that do not say their
     length by 411, other host names by 400.
@@ -116,6 +121,11 @@ def protected(app: ASGIApp, hosts: Sequence[str] | None) -> ASGIApp:
         The names in the Host header that are answered, without a port; None for any. They keep
         web pages that resolve their own name to this machine ("DNS rebinding") from using a demo
         that only this machine should reach.
+
+    Returns
+    -------
+    ASGIApp
+        Which answers all other requests itself.
     """
     checked = TrustedHostMiddleware(app, hosts, www_redirect=False)
     return BaseHTTPMiddleware(checked, dispatch=_answer)

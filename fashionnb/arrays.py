@@ -1,13 +1,15 @@
 """The one checker of arrays: shape, dtype, values; and what losses and miners make of a batch.
 
-All of it takes numpy arrays and torch tensors alike, and imports neither. Checks of one function
-only stay in that function.
+The checks take numpy arrays and torch tensors alike, without importing torch. Checks of one
+function only stay in that function. Besides, two helpers: `as_numpy` and `slices`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from fashionnb.errors import DataError
 
@@ -28,7 +30,7 @@ def check_array(
     below: float | Sequence[int] = math.inf,
     finite: bool = False,
 ) -> Any:
-    """Return an array whose shape, dtype and values are as expected, and refuse any other.
+    """Check that an array has the expected shape, dtype and values, and return it.
 
     Parameters
     ----------
@@ -94,12 +96,13 @@ def check_finite(values: Any, what: str, *, infinity: bool = False) -> None:
     Raises
     ------
     DataError
-        If it does; with the first row that holds one.
+        If it holds one; the message names the first such row.
     """
     wrong = values != values if infinity else ~(abs(values) < math.inf)
     if wrong.any():
         kinds = "NaN" if infinity else "NaN or infinity"
-        rows = wrong.reshape((*wrong.shape, 1)[0], -1).any(1)
+        n = len(wrong) if wrong.ndim else 1  # a single number is one row
+        rows = wrong.reshape(n, -1).any(1)
         raise DataError(
             f"{what}: row {rows.tolist().index(True)} holds {kinds}. "
             "Look at the data, or at the model that computed it. If it diverged in training, try "
@@ -108,7 +111,7 @@ def check_finite(values: Any, what: str, *, infinity: bool = False) -> None:
 
 
 def check_images(images: "Tensor", channels: int, smallest: int, model: str) -> None:
-    """Refuse images that a network cannot take.
+    """Check that an array of images has the shape, dtype and least size that a network takes.
 
     Parameters
     ----------
@@ -137,18 +140,42 @@ def check_images(images: "Tensor", channels: int, smallest: int, model: str) -> 
 
 
 def check_margin(margin: float, wanted: str = "a distance such as 0.2") -> None:
-    """Check that a margin is a finite number of at least 0. Raises `DataError`."""
+    """Check that the margin of a loss or miner is a finite number of at least 0.
+
+    Parameters
+    ----------
+    margin : float
+        The margin to check.
+    wanted : str
+        What it must be, for the message.
+
+    Raises
+    ------
+    DataError
+        If it is a text, negative, infinite or NaN.
+    """
     if isinstance(margin, str) or not 0 <= margin < math.inf:
         raise DataError(f"margin is {margin!r}, it must be {wanted}.")
 
 
 def at_least_float32(x: "Tensor") -> "Tensor":
-    """Convert half precision and integers to float32; float32 and float64 stay as they are."""
+    """Convert a tensor of half precision or integers to float32; leave float32 and float64.
+
+    Parameters
+    ----------
+    x : Tensor of any shape and dtype
+        The numbers to convert.
+
+    Returns
+    -------
+    Tensor, float32 or float64
+        Of the same shape; the tensor itself if its precision suffices.
+    """
     return x if x.is_floating_point() and x.dtype.itemsize >= 4 else x.float()
 
 
 def pair_masks(labels: "Tensor") -> tuple["Tensor", "Tensor"]:
-    """Mark the positives and the negatives of each item of a batch.
+    """Make the masks of positives and negatives of a batch from the array of its labels.
 
     Parameters
     ----------
@@ -157,8 +184,10 @@ def pair_masks(labels: "Tensor") -> tuple["Tensor", "Tensor"]:
 
     Returns
     -------
-    positive, negative : Tensor of shape (n, n), bool
-        No item is a positive or a negative of itself.
+    positive : Tensor of shape (n, n), bool
+        Where two items are positives of each other; no item is one of itself.
+    negative : Tensor of shape (n, n), bool
+        Where they are negatives; no item is one of itself.
 
     Raises
     ------
@@ -176,7 +205,21 @@ def pair_masks(labels: "Tensor") -> tuple["Tensor", "Tensor"]:
 
 
 def masks_of_distances(distances: "Tensor", labels: "Tensor") -> tuple["Tensor", "Tensor"]:
-    """Check the distances of a batch, and mark its positives and negatives as `pair_masks` does.
+    """Check the array of a batch's distances, and make its masks of positives and negatives.
+
+    Parameters
+    ----------
+    distances : Tensor of shape (n, n), float
+        From each item to each, for instance of `fashionnb.losses.pairwise_distances`.
+    labels : Tensor of shape (n,), or (n, n) bool
+        As in `pair_masks`.
+
+    Returns
+    -------
+    positive : Tensor of shape (n, n), bool
+        As `pair_masks` returns it.
+    negative : Tensor of shape (n, n), bool
+        As `pair_masks` returns it.
 
     Raises
     ------
@@ -188,6 +231,70 @@ def masks_of_distances(distances: "Tensor", labels: "Tensor") -> tuple["Tensor",
     advice = "Use pairwise_distances(embeddings)."
     check_array(distances, (n, n), "distances", advice, kind="any", finite=True)
     return masks
+
+
+def as_numpy(values: Any) -> np.ndarray:
+    """Convert a tensor on any device, or anything else like an array, to a numpy array.
+
+    Parameters
+    ----------
+    values : array, Tensor or sequence
+        A tensor may have a gradient, which is left behind.
+
+    Returns
+    -------
+    ndarray
+        Of the same shape and dtype, without a copy where possible.
+    """
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+
+
+def check_labels(labels: Any, n: int, name: str) -> np.ndarray:
+    """Check that an array of labels, of any type, has one label for each of n rows.
+
+    Parameters
+    ----------
+    labels : array or Tensor of shape (n,)
+        Values that can be compared for equality.
+    n : int
+        How many rows there are.
+    name : str
+        What the labels are called in a message.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The labels, on the CPU.
+
+    Raises
+    ------
+    DataError
+        If the shape differs, or a label is NaN.
+    """
+    labels = as_numpy(labels)
+    check_array(labels, (n,), name, "Give one label for each row.", kind="any")
+    if labels.dtype.kind == "f":
+        check_finite(labels, name, infinity=True)
+    return labels
+
+
+def slices(n: int, size: int) -> Iterator[slice]:
+    """Cut an array of n rows into slices of at most `size` rows.
+
+    Parameters
+    ----------
+    n : int
+        How many rows there are, 0 or more.
+    size : int
+        The largest number of rows in a slice, 1 or more.
+
+    Yields
+    ------
+    slice
+        The next rows, from the first to the last.
+    """
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple, least: int) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -28,9 +28,48 @@ WEIGHTS, CARD = "model.safetensors", "card.json"
 
 
 class Card(BaseModel):
-    """Model card: what is known of a trained network.
+    """Model card of a checkpoint: what is known of a trained network, its data and its metrics.
 
     `save` fills in the fields up to `date`; of those, `task`, `size` and `channels` can be given.
+
+    Parameters
+    ----------
+    architecture : str
+        A name in `fashionnb.models.ARCHITECTURES`.
+    arguments : dict
+        Of the architecture's constructor.
+    task : str
+        A name in `fashionnb.models.TASKS`.
+    size : int or (int, int), optional
+        Of the images, in pixels: one number, or height and width.
+    channels : int, optional
+        Of the images; None if it takes none.
+    parameters : int
+        How many numbers can be trained.
+    sha256 : str
+        Of the weights file, in hexadecimal.
+    versions : dict of str to str
+        Of fashionnb, torch and Python.
+    date : datetime, optional
+        When it was saved.
+    description : str
+        One sentence about the network.
+    data : str
+        The dataset, for instance fashion-mnist.
+    split : str
+        The part of it that was trained on.
+    classes : list of str
+        Of a classifier, in the order of its outputs.
+    training : dict
+        The recipe and its settings.
+    seeds : list of int
+        Of the training runs.
+    metrics : dict of str to float
+        Measured on the split `measured_on`.
+    measured_on : str
+        The split of the metrics.
+    licence : str
+        Under which the weights may be used.
 
     References
     ----------
@@ -39,31 +78,31 @@ class Card(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    architecture: str = Field(description="a name in fashionnb.models.ARCHITECTURES")
-    arguments: dict[str, Any] = Field(description="of the architecture's constructor")
-    task: Literal[tuple(models.TASKS)] = Field(description="a name in fashionnb.models.TASKS")
-    size: int | tuple[int, int] | None = Field(
-        None, description="of the images, in pixels: one number, or height and width"
-    )
-    channels: int | None = Field(None, description="of the images; null if it takes none")
-    parameters: int = Field(description="how many numbers can be trained")
-    sha256: str = Field("", description="of the weights file")
-    versions: dict[str, str] = Field({}, description="of fashionnb, torch and Python")
+    architecture: str
+    arguments: dict[str, Any]
+    task: Literal[tuple(models.TASKS)]
+    size: int | tuple[int, int] | None = None
+    channels: int | None = None
+    parameters: int
+    sha256: str = ""
+    versions: dict[str, str] = {}
     date: datetime | None = None
 
     description: str = ""
-    data: str = Field("", description="the dataset, for instance fashion-mnist")
-    split: str = Field("", description="the part of it that was trained on")
+    data: str = ""
+    split: str = ""
     classes: list[str] = []
-    training: dict[str, Any] = Field({}, description="the recipe and its settings")
+    training: dict[str, Any] = {}
     seeds: list[int] = []
-    metrics: dict[str, float] = Field({}, description="measured on the split `measured_on`")
+    metrics: dict[str, float] = {}
     measured_on: str = ""
     licence: str = ""
 
 
 def load_model(model: Path | str) -> nn.Module:
-    """Open a trained network, in evaluation mode and on the CPU, with its card as `.card`.
+    """Open a checkpoint by name or folder: a trained network with its model card as `.card`.
+
+    The network is in evaluation mode and on the CPU.
 
     Parameters
     ----------
@@ -121,7 +160,13 @@ def load_model(model: Path | str) -> nn.Module:
 
 
 def list_models() -> dict[str, str]:
-    """List what `load_model` opens by name: name to task and description."""
+    """List the checkpoints that can be opened by name, each with its task and description.
+
+    Returns
+    -------
+    dict of str to str
+        Name, as `load_model` takes it, to "task: description".
+    """
     cards = {name: read_card(folder) for name, folder in sorted(_folders().items())}
     published_here = {name: f"{card.task}: {card.description}" for name, card in cards.items()}
     return published_here | {
@@ -132,7 +177,7 @@ def list_models() -> dict[str, str]:
 def image_size(
     card: Card, where: Path | str, size: int | tuple[int, int] | None = None
 ) -> int | tuple[int, int]:
-    """Return the size of the images that a network takes: the given one, else that of its card.
+    """Return the size of a network's images: the given one, else that on its model card.
 
     Parameters
     ----------
@@ -141,6 +186,11 @@ def image_size(
     where : path or str
         Its folder or name, for the message.
     size : int or (int, int), optional
+        Pixels, one number or height and width.
+
+    Returns
+    -------
+    int or (int, int)
         Pixels, one number or height and width.
 
     Raises
@@ -161,7 +211,7 @@ def image_size(
 
 
 def save(model: nn.Module, folder: Path | str, card: dict[str, Any] | None = None) -> Path:
-    """Write a network and its card.
+    """Save a network as a checkpoint: a folder with its weights and its model card.
 
     Parameters
     ----------
@@ -222,7 +272,17 @@ def save(model: nn.Module, folder: Path | str, card: dict[str, Any] | None = Non
 
 
 def read_card(folder: Path | str) -> Card:
-    """Read the card in a folder without building the network.
+    """Read the model card in a checkpoint's folder, without building the network.
+
+    Parameters
+    ----------
+    folder : path or str
+        A folder that `save` wrote.
+
+    Returns
+    -------
+    Card
+        The card, checked.
 
     Raises
     ------
@@ -237,9 +297,19 @@ def read_card(folder: Path | str) -> Card:
 
 
 def published(name: str) -> Path:
-    """Find the folder of a checkpoint that comes with fashionnb.
+    """Find the folder of a published checkpoint, one that comes with fashionnb.
 
     In a checkout these are the folders of ``book/checkpoints``; an installed package contains them.
+
+    Parameters
+    ----------
+    name : str
+        Of the checkpoint, such as "style2vec".
+
+    Returns
+    -------
+    Path
+        Its folder.
 
     Raises
     ------
@@ -257,7 +327,18 @@ def published(name: str) -> Path:
 
 
 def on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copy tensors to the CPU as safetensors needs them: contiguous, nothing shared."""
+    """Copy the tensors of a checkpoint to the CPU as safetensors needs them.
+
+    Parameters
+    ----------
+    tensors : dict of str to Tensor
+        On any device.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Contiguous copies that share no memory, under the same names.
+    """
     return {
         name: tensor.detach().to("cpu", copy=True).contiguous(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
@@ -265,9 +346,15 @@ def on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def fingerprint(model: nn.Module) -> str:
-    """Hash the class and every weight of a network: equal for networks that compute the same.
+    """Compute the fingerprint of a checkpoint's network: a hash of its class and all weights.
 
-    The device, the mode (training or evaluation) and the memory layout do not matter.
+    It is equal for networks that compute the same. The device, the mode (training or evaluation)
+    and the memory layout do not matter.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The network, on any device.
 
     Returns
     -------

@@ -67,7 +67,7 @@ def triplet_margin(
 
 
 def batch_all_triplets(distances: Tensor, labels: Tensor, margin: float = 0.2) -> Tensor:
-    """Compute the triplet loss of all triplets of a batch, without listing them.
+    """Compute the batch-all triplet loss: that of all triplets of a batch, without listing them.
 
     The mean over the triplets whose loss is above 0.
 
@@ -196,9 +196,9 @@ def supervised_contrastive(embeddings: Tensor, labels: Tensor, temperature: floa
 
 
 def info_nce(logits: Tensor, unsure: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
-    """Compute the InfoNCE loss of the rows of a matrix of logits, and that of its columns.
+    """Compute the InfoNCE loss of a matrix of logits, the mean of its rows and its columns.
 
-    The mean of the two directions, as in CLIP.
+    Each row chooses among the columns, and each column among the rows, as in CLIP.
 
     Parameters
     ----------
@@ -276,17 +276,18 @@ def similarity_triplet(right: Tensor, wrong: Tensor, margin: float = 0.2) -> Ten
 def multi_task(
     metric_loss: Tensor, logits: Tensor, labels: Tensor, weight: float = 0.5
 ) -> tuple[Tensor, dict[str, float]]:
-    """Compute cross-entropy + weight × metric loss: a classifier and an embedding at once.
+    """Compute the multi-task loss of a classifier and an embedding: cross-entropy + metric loss.
 
     Parameters
     ----------
     metric_loss : Tensor
         Scalar, one of the losses above, of the embeddings that also gave the logits.
-    logits : Tensor of shape (n, c)
+    logits : Tensor of shape (n, c), float
+        Of the classifier: one row for each item, one column for each class.
     labels : Tensor of shape (n,), int
-        0 to c - 1.
+        The class of each item, 0 to c - 1.
     weight : float
-        Of the metric loss; the cross-entropy has 1.
+        By which the metric loss is multiplied; the cross-entropy has the weight 1.
 
     Returns
     -------
@@ -310,15 +311,16 @@ def multi_task(
 
 
 def spread(embeddings: Tensor) -> float:
-    """Compute the root mean square distance of the embeddings of a batch to their mean.
+    """Measure the spread of a batch of embeddings, to be logged with a loss: 0 is a collapse.
 
-    0 if all are the same point (a collapse); for vectors of length 1 at most 1. A loss function
-    that logs it as "spread" lets `fashionnb.training.fit` watch for a collapse.
+    It is the root mean square distance to their mean: 0 if all are the same point (a collapse); for
+    vectors of length 1 at most 1. A loss function that logs it as "spread" lets
+    `fashionnb.training.fit` watch for a collapse.
 
     Parameters
     ----------
     embeddings : Tensor of shape (n, d)
-        n at least 1.
+        The embeddings of a batch; n is at least 1.
 
     Returns
     -------
@@ -336,7 +338,7 @@ def spread(embeddings: Tensor) -> float:
 
 
 def pairwise_distances(a: Tensor, b: Tensor | None = None) -> Tensor:
-    """Compute the Euclidean distance from each row of `a` to each row of `b`.
+    """Compute the Euclidean distances between rows of embeddings, with gradients, for a loss.
 
     ‖a - b‖² = ‖a‖² + ‖b‖² - 2 a·b is one matrix product, so a large batch is fast. The price is
     rounding: rows that are closer than it can tell (in float32 about 0.002, where rows lie 1 from
@@ -346,13 +348,14 @@ def pairwise_distances(a: Tensor, b: Tensor | None = None) -> Tensor:
     Parameters
     ----------
     a : Tensor of shape (n, d)
+        Embeddings; distances are from each of its rows.
     b : Tensor of shape (m, d), optional
-        By default `a`.
+        Embeddings that distances are to; by default `a`.
 
     Returns
     -------
     Tensor of shape (n, m)
-        At least float32.
+        From each row of `a` to each row of `b`, at least float32.
 
     Raises
     ------

@@ -31,10 +31,10 @@ NEAR = 0.5  # the cutoff of Wu et al.
 
 
 def alike(attributes: Tensor, threshold: float = 1.0) -> Tensor:
-    """Decide which items are positives by the share of their attributes that are equal.
+    """Decide which items of a batch a miner takes as positives, by their equal attributes.
 
-    A rule such as "three of type, colour, season and gender". Unlike equal labels it need not be
-    transitive.
+    Two items are positives if enough of their attributes are equal, such as three of type, colour,
+    season and gender. Unlike equal labels this need not be transitive.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def alike(attributes: Tensor, threshold: float = 1.0) -> Tensor:
 
 
 def random_triplets(labels: Tensor, generator: torch.Generator | None = None) -> Triplets:
-    """Select a random positive and a random negative for each anchor.
+    """Select triplets at random: one positive and one negative for each anchor of a batch.
 
     Parameters
     ----------
@@ -72,9 +72,10 @@ def random_triplets(labels: Tensor, generator: torch.Generator | None = None) ->
 
     Returns
     -------
-    anchors, positives, negatives : Tensor of shape (m,), int64
-        With m <= n, on the device of `labels`. An item without a positive (a singleton class) or
-        without a negative (a batch of one class) is left out.
+    tuple of 3 Tensor of shape (m,), int64
+        Rows of anchors, positives and negatives, with m <= n, on the device of `labels`. An item
+        without a positive (a singleton class) or without a negative (a batch of one class) is left
+        out.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def random_triplets(labels: Tensor, generator: torch.Generator | None = None) ->
 
 
 def batch_hard(distances: Tensor, labels: Tensor) -> Triplets:
-    """Select each anchor's farthest positive and nearest negative.
+    """Select the hardest triplet of each anchor: its farthest positive and nearest negative.
 
     Ties go to the lower index. An item without a positive (a singleton class) or without a
     negative (a batch of one class) is left out.
@@ -105,8 +106,8 @@ def batch_hard(distances: Tensor, labels: Tensor) -> Triplets:
 
     Returns
     -------
-    anchors, positives, negatives : Tensor of shape (m,), int64
-        With m <= n.
+    tuple of 3 Tensor of shape (m,), int64
+        Rows of anchors, positives and negatives, with m <= n.
 
     Raises
     ------
@@ -125,7 +126,7 @@ def batch_hard(distances: Tensor, labels: Tensor) -> Triplets:
 
 
 def semi_hard(distances: Tensor, labels: Tensor) -> Triplets:
-    """Select, for each anchor and positive, the nearest negative farther than the positive.
+    """Select semi-hard triplets: for each positive pair the nearest negative that is farther.
 
     Where no negative is farther, the farthest of all is taken, as is usual: otherwise the pairs
     with the largest loss would never be trained on. There is no margin here, since a negative
@@ -140,9 +141,9 @@ def semi_hard(distances: Tensor, labels: Tensor) -> Triplets:
 
     Returns
     -------
-    anchors, positives, negatives : Tensor of shape (m,), int64
-        One triplet for each ordered pair of one class, so m < n². Items of a singleton class or of
-        a batch of one class are left out.
+    tuple of 3 Tensor of shape (m,), int64
+        Rows of anchors, positives and negatives: one triplet for each ordered pair of one class, so
+        m < n². Items of a singleton class or of a batch of one class are left out.
 
     Raises
     ------
@@ -166,7 +167,7 @@ def semi_hard(distances: Tensor, labels: Tensor) -> Triplets:
 
 
 def batch_all(distances: Tensor, labels: Tensor, margin: float = 0.2) -> Triplets:
-    """List every triplet whose loss, max(0, d(a, p) - d(a, n) + margin), is above 0.
+    """List all triplets of a batch whose loss, max(0, d(a, p) - d(a, n) + margin), is above 0.
 
     For small batches: with n items in c equal classes it takes some 10 n³/c bytes and 24 more for
     each triplet, gigabytes for 1,024 items. To train on all triplets use
@@ -183,8 +184,8 @@ def batch_all(distances: Tensor, labels: Tensor, margin: float = 0.2) -> Triplet
 
     Returns
     -------
-    anchors, positives, negatives : Tensor of shape (m,), int64
-        In the order of the anchors, then of the positives and negatives.
+    tuple of 3 Tensor of shape (m,), int64
+        Rows of anchors, positives and negatives, sorted by anchor, then by positive and negative.
 
     Raises
     ------
@@ -211,9 +212,10 @@ def distance_weighted(
     dimensions: int,
     generator: torch.Generator | None = None,
 ) -> Triplets:
-    """Select a random positive, and a random negative so that all distances are equally likely.
+    """Select triplets by distance-weighted sampling: negatives at all distances are equally likely.
 
-    On the unit sphere of d dimensions a random item lies at distance D with a density proportional
+    Each anchor gets a random positive, and a negative that is drawn by its distance. On the unit
+    sphere of d dimensions a random item lies at distance D with a density proportional
     to D^(d-2) (1 - D²/4)^((d-3)/2); each negative is weighted with the inverse of that. Distances
     below 0.5 have the weight of 0.5, so that the few nearest, often mislabelled, are not
     drawn all the time. Those above 1.4 have the weight of 1.4 (the program of the paper never
@@ -232,9 +234,9 @@ def distance_weighted(
 
     Returns
     -------
-    anchors, positives, negatives : Tensor of shape (m,), int64
-        With m <= n. An item without a positive (a singleton class) or without a negative (a batch
-        of one class) is left out.
+    tuple of 3 Tensor of shape (m,), int64
+        Rows of anchors, positives and negatives, with m <= n. An item without a positive (a
+        singleton class) or without a negative (a batch of one class) is left out.
 
     Raises
     ------
@@ -270,22 +272,22 @@ def distance_weighted(
 def hardest_negatives(
     similarities: Tensor, kinds: Tensor, unsure: Tensor | None = None
 ) -> Triplets:
-    """Select, for each scene and its product, the most similar other product of the same kind.
+    """Select the hardest triplets: a scene, its product and the most similar other of that kind.
 
     Parameters
     ----------
     similarities : Tensor of shape (n, m), float
         Of scenes with products; m is at least n, and scene i and product i are a pair.
     kinds : Tensor of shape (m,), int
-        Of the products.
+        The kind of each product.
     unsure : Tensor of shape (n, m), bool, optional
         True for pairs that may be positives, too (see `fashionnb.losses.info_nce`); never selected.
 
     Returns
     -------
-    anchors, positives, negatives : Tensor of shape (k,), int64
-        With k <= n: rows, and columns of right and wrong products. A pair whose kind has no other
-        product is left out; ties go to the lower index.
+    tuple of 3 Tensor of shape (k,), int64
+        Rows of scenes, and columns of right and wrong products, with k <= n. A pair whose kind has
+        no other product is left out; ties go to the lower index.
 
     Raises
     ------

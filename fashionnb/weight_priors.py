@@ -17,9 +17,10 @@ from fashionnb.errors import DataError
 
 
 def laplacian(weights: Sequence[Tensor] | Tensor, scale: float = 1.0) -> Tensor:
-    """Compute minus the log density of a Laplace distribution around 0, summed over all weights.
+    """Compute the Laplacian prior of weights: minus the log density of a Laplace distribution.
 
-    ``|w| / b + log 2b`` with the scale b. Its minimum has many weights at exactly 0: sparsity.
+    The sum of ``|w| / b + log 2b`` over all weights, with the scale b. Its minimum has many weights
+    at exactly 0: sparsity.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def laplacian(weights: Sequence[Tensor] | Tensor, scale: float = 1.0) -> Tensor:
 def matrix_normal(
     weight: Tensor, rows: Tensor | None = None, columns: Tensor | None = None
 ) -> Tensor:
-    """Compute minus the log density of the matrix-variate normal distribution around 0.
+    """Compute the matrix-normal prior of a layer's weights: minus its log density around 0.
 
     ``½ tr(V⁻¹ Wᵀ U⁻¹ W) + (p/2) log|U| + (n/2) log|V| + (np/2) log 2π`` for W of n rows and p
     columns. In PyTorch the weight of a linear layer is (outputs, inputs). "Correlations between
@@ -89,11 +90,11 @@ def matrix_normal(
 
 
 def shrunk_covariance(values: Tensor, share: float = 0.1) -> Tensor:
-    """Compute the covariance of some units, mixed with the identity so that it can be inverted.
+    """Compute a shrunk covariance of a layer's units, for the matrix-normal prior of weights.
 
-    (1 - share) S + share (tr S / p) I, with S the covariance (divided by n) of p units over n
-    samples; divided by the mean variance, so that it contains the correlations of the units and
-    not their scale.
+    It is mixed with the identity, so that it can be inverted: (1 - share) S + share (tr S / p) I,
+    with S the covariance (divided by n) of p units over n samples; divided by the mean variance, so
+    that it contains the correlations of the units and not their scale.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ def shrunk_covariance(values: Tensor, share: float = 0.1) -> Tensor:
 
 
 class MAPLoss:
-    """Binary cross-entropy plus the weighted priors of PolaniaNet.
+    """Loss of PolaniaNet: binary cross-entropy plus weighted priors on its weights.
 
     A matrix-normal prior on the weights of the classifier's layers and a Laplacian prior on the
     siamese filters, as in the paper; and, which the paper does not have, a Laplacian prior on the

@@ -11,6 +11,7 @@ from fashionnb.arrays import (
     check_array,
     check_finite,
     check_images,
+    check_labels,
     check_margin,
     masks_of_distances,
     pair_masks,
@@ -164,3 +165,16 @@ def test_distances_of_another_batch_are_refused():
         masks_of_distances(torch.zeros(3, 3), labels[:, None])
     with pytest.raises(DataError, match="distances: row 0 holds NaN"):
         masks_of_distances(torch.full((3, 3), torch.nan), labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "phrase"),
+    [
+        (np.zeros(2), r"y: expected an array of shape \(3,\), got float64 \(2,\). Give one label"),
+        (np.zeros((3, 1)), r"\(3, 1\)"),
+        (np.array([0, 1, np.nan]), "y: row 2 holds NaN"),
+    ],
+)
+def test_bad_labels(labels, phrase):
+    with pytest.raises(DataError, match=phrase):
+        check_labels(labels, 3, "y")

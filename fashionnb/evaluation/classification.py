@@ -11,18 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fashionnb.arrays import check_array
+from fashionnb.arrays import as_numpy, check_array
 from fashionnb.errors import DataError
-from fashionnb.evaluation.neighbours import Array, as_numpy
+from fashionnb.evaluation.neighbours import Array
 
 ROUNDING = 1e-3  # by which float32 probabilities may miss a sum of 1
 
 
 @dataclass(frozen=True, eq=False)
 class Classification:
-    """The scores of a classifier, as `classification` returns them.
+    """Accuracy, precision, recall and F1 of a classifier, for each class and on average.
 
-    Attributes
+    Parameters
     ----------
     overall : dict of str to float
         "accuracy", "macro_precision", "macro_recall" and "macro_f1", each from 0 to 1.
@@ -35,12 +35,14 @@ class Classification:
 
 
 def confusion(true: Array, predicted: Array, classes: Sequence) -> np.ndarray:
-    """Count how often each class was predicted as each class.
+    """Compute a classifier's confusion matrix: how often each class was predicted as each class.
 
     Parameters
     ----------
-    true, predicted : array of shape (n,), int
-        0 to c - 1; n at least 1.
+    true : array of shape (n,), int
+        The true class of each item, 0 to c - 1; n is at least 1.
+    predicted : array of shape (n,), int
+        The class that was predicted, 0 to c - 1.
     classes : sequence of length c
         The names, in the order that the labels count in (`range(c)` where there are none).
 
@@ -61,7 +63,7 @@ def confusion(true: Array, predicted: Array, classes: Sequence) -> np.ndarray:
 
 
 def classification(true: Array, predicted: Array, classes: Sequence) -> Classification:
-    """Compute accuracy, and precision, recall and F1 of each class and on average.
+    """Compute the accuracy of a classifier, and precision, recall and F1 of each of its classes.
 
     The precision of a class is the share of its predictions that are right, its recall the share
     of its items that are found; F1 is their harmonic mean. A macro average counts each class once,
@@ -73,12 +75,17 @@ def classification(true: Array, predicted: Array, classes: Sequence) -> Classifi
 
     Parameters
     ----------
-    true, predicted, classes
-        As in `confusion`.
+    true : array of shape (n,), int
+        The true class of each item, as in `confusion`.
+    predicted : array of shape (n,), int
+        The class that was predicted.
+    classes : sequence of length c
+        The names of the classes.
 
     Returns
     -------
     Classification
+        The scores of each class, and their averages.
 
     Raises
     ------
@@ -114,8 +121,9 @@ def reliability(probabilities: Array, true: Array, bins: int = 15) -> pd.DataFra
     probabilities : array of shape (n, c), float
         Each row adds up to 1 (a softmax of the logits).
     true : array of shape (n,), int
-        0 to c - 1.
+        The true class of each item, 0 to c - 1.
     bins : int
+        How many bins there are, 1 or more.
 
     Returns
     -------
@@ -165,7 +173,7 @@ def reliability(probabilities: Array, true: Array, bins: int = 15) -> pd.DataFra
 
 
 def expected_calibration_error(table: pd.DataFrame) -> float:
-    """Average the gap between confidence and accuracy over the items of a `reliability` table.
+    """Compute the expected calibration error of a classifier: mean gap of confidence and accuracy.
 
     Σ (items of the bin / n) · ``|accuracy - confidence|``. With few items in a bin chance alone
     makes gaps, and they do not cancel: even a calibrated classifier then scores above 0.

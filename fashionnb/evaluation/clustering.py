@@ -6,12 +6,13 @@ k-means, which is given no labels, finds them.
 
 import numpy as np
 
+from fashionnb.arrays import check_labels
 from fashionnb.errors import DataError
-from fashionnb.evaluation.neighbours import Array, one_per_row, strips, vectors
+from fashionnb.evaluation.neighbours import Array, strips, vectors
 
 
 def silhouette(embeddings: Array, labels: Array) -> np.ndarray:
-    """Compare each item's distance to its own class with that to the nearest other class.
+    """Compute the silhouette of each item: how far its class is apart from the nearest other one.
 
     s = (b - a) / max(a, b), where a is the mean Euclidean distance to the other items of the
     class, and b the smallest, over the other classes, of the mean distance to their items. 1: far
@@ -20,7 +21,9 @@ def silhouette(embeddings: Array, labels: Array) -> np.ndarray:
     Parameters
     ----------
     embeddings : array of shape (n, d)
+        One vector for each item.
     labels : array of shape (n,)
+        The class of each item.
 
     Returns
     -------
@@ -60,29 +63,31 @@ def silhouette(embeddings: Array, labels: Array) -> np.ndarray:
 
 
 def silhouette_per_class(values: np.ndarray, labels: Array) -> dict:
-    """Average `silhouette` values over the items of each class.
+    """Average the silhouettes over the items of each class.
 
     Parameters
     ----------
-    values : ndarray of shape (n,)
+    values : ndarray of shape (n,), float64
+        As `silhouette` returns them.
     labels : array of shape (n,)
+        The class of each item.
 
     Returns
     -------
     dict of label to float
-        In sorted order of the labels.
+        The mean of each class, -1 to 1, in sorted order of the labels.
 
     Raises
     ------
     DataError
         If there is not one label for each value.
     """
-    labels = one_per_row(labels, len(values), "labels")
+    labels = check_labels(labels, len(values), "labels")
     return {label: float(values[labels == label].mean()) for label in np.unique(labels).tolist()}
 
 
 def davies_bouldin(embeddings: Array, labels: Array) -> float:
-    """Compare the widths of the classes with the distances of their centres; lower is better.
+    """Compute the Davies–Bouldin index: widths of classes over distances of centres, best 0.
 
     For each class the largest, over the other classes, of (width + other's width) / distance of
     the centres, then the mean over classes. The width of a class is the mean Euclidean distance
@@ -91,7 +96,9 @@ def davies_bouldin(embeddings: Array, labels: Array) -> float:
     Parameters
     ----------
     embeddings : array of shape (n, d)
+        One vector for each item.
     labels : array of shape (n,)
+        The class of each item.
 
     Returns
     -------
@@ -121,16 +128,18 @@ def davies_bouldin(embeddings: Array, labels: Array) -> float:
 
 
 def calinski_harabasz(embeddings: Array, labels: Array) -> float:
-    """Compare the scatter of the class centres with that inside the classes; higher is better.
+    """Compute the Calinski–Harabasz index: scatter between classes over scatter inside them.
 
-    With n items in c classes (B / (c - 1)) / (W / (n - c)). B adds up, item by item, the squared
-    distance of its class's centre from the centre of all; W that of the item from its class's
-    centre. It grows with n: compare it on the same items only.
+    Higher is better. With n items in c classes (B / (c - 1)) / (W / (n - c)). B adds up, item by
+    item, the squared distance of its class's centre from the centre of all; W that of the item from
+    its class's centre. It grows with n: compare it on the same items only.
 
     Parameters
     ----------
     embeddings : array of shape (n, d)
+        One vector for each item.
     labels : array of shape (n,)
+        The class of each item.
 
     Returns
     -------
@@ -159,7 +168,7 @@ def calinski_harabasz(embeddings: Array, labels: Array) -> float:
 
 
 def cluster_agreement(embeddings: Array, labels: Array, seed: int = 0) -> dict[str, float]:
-    """Find clusters by k-means, without the labels, and compare them with the classes.
+    """Compare the clusters that k-means finds without any labels with the classes: NMI and AMI.
 
     The best of ten starts of k-means, with as many clusters as there are classes (but never more
     than distinct points), then the mutual information of clusters and classes:
@@ -169,13 +178,15 @@ def cluster_agreement(embeddings: Array, labels: Array, seed: int = 0) -> dict[s
     Parameters
     ----------
     embeddings : array of shape (n, d)
+        One vector for each item.
     labels : array of shape (n,)
+        The class of each item.
     seed : int
         Of the starts of k-means.
 
     Returns
     -------
-    dict
+    dict of str to float
         "nmi", 0 to 1, and "ami", about 0 to 1; 1 where clusters and classes are the same.
 
     Raises
@@ -220,7 +231,7 @@ def _checked(embeddings: Array, labels: Array) -> tuple:
 
 def _classes(labels: Array, n: int) -> tuple[np.ndarray, np.ndarray]:
     """The number of each item's class, from 0, and the size of each class."""
-    labels = one_per_row(labels, n, "labels")
+    labels = check_labels(labels, n, "labels")
     classes, number, size = np.unique(labels, return_inverse=True, return_counts=True)
     if len(classes) < 2:
         raise DataError(

@@ -18,9 +18,9 @@ from fashionnb.evaluation.intervals import bootstrap
 
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Compute the share of (compatible, incompatible) pairs that are in the right order.
+    """Compute the AUC of compatibility scores: the share of pairs in the right order.
 
-    A tie counts as one half.
+    A pair is one compatible and one incompatible outfit; a tie counts as one half.
 
     Parameters
     ----------
@@ -60,9 +60,9 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def fitb(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Fill in the blank: whether the right answer has the highest score, for each question.
+    """Score fill-in-the-blank questions: whether the right answer has the highest score.
 
-    The mean over the questions is the accuracy.
+    There is one value for each question, and their mean is the accuracy.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def fitb(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def recall_at(scores: np.ndarray, truth: np.ndarray, k: int) -> np.ndarray:
-    """Compute whether the right item is among the k with the highest scores, for each question.
+    """Compute Recall@k of outfit questions: whether the right item is among the k best.
 
     Parameters
     ----------
@@ -99,6 +99,7 @@ def recall_at(scores: np.ndarray, truth: np.ndarray, k: int) -> np.ndarray:
     truth : array of shape (q,), int
         The column of the right item.
     k : int
+        How many items count as found, 1 or more.
 
     Returns
     -------
@@ -117,12 +118,14 @@ def recall_at(scores: np.ndarray, truth: np.ndarray, k: int) -> np.ndarray:
 
 
 def ranks(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Compute the rank of the right item among the candidates, for each question.
+    """Compute the rank of the item that completes the outfit among the candidates of a question.
 
     Parameters
     ----------
-    scores, truth
-        As in `recall_at`.
+    scores : array of shape (q, g), float
+        Of each candidate, as in `recall_at`.
+    truth : array of shape (q,), int
+        The column of the right item.
 
     Returns
     -------
@@ -139,7 +142,7 @@ def ranks(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def outfit_pairs(outfits: Sequence[Sequence[Hashable]]) -> tuple[np.ndarray, np.ndarray]:
-    """List all pairs of items within each outfit, to be scored in one call.
+    """List all pairs of items within each outfit, so that one call scores their compatibility.
 
     Parameters
     ----------
@@ -170,9 +173,10 @@ def outfit_pairs(outfits: Sequence[Sequence[Hashable]]) -> tuple[np.ndarray, np.
 def question_pairs(
     asked: Sequence[Sequence[Hashable]], answers: Sequence[Sequence[Hashable]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """List each answer with each item of its question, to be scored in one call.
+    """List each answer of a fill-in-the-blank question with each item of its outfit, as pairs.
 
-    The pairs within the question are left out: they are the same for all its answers.
+    They can be scored in one call. The pairs within the question are left out: they are the same
+    for all its answers.
 
     Parameters
     ----------
@@ -209,19 +213,21 @@ def question_pairs(
 
 
 def mean_by(values: np.ndarray, owner: np.ndarray, n: int) -> np.ndarray:
-    """Average the values of each owner, such as the scores of the pairs of each outfit.
+    """Average values by owner, such as the compatibility of the pairs of each outfit.
 
     Parameters
     ----------
     values : array of shape (m,), float
+        For instance the scores of pairs.
     owner : array of shape (m,), int
-        0 to n - 1.
+        To which owner, such as an outfit, each belongs: 0 to n - 1.
     n : int
         How many owners there are.
 
     Returns
     -------
     ndarray of shape (n,), float64
+        The mean of each owner.
 
     Raises
     ------
@@ -242,7 +248,7 @@ def mean_by(values: np.ndarray, owner: np.ndarray, n: int) -> np.ndarray:
 
 
 def by_part(values: np.ndarray, parts: Sequence[str], *, seed: int = 0) -> pd.DataFrame:
-    """Compute the mean of each part of the questions (role, category), the largest part first.
+    """Average the scores of outfit questions by part, such as role or category, largest first.
 
     Parameters
     ----------

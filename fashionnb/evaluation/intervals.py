@@ -19,16 +19,18 @@ BATCH = 100_000  # items that are drawn at a time: more are slower, since they l
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval.
+    """Confidence interval of a metric: its two ends, and how they were computed.
 
-    Attributes
+    Parameters
     ----------
-    low, high : float
-        Its ends.
+    low : float
+        The lower end.
+    high : float
+        The upper end.
     how : str
         How it was made, in words.
     level : float
-        How often such an interval covers the true value.
+        How often such an interval covers the true value, 0 to 1.
     """
 
     low: float
@@ -47,7 +49,7 @@ def bootstrap(
     seed: int = 0,
     of: str = "test items",
 ) -> Interval:
-    """Compute a bootstrap interval for the mean of one value per item.
+    """Compute a bootstrap confidence interval for the mean of one value per item.
 
     For the difference of two methods on the same items give the differences: items that are hard
     for both then cancel out. Values that are all equal give an interval without width.
@@ -90,7 +92,7 @@ def bootstrap_statistic(
     seed: int = 0,
     of: str = "test items",
 ) -> Interval:
-    """Compute a bootstrap interval for any function of the drawn rows, such as macro-F1.
+    """Compute a bootstrap confidence interval for any statistic of rows, such as macro-F1.
 
     `bootstrap_statistic(lambda rows: davies_bouldin(x[rows], labels[rows]), len(x))`.
 
@@ -103,12 +105,17 @@ def bootstrap_statistic(
     groups : sequence of length n, optional
         The group of each row. Whole groups are drawn, for instance all questions about an outfit:
         they are not independent, and drawing them one by one gives an interval that is too narrow.
-    n_resamples, seed, of
-        As in `bootstrap`; `of` says what the groups are, where there are groups.
+    n_resamples : int
+        How often rows, or groups, are drawn with replacement.
+    seed : int
+        The same seed draws the same rows.
+    of : str
+        What the rows, or groups, are, for the sentence in `Interval.how`.
 
     Returns
     -------
     Interval
+        By the percentile method.
 
     Raises
     ------
@@ -134,7 +141,7 @@ def bootstrap_groups(
     seed: int = 0,
     of: str = "groups",
 ) -> list[Interval]:
-    """Compute bootstrap intervals for the means of several columns by drawing whole groups.
+    """Compute bootstrap confidence intervals for means of columns by drawing groups of rows.
 
     The same as `bootstrap_statistic` with groups for the mean of each column, and much faster.
 
@@ -144,12 +151,17 @@ def bootstrap_groups(
         Numbers or booleans.
     groups : sequence of length n
         The group of each row. Groups are drawn once for all columns.
-    n_resamples, seed, of
-        As in `bootstrap`.
+    n_resamples : int
+        How often groups are drawn with replacement.
+    seed : int
+        The same seed draws the same groups.
+    of : str
+        What the groups are, for the sentence in `Interval.how`.
 
     Returns
     -------
     list of m Interval
+        One for each column, by the percentile method.
 
     Raises
     ------
@@ -170,7 +182,7 @@ def bootstrap_groups(
 
 
 def over_seeds(values: Sequence[float] | np.ndarray) -> Interval:
-    """Compute Student's t interval for the mean of one number, measured with several seeds.
+    """Compute Student's t confidence interval for the mean of a number over several seeds.
 
     mean ± t · s / √n. It takes the runs to be roughly normal, and is wide for two or three.
 
@@ -182,6 +194,7 @@ def over_seeds(values: Sequence[float] | np.ndarray) -> Interval:
     Returns
     -------
     Interval
+        Around the mean, and as wide on both sides.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Union
 import faiss
 import numpy as np
 
-from fashionnb.arrays import check_array, check_finite
+from fashionnb.arrays import as_numpy, check_array, check_finite, slices
 from fashionnb.errors import DataError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ SAME = 1e-6
 def nearest_neighbours(
     queries: np.ndarray, gallery: np.ndarray | None, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the k nearest vectors of the gallery for each query, exactly.
+    """Find the k exact nearest neighbours of each query among the vectors of a gallery.
 
     Many queries are compared with the gallery by a matrix product, ‖q - g‖² = ‖q‖² + ‖g‖² - 2 q·g,
     which is fast, but inaccurate where distances are small. So it only selects candidates, whose
@@ -72,31 +72,52 @@ def nearest_neighbours(
 
 
 def squared_distances(queries: np.ndarray, gallery: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Squared distances from each query to the gallery's vectors in its row of `rows`, in float64.
+    """Compute the squared Euclidean distances from each query to the neighbours listed for it.
 
     Parameters
     ----------
-    queries, gallery : ndarray of shape (q, d) and (n, d)
+    queries : ndarray of shape (q, d), float32
+        The vectors to measure from.
+    gallery : ndarray of shape (n, d), float32
+        The vectors of which some are neighbours.
     rows : ndarray of shape (q, k), int64
+        For each query the rows of the gallery that are its neighbours.
 
     Returns
     -------
     ndarray of shape (q, k), float64
+        Computed from differences in float64.
     """
     difference = gallery[rows].astype(np.float64) - queries[:, None]
     return np.einsum("qkd,qkd->qk", difference, difference)
 
 
 def sort_neighbours(rows: np.ndarray, squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sort the neighbours of each query by distance (in float32), equally distant ones by row."""
+    """Sort the neighbours of each query by distance (in float32), equally distant ones by row.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (q, k), int64
+        Rows of the gallery.
+    squared : ndarray of shape (q, k), float64
+        Their squared distances to the query.
+
+    Returns
+    -------
+    rows : ndarray of shape (q, k), int64
+        The same rows, the nearest first.
+    squared : ndarray of shape (q, k), float64
+        Their squared distances, ascending.
+    """
     order = np.lexsort((rows, squared.astype(np.float32)), axis=-1)
     return np.take_along_axis(rows, order, 1), np.take_along_axis(squared, order, 1)
 
 
 def check_vectors(values: np.ndarray, name: str, metric: str = "euclidean") -> np.ndarray:
-    """Check an array of vectors and copy it to float32; to length 1 if the metric is "cosine".
+    """Check the vectors of a nearest-neighbour search, and copy them to float32.
 
-    A vector whose length is 1 up to rounding stays as it is, so a second check changes nothing.
+    If the metric is "cosine" they are scaled to length 1. A vector whose length is 1 up to rounding
+    stays as it is, so a second check changes nothing.
 
     Parameters
     ----------
@@ -105,10 +126,12 @@ def check_vectors(values: np.ndarray, name: str, metric: str = "euclidean") -> n
     name : str
         What the vectors are, for messages.
     metric : {"euclidean", "cosine"}
+        How the search compares them.
 
     Returns
     -------
     ndarray of shape (n, d), float32
+        A copy, each row of length 1 if the metric is "cosine".
 
     Raises
     ------
@@ -121,7 +144,7 @@ def check_vectors(values: np.ndarray, name: str, metric: str = "euclidean") -> n
 
 
 def vectors(values: Array, name: str, metric: str = "euclidean") -> "Tensor":
-    """Check embeddings and convert them to float64 on the CPU, of length 1 for "cosine".
+    """Check embeddings, and copy them to float64 on the CPU for exact distances and neighbours.
 
     Parameters
     ----------
@@ -130,10 +153,12 @@ def vectors(values: Array, name: str, metric: str = "euclidean") -> "Tensor":
     name : str
         What they are called in a message.
     metric : {"euclidean", "cosine"}
+        How they will be compared.
 
     Returns
     -------
     Tensor of shape (n, d), float64
+        Each row of length 1 if the metric is "cosine".
 
     Raises
     ------
@@ -149,16 +174,18 @@ def vectors(values: Array, name: str, metric: str = "euclidean") -> "Tensor":
 
 
 def strips(queries: "Tensor", gallery: "Tensor") -> Iterator[tuple[slice, "Tensor"]]:
-    """Yield the Euclidean distances from all queries to the whole gallery, some rows at a time.
+    """Yield all distances between queries and gallery, to find neighbours, some queries at a time.
 
-    ‖q - g‖² = ‖q‖² + ‖g‖² - 2 q·g is one matrix product. It is computed in float64 and relative
-    to the mean of the gallery, because the difference of large numbers loses small distances. Two
-    vectors that are closer than a millionth of the query's distance from that mean are at
-    distance 0 exactly.
+    Distances are Euclidean. ‖q - g‖² = ‖q‖² + ‖g‖² - 2 q·g is one matrix product. It is computed in
+    float64 and relative to the mean of the gallery, because the difference of large numbers loses
+    small distances. Two vectors that are closer than a millionth of the query's distance from that
+    mean are at distance 0 exactly.
 
     Parameters
     ----------
-    queries, gallery : Tensor of shape (q, d) and (g, d), float64
+    queries : Tensor of shape (q, d), float64
+        As `vectors` returns them.
+    gallery : Tensor of shape (g, d), float64
         As `vectors` returns them.
 
     Yields
@@ -190,48 +217,9 @@ def strips(queries: "Tensor", gallery: "Tensor") -> Iterator[tuple[slice, "Tenso
         yield rows, distances.masked_fill_(distances <= SAME * length + rounding, 0.0)
 
 
-def as_numpy(values: Array) -> np.ndarray:
-    """Convert a tensor on any device, with or without gradient, or anything like an array."""
-    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
-
-
-def one_per_row(labels: Array, n: int, name: str) -> np.ndarray:
-    """Check that there is one label, of any type, for each of n rows.
-
-    Parameters
-    ----------
-    labels : array or Tensor of shape (n,)
-        Values that can be compared for equality.
-    n : int
-        How many rows there are.
-    name : str
-        What the labels are called in a message.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-
-    Raises
-    ------
-    DataError
-        If the shape differs, or a label is NaN.
-    """
-    labels = as_numpy(labels)
-    check_array(labels, (n,), name, "Give one label for each row.", kind="any")
-    if labels.dtype.kind == "f":
-        check_finite(labels, name, infinity=True)
-    return labels
-
-
-def largest(x: np.ndarray) -> np.ndarray:
+def _largest(x: np.ndarray) -> np.ndarray:
     """The largest absolute value of each row, (n,), without a second array of the size of x."""
     return np.maximum(x.max(1), -x.min(1))
-
-
-def slices(n: int, size: int) -> Iterator[slice]:
-    """Cut n rows into slices of at most `size` rows."""
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))
 
 
 def _checked(values: Array, name: str, metric: str, dtype: type) -> np.ndarray:
@@ -245,7 +233,7 @@ def _checked(values: Array, name: str, metric: str, dtype: type) -> np.ndarray:
         )
     with np.errstate(over="ignore"):  # too large for float32 becomes infinity, and is found next
         x = np.array(x, dtype, order="C")
-    size = largest(x)
+    size = _largest(x)
     check_finite(size, name)
     if metric == "cosine" and not size.all():
         raise DataError(
@@ -256,7 +244,7 @@ def _checked(values: Array, name: str, metric: str, dtype: type) -> np.ndarray:
 
 
 def _unit_length(x: np.ndarray) -> np.ndarray:
-    size = largest(x)
+    size = _largest(x)
     with np.errstate(over="ignore"):
         kept = np.abs(np.linalg.norm(x, axis=1) - 1) < SAME
     size[kept] = 1

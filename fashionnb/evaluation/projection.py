@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 
 def keep_umap_compiled() -> None:
-    """Keep on disk what numba compiles for UMAP, so that it is not compiled in every process.
+    """Keep on disk what numba compiles for UMAP projections, so that later ones start at once.
 
-    Call it before the first map, which then takes a second or two, not ten. Maps are the same
-    with it and without. Where nothing can be kept (a read-only disk, another version of
-    umap-learn), it only logs that.
+    Call it before the first map, which then takes a second or two, not ten: nothing is compiled
+    again in every process. Maps are the same with it and without. Where nothing can be kept (a
+    read-only disk, another version of umap-learn), it only logs that.
     """
     # Only here: umap takes seconds to import, and measuring maps does not need it.
     from umap import layouts, umap_, utils
@@ -42,7 +42,7 @@ def keep_umap_compiled() -> None:
 
 
 def trustworthiness(high: Array, low: Array, k: int = 12) -> np.ndarray:
-    """Measure how far away, in the space, the neighbours of an item on the map are.
+    """Compute the trustworthiness of a projection: whether neighbours on the map are so in space.
 
     An item j among the k nearest of i on the map is the r-th nearest of i in the space, and costs
     max(0, r - k). The costs of an item are added up and divided by k (2n - 3k - 1) / 2, the
@@ -91,15 +91,18 @@ def trustworthiness(high: Array, low: Array, k: int = 12) -> np.ndarray:
 
 
 def knn_preservation(high: Array, low: Array, k: int = 12) -> np.ndarray:
-    """Measure the share of an item's k nearest in the space that are also so on the map.
+    """Compute the kNN preservation of a projection: the share of neighbours that the map keeps.
 
-    Stricter than `trustworthiness`: a neighbour that slips to place k + 1 is lost. A random map
-    keeps k / (n - 1) of them.
+    For each item, the share of its k nearest in the space that are also so on the map. Stricter
+    than `trustworthiness`: a neighbour that slips to place k + 1 is lost. A random map keeps k / (n
+    - 1) of them.
 
     Parameters
     ----------
-    high, low : array of shape (n, d) and (n, 2)
-        As in `trustworthiness`.
+    high : array of shape (n, d)
+        The space, as in `trustworthiness`.
+    low : array of shape (n, 2)
+        The map, of the same items in the same order.
     k : int
         How many neighbours, fewer than n.
 

@@ -27,9 +27,9 @@ SEARCHED = ("recall@1", "recall@5", "recall@10", "mrr", "map@r")
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What was measured.
+    """Report of a model's evaluation: its metrics with intervals, over all and for each class.
 
-    Attributes
+    Parameters
     ----------
     metrics : DataFrame
         One row per metric (the index): `value`, and its interval from `low` to `high`.
@@ -80,11 +80,12 @@ class Evaluation:
 
 
 def score_classifier(logits: Array, labels: Array, classes: Sequence[str]) -> Evaluation:
-    """Measure the logits of a classifier: accuracy, F1 and more, with intervals.
+    """Report accuracy, F1 and more of a classifier's logits, with intervals.
 
     Parameters
     ----------
     logits : ndarray of shape (n, c)
+        One row for each item, one column for each class.
     labels : ndarray of shape (n,), int64
         The true classes.
     classes : sequence of str
@@ -93,6 +94,7 @@ def score_classifier(logits: Array, labels: Array, classes: Sequence[str]) -> Ev
     Returns
     -------
     Evaluation
+        Its intervals are over the items.
 
     Raises
     ------
@@ -130,15 +132,18 @@ def score_search(
     *,
     classes: Sequence[str],
 ) -> Evaluation:
-    """Measure a search by embeddings: recall, MRR and MAP, with intervals.
+    """Report recall, MRR and MAP of a search by embeddings, with intervals.
 
     Parameters
     ----------
     queries : ndarray of shape (n, d)
-        Embeddings.
+        Embeddings of the items that are searched by.
     query_labels : ndarray of shape (n,), int64
-    gallery, gallery_labels : ndarray of shape (g, d), ndarray of shape (g,), optional
-        What is searched; by default each query is searched among all others.
+        Their classes.
+    gallery : ndarray of shape (g, d), optional
+        Embeddings that are searched; by default each query is searched among all others.
+    gallery_labels : ndarray of shape (g,), int64, optional
+        The classes of the gallery.
     classes : sequence of str
         Names of the labels.
 
@@ -166,7 +171,7 @@ def score_search(
 
 
 def evaluate(model: Path | str, source: Path | str | Catalogue, **options: Any) -> Evaluation:
-    """Measure a saved model on a dataset or on images of one's own, as a classifier or as a search.
+    """Evaluate a saved model on a dataset or on one's own images, and report its metrics.
 
     Parameters
     ----------
@@ -175,12 +180,13 @@ def evaluate(model: Path | str, source: Path | str | Catalogue, **options: Any) 
         `evaluate_classifier` and `evaluate_search`.
     source : Path, str or Catalogue
         As `fashionnb.datasets.open_catalogue` takes it.
-    **options
+    **options : Any
         Of the function that is called.
 
     Returns
     -------
     Evaluation
+        As that function returns it.
     """
     task = checkpoints.load_model(model).card.task
     measure = evaluate_classifier if task == "classification" else evaluate_search
@@ -194,7 +200,7 @@ def evaluate_classifier(
     *,
     size: int | None = None,
 ) -> Evaluation:
-    """Measure a saved classifier on a split of a dataset or of one's own images.
+    """Evaluate a saved classifier on a split of a dataset or of one's own images.
 
     Parameters
     ----------
@@ -251,19 +257,26 @@ def evaluate_search(
     *,
     size: int | None = None,
 ) -> Evaluation:
-    """Measure a search with a saved encoder on a dataset or on one's own images.
+    """Evaluate a search with a saved encoder on a dataset or on one's own images.
 
     Parameters
     ----------
-    model, source, size
-        As in `evaluate_classifier`, but the model gives embeddings.
-    gallery, queries : str, optional
-        The splits that are searched, and searched by; by default "train" and "test". If both are
-        the same split, or the source has none, each image is searched among all others.
+    model : Path or str
+        As `fashionnb.checkpoints.load_model` takes it; its task is embedding.
+    source : Path, str or Catalogue
+        As `fashionnb.datasets.open_catalogue` takes it.
+    gallery : str, optional
+        The split that is searched; by default "train".
+    queries : str, optional
+        The split that is searched by; by default "test". If it is also the gallery, or the source
+        has no splits, each image is searched among all others.
+    size : int, optional
+        Pixels of the images; by default as on the model's card.
 
     Returns
     -------
     Evaluation
+        Its intervals are over the queries.
 
     Raises
     ------

@@ -14,15 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fashionnb.arrays import check_labels
 from fashionnb.errors import DataError
-from fashionnb.evaluation.neighbours import Array, one_per_row, strips, vectors
+from fashionnb.evaluation.neighbours import Array, strips, vectors
 
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
-    """The scores of each query, as `retrieval` returns them.
+    """Retrieval metrics of each query: recall, precision, reciprocal rank and average precision.
 
-    Attributes
+    Parameters
     ----------
     per_query : dict of str to ndarray of shape (m,), float64
         For each metric one value for each query that has a positive in the gallery.
@@ -50,9 +51,10 @@ def retrieval(
     ks: Sequence[int] = (1, 5, 10),
     metric: str = "euclidean",
 ) -> Retrieval:
-    """Rank the gallery for each query, and score the ranks of the items with the query's label.
+    """Compute Recall@k, Precision@1, MRR, MAP@R and MAP@k of a retrieval by embeddings.
 
-    Those items are the positives. For a query with R positives in the gallery:
+    The gallery is ranked by distance for each query, and items with the query's label are the
+    positives. For a query with R positives in the gallery:
 
     - `recall@k`: 1 if any positive is among the first k, else 0. A k beyond the gallery means the
       whole gallery.
@@ -69,15 +71,19 @@ def retrieval(
     Parameters
     ----------
     queries : array of shape (q, d)
-        Embeddings.
+        Embeddings of the items that are searched by.
     query_labels : array of shape (q,)
         Their classes.
-    gallery, gallery_labels : array of shape (g, d) and (g,), optional
-        Without them each query is ranked against all others; it is left out of its own ranking by
-        its index, not by its distance of 0, so that true duplicates count.
+    gallery : array of shape (g, d), optional
+        Embeddings that are ranked. Without a gallery each query is ranked against all others; it
+        is left out of its own ranking by its index, not by its distance of 0, so that true
+        duplicates count.
+    gallery_labels : array of shape (g,), optional
+        The classes of the gallery.
     ks : sequence of int
-        The k of recall@k and map@k.
+        The k of recall@k and map@k, each 1 or more.
     metric : {"euclidean", "cosine"}
+        The distance by which the gallery is ranked.
 
     Returns
     -------
@@ -125,14 +131,16 @@ def retrieval(
 def neighbours(
     queries: Array, gallery: Array | None = None, k: int = 5, metric: str = "euclidean"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the k nearest items of the gallery for each query, nearest first.
+    """Find the k nearest items of each query, as a retrieval ranks them.
 
     Parameters
     ----------
     queries : array of shape (q, d)
+        Embeddings of the items that are searched by.
     gallery : array of shape (g, d), optional
-        Without a gallery: the other queries.
+        Embeddings that are searched. Without a gallery: the other queries.
     k : int
+        How many items, from 1 to the number that there are to choose from.
     metric : {"euclidean", "cosine"}
         "cosine" is 1 - cosine similarity, 0 to 2.
 
@@ -141,6 +149,7 @@ def neighbours(
     indices : ndarray of shape (q, k), int64
         Rows of the gallery.
     distances : ndarray of shape (q, k), float32
+        From the query, by the metric.
 
     Raises
     ------
@@ -164,10 +173,10 @@ def neighbours(
 
 
 def order_keys(distances: Tensor, itself: Tensor | None) -> Tensor:
-    """Convert distances to integers that sort by distance and then by index, all different.
+    """Convert a retrieval's distances to integers that sort by distance, then by gallery index.
 
-    A key holds the float32 distance in its upper 32 bits (non-negative floats sort as their bits
-    do) and the index in its lower.
+    All keys of a row are different. A key holds the float32 distance in its upper 32 bits
+    (non-negative floats sort as their bits do) and the index in its lower.
 
     Parameters
     ----------
@@ -179,6 +188,7 @@ def order_keys(distances: Tensor, itself: Tensor | None) -> Tensor:
     Returns
     -------
     Tensor of shape (r, g), int64
+        The keys; the lowest of a row is the nearest.
     """
     if itself is not None:
         distances[torch.arange(len(itself)), itself] = torch.inf
@@ -231,10 +241,10 @@ def _both_classes(
     query_labels: Array, q: int, gallery_labels: Array | None, g: int
 ) -> tuple[Tensor, Tensor]:
     """Labels as numbers from 0, the same numbers on both sides."""
-    labels = one_per_row(query_labels, q, "query_labels")
+    labels = check_labels(query_labels, q, "query_labels")
     if gallery_labels is None:
         numbers = torch.from_numpy(np.unique(labels, return_inverse=True)[1])
         return numbers, numbers
-    both = np.concatenate([labels, one_per_row(gallery_labels, g, "gallery_labels")])
+    both = np.concatenate([labels, check_labels(gallery_labels, g, "gallery_labels")])
     numbers = torch.from_numpy(np.unique(both, return_inverse=True)[1])
     return numbers[:q], numbers[q:]

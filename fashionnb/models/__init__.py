@@ -47,12 +47,17 @@ TASKS = {
 
 
 def architecture(name: str) -> type[nn.Module]:
-    """Return the class of a short name.
+    """Return the class of a model by its short name, such as "style2vec".
 
     Parameters
     ----------
     name : str
         One of `ARCHITECTURES`.
+
+    Returns
+    -------
+    type
+        The class, imported if need be.
 
     Raises
     ------
@@ -70,7 +75,17 @@ def architecture(name: str) -> type[nn.Module]:
 
 
 def name_of(model: nn.Module) -> str:
-    """Return the short name of a network's class.
+    """Return the short name of a model's class, such as "style2vec".
+
+    Parameters
+    ----------
+    model : nn.Module
+        An object of the class.
+
+    Returns
+    -------
+    str
+        One of `ARCHITECTURES`.
 
     Raises
     ------
@@ -89,7 +104,7 @@ def name_of(model: nn.Module) -> str:
 
 
 def as_input(images: Tensor) -> Tensor:
-    """Convert images to what networks take: uint8 becomes float32 in [0, 1].
+    """Convert images to the input of any model: uint8 becomes float32 in [0, 1].
 
     Do it on the network's own device: uint8 is a quarter of the transfer.
 
@@ -101,6 +116,7 @@ def as_input(images: Tensor) -> Tensor:
     Returns
     -------
     Tensor, float32
+        Of the same shape.
 
     Raises
     ------
@@ -118,15 +134,20 @@ def as_input(images: Tensor) -> Tensor:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """Put a model in evaluation mode without gradients; restore each module's mode afterwards.
+    """Put any model in evaluation mode without gradients, and restore its modes afterwards.
 
-    A module that is in evaluation mode already, such as a frozen backbone, stays so. The modes are
-    restored after an error, too.
+    Each module has a mode of its own: one that is in evaluation mode already, such as a frozen
+    backbone, stays so. The modes are restored after an error, too.
 
     Parameters
     ----------
-    model : Module
+    model : nn.Module
         On any device.
+
+    Yields
+    ------
+    nn.Module
+        The network.
     """
     modes = {module: module.training for module in model.modules()}
     try:
@@ -141,13 +162,14 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
 def load_weights(
     model: nn.Module, saved: dict[str, Tensor], where: Path | str, remedy: str
 ) -> None:
-    """Load saved weights into a network, in place.
+    """Load saved weights into any model, in place.
 
     Parameters
     ----------
     model : nn.Module
+        The network, whose weights are replaced.
     saved : dict of str to Tensor
-        Of each name in the network's state.
+        One tensor for each name in the network's state.
     where : path or str
         Where they are from, for the message.
     remedy : str
@@ -168,17 +190,31 @@ def load_weights(
 
 
 def parameters(model: nn.Module) -> int:
-    """Count the numbers that can be trained; a shared weight counts once, buffers do not count."""
+    """Count the parameters of any model: the numbers that training may change.
+
+    A shared weight counts once; buffers do not count.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The network.
+
+    Returns
+    -------
+    int
+        How many there are, frozen ones included.
+    """
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def macs(model: nn.Module, shape: Sequence[int]) -> int:
-    """Count the multiply-adds (MACs) of one image in evaluation mode.
+    """Count the multiply-adds (MACs) that any model needs for one image.
 
-    One MAC is one multiplication and the addition of its product, so 2 FLOPs; many papers say
-    "FLOPs" and mean MACs. Convolutions and products of matrices count, without their biases.
-    Normalisation, activations and pooling do not: they are about a hundredth. Time is another
-    matter: a network with a third of the multiplications may well be the slower one.
+    The network is in evaluation mode. One MAC is one multiplication and the addition of its
+    product, so 2 FLOPs; many papers say "FLOPs" and mean MACs. Convolutions and products of
+    matrices count, without their biases. Normalisation, activations and pooling do not: they are
+    about a hundredth. Time is another matter: a network with a third of the multiplications may
+    well be the slower one.
 
     Parameters
     ----------

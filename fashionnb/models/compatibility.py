@@ -30,7 +30,7 @@ ENCODERS: dict[str, type[nn.Module]] = {"vgg16": VGG16, "small": PhotoFeatures}
 """PolaniaNet's encoders by name."""
 
 
-class PairNetwork(nn.Module):
+class _PairNetwork(nn.Module):
     """Network that encodes single items (`encode`), then compares them in pairs (`compare`)."""
 
     task = "compatibility"
@@ -52,8 +52,8 @@ class PairNetwork(nn.Module):
         return self.compare(self.encode(a), self.encode(b))
 
 
-class CompatibilityMLP(PairNetwork):
-    """Multi-layer perceptron on the concatenated vectors of two items.
+class CompatibilityMLP(_PairNetwork):
+    """Compatibility network of two items: a multi-layer perceptron on their concatenated vectors.
 
     2 x width -> hidden -> ReLU -> 1. With two vectors of ResNet-50 (2 x 2,048 -> 512 -> 1) it has
     2,098,177 parameters. Concatenation has an order, and compatibility has none. So the output is
@@ -96,8 +96,8 @@ class CompatibilityMLP(PairNetwork):
         return self.layers(torch.cat([a.features, b.features], 1))[:, 0].float()
 
 
-class PolaniaNet(PairNetwork):
-    """Compatibility network on the product of two items' features, after Polanía & Gupte.
+class PolaniaNet(_PairNetwork):
+    """Compatibility network of two items, PolaniaNet: layers on the product of their features.
 
     One encoder computes 512 features of each item; the two are multiplied (Hadamard product), and
     so are the two colour histograms. Both products, 536 numbers, go through 536-256-64-1 with batch
@@ -210,13 +210,14 @@ class PolaniaNet(PairNetwork):
         return _weights(self.judge, nn.Linear)
 
 
-class TypeAware(PairNetwork):
-    """Type-aware embedding: each pair of types, such as shoe and bag, has a similarity of its own.
+class TypeAware(_PairNetwork):
+    """Type-aware compatibility network: each pair of types, such as shoe and bag, has its own mask.
 
-    There is a general embedding of each item, and for each unordered pair of types a mask of learnt
-    weights: two items are compared by the distance of their masked embeddings. A pair of types
-    without a mask, an unknown type (0) among them, is compared in the general embedding. Masks
-    begin at 1. Embeddings and masked embeddings have length 1, so that no margin makes them grow.
+    So each pair of types has a similarity of its own. There is a general embedding of each item,
+    and for each unordered pair of types a mask of learnt weights: two items are compared by the
+    distance of their masked embeddings. A pair of types without a mask, an unknown type (0) among
+    them, is compared in the general embedding. Masks begin at 1. Embeddings and masked embeddings
+    have length 1, so that no margin makes them grow.
 
     Parameters
     ----------
@@ -318,12 +319,16 @@ class TypeAware(PairNetwork):
 
 
 def type_pairs(a: Tensor, b: Tensor) -> list[list[int]]:
-    """List the unordered pairs of known types that occur, for `TypeAware`.
+    """List the pairs of types that occur, for a type-aware compatibility network.
+
+    Pairs are unordered, and without unknown types.
 
     Parameters
     ----------
-    a, b : Tensor of shape (m,), int64
-        The types of the first and of the second item of each pair.
+    a : Tensor of shape (m,), int64
+        The type of the first item of each pair.
+    b : Tensor of shape (m,), int64
+        The type of the second item.
 
     Returns
     -------

@@ -28,7 +28,7 @@ _WIDTH = "Build the network with their width, or embed with the encoder that it 
 _NUMBERS = "Number them as for its training."
 
 
-class ResidualLayer(nn.Module):
+class _ResidualLayer(nn.Module):
     """Residual layer of a tower: x + Dropout(GELU(Linear(LayerNorm(x))))."""
 
     def __init__(self, width: int, dropout: float) -> None:
@@ -43,11 +43,30 @@ class ResidualLayer(nn.Module):
 
 
 class Tower(nn.Module):
-    """Encoder of scenes or of products: vectors to points on the unit sphere.
+    """Tower of a complete-the-look network: scenes, or products, to points on the unit sphere.
 
-    Linear, LayerNorm, GELU, dropout, some `ResidualLayer`, Linear; with `hidden` 0 a single Linear.
+    Linear, LayerNorm, GELU, dropout, some residual layers, Linear; with `hidden` 0 a single Linear.
     A learnt vector of a product's kind and one of each of its labels are appended to its features;
     an unknown label is zeros. With `kind_width` 0 it ignores kinds.
+
+    Parameters
+    ----------
+    width : int
+        Length of the vector of a scene or product.
+    dimensions : int
+        Length of a point.
+    hidden : int
+        Units of each layer but the last; 0 makes the tower a single projection.
+    blocks : int
+        How many residual layers there are.
+    dropout : float
+        Share of units that training leaves out.
+    kinds : int
+        How many kinds of products there are; 0 for scenes.
+    kind_width : int
+        Length of the vector of a kind; 0: kinds are not used.
+    labels : sequence of int
+        For each label of a product how many values it has, the unknown (0) included.
     """
 
     def __init__(
@@ -67,7 +86,7 @@ class Tower(nn.Module):
         self.labels = nn.ModuleList(nn.Embedding(count, _LABEL, padding_idx=0) for count in labels)
         inputs = width + kind_width + _LABEL * len(labels)
         if hidden:
-            residual = (ResidualLayer(hidden, dropout) for _ in range(blocks))
+            residual = (_ResidualLayer(hidden, dropout) for _ in range(blocks))
             self.layers = nn.Sequential(
                 *_entry(inputs, hidden, dropout), *residual, nn.Linear(hidden, dimensions)
             )
@@ -112,7 +131,7 @@ class Tower(nn.Module):
 
 
 class CompleteTheLook(nn.Module):
-    """Two-tower network: products whose points are near that of a scene fit it.
+    """Two-tower network for complete the look: products near the point of a scene fit it.
 
     With the defaults these are the published towers ("v2"): 768 -> 512, two residual layers, 256;
     products with a 64-d vector of their kind; a learnt temperature. With `hidden=0, kind_width=0`
@@ -183,26 +202,36 @@ class CompleteTheLook(nn.Module):
 
 
 class LookAround(nn.Module):
-    """Attention over the other pieces of a scene, with one query for each kind of product.
+    """Attention network for complete the look, with one query for each kind of product.
 
-    Bags are chosen after shoes, and tops after trousers. So every kind has a learnt query that
-    attends to the pieces, and a product is compared with the output for its kind. One more query
-    estimates how likely each kind is. So the score of a product is
+    It attends to the other pieces of a scene. Bags are chosen after shoes, and tops after trousers.
+    So every kind has a learnt query that attends to the pieces, and a product is compared with the
+    output for its kind. One more query estimates how likely each kind is. So the score of a product
+    is
 
         log p(product | scene) = log p(kind | scene) + log p(product | scene, kind).
 
     Parameters
     ----------
-    width, kinds, dimensions, labels, temperature
-        As in `CompleteTheLook`.
+    width : int
+        Length of the vector of a scene, of a piece and of a product; 768 for fashion SigLIP.
+    kinds : int
+        How many kinds of products there are.
+    dimensions : int
+        Length of a point.
     hidden : int
         Units of the attention and of its output.
     heads : int
-        Of the attention; it divides `hidden`.
+        How many attend in parallel; it divides `hidden`.
     tower : int
         Units of the products' tower.
     dropout : float
         Share of units that training leaves out.
+    temperature : float
+        At the start of training.
+    labels : sequence of int
+        For each label of a product, such as its colour, how many values it has, the unknown (0)
+        included.
 
     References
     ----------

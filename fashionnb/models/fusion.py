@@ -27,9 +27,10 @@ PHOTO = {
 
 
 class AttributeHeads(nn.Module):
-    """Multi-task classifier: one image encoder, and one linear head for each attribute.
+    """Multi-task classifier of the attributes that fusion embeds with an image: one head for each.
 
-    What the encoder learns for one task serves the others. "Unknown" is never predicted.
+    There is one image encoder, and one linear head for each attribute. What the
+    encoder learns for one task serves the others. "Unknown" is never predicted.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ class AttributeHeads(nn.Module):
 
 
 class FusionHead(nn.Module):
-    """Network that embeds the vector of an image and some attributes, any of which may be missing.
+    """Head of the fusion network, which embeds the vector of an image together with attributes.
 
     Each attribute has an embedding table. The vectors of attributes and image are concatenated with
     one flag for each part that is present, and go through two layers. What is missing is zeros, and
@@ -190,7 +191,9 @@ class FusionHead(nn.Module):
 
 
 class Fusion(nn.Module):
-    """Encoder of image and attributes in one embedding: an image encoder and a `FusionHead`.
+    """Fusion of a garment's image and attributes in one embedding, with or without either.
+
+    An image encoder and a `FusionHead` on its output.
 
     Parameters
     ----------
@@ -198,8 +201,12 @@ class Fusion(nn.Module):
         How many values each attribute has, the unknown included, as `AttributeEncoder.sizes`.
     encoder : nn.Module, mapping or None
         Images to embeddings; or arguments, as `AttributeHeads` takes them.
-    dimensions, width, hidden : int
-        As in `FusionHead`.
+    dimensions : int
+        Length of the embedding.
+    width : int
+        Length of an attribute's vectors.
+    hidden : int
+        Units between the two layers of the head.
     """
 
     task = "embedding"
@@ -251,7 +258,7 @@ def modality_dropout(
     every: float = 0.1,
     picture: float = 0.1,
 ) -> tuple[Tensor, Tensor]:
-    """Hide attributes and images at random, so that a network learns to do without them.
+    """Hide images and attributes at random, so that fusion learns to do without either.
 
     Something is left of every garment: where the image and all known attributes would be hidden,
     the image stays.
@@ -264,8 +271,10 @@ def modality_dropout(
         On the CPU.
     each : float
         Probability that an attribute is hidden, independently of the others.
-    every, picture : float
-        Probability that all attributes are hidden, or that the image is; never both.
+    every : float
+        Probability that all attributes of a garment are hidden.
+    picture : float
+        Probability that its image is hidden; never both.
 
     Returns
     -------

@@ -28,11 +28,20 @@ MEAN, STD = (0.67, 0.61, 0.59), (0.29, 0.31, 0.31)
 
 
 class InvertedResidual(nn.Module):
-    """Block of MobileNetV2: (n, inputs, h, w) to (n, outputs, h/stride, w/stride).
+    """Inverted residual, the block of MobileNetV2: widen, filter each channel, narrow.
 
-    A 1 x 1 convolution widens to 6 times the channels, a depthwise 3 x 3 one filters each of
-    them, and a 1 x 1 one narrows again, without an activation. Where the shapes agree the input is
-    added.
+    Maps (n, inputs, h, w) to (n, outputs, h/stride, w/stride). A 1 x 1 convolution widens to 6
+    times the channels, a depthwise 3 x 3 one filters each of them, and a 1 x 1 one narrows again,
+    without an activation. Where the shapes agree the input is added.
+
+    Parameters
+    ----------
+    inputs : int
+        Channels of the input.
+    outputs : int
+        Channels of the output.
+    stride : int
+        By which height and width are divided.
 
     References
     ----------
@@ -57,9 +66,10 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetBackbone(nn.Sequential):
-    """Backbone of inverted residuals: normalised photos (n, 3, 64, 64) to maps (n, 64, 4, 4).
+    """MobileNet backbone of inverted residuals for small photos of 64 x 64 pixels.
 
-    427,784 parameters. It takes any height and width that 16 divides; the map is a sixteenth of it.
+    Maps normalised photos (n, 3, 64, 64) to (n, 64, 4, 4). 427,784 parameters. It takes any height
+    and width that 16 divides; the map is a sixteenth of it.
     """
 
     STAGES = (
@@ -74,10 +84,10 @@ class MobileNetBackbone(nn.Sequential):
 
 
 class DenseBackbone(nn.Sequential):
-    """Backbone of plain residual blocks: normalised photos (n, 3, 64, 64) to maps (n, 64, 4, 4).
+    """Backbone of plain residual blocks, an alternative to MobileNet's that is faster on a CPU.
 
-    419,992 parameters, about as many as `MobileNetBackbone`. It multiplies more, but in large
-    pieces, which suits a CPU.
+    Maps normalised photos (n, 3, 64, 64) to (n, 64, 4, 4). 419,992 parameters, about as many as
+    `MobileNetBackbone`. It multiplies more, but in large pieces, which suits a CPU.
 
     References
     ----------
@@ -97,15 +107,17 @@ BACKBONES: dict[str, type[nn.Module]] = {"inverted": MobileNetBackbone, "dense":
 
 
 class PhotoNetwork(nn.Module):
-    """What networks for photos share: check, normalisation, backbone, pooling.
+    """Base of photo networks on a MobileNet or dense backbone: check, normalisation, pooling.
 
     Parameters
     ----------
     backbone : str
         One of `BACKBONES`.
-    mean, std : sequence of float
+    mean : sequence of 3 float
         Of the training photos in [0, 1], per channel.
-    **arguments
+    std : sequence of 3 float
+        Their standard deviation.
+    **arguments : Any
         Further arguments of the network's constructor.
 
     Raises
@@ -156,12 +168,12 @@ class PhotoNetwork(nn.Module):
 
 
 class MobileNetClassifier(PhotoNetwork):
-    """Classifier of photos: one logit for each class.
+    """Classifier of garment photos on a MobileNet or dense backbone: one logit for each class.
 
     Parameters
     ----------
     classes : int
-        How many.
+        How many there are.
     backbone : {"inverted", "dense"}
         With 10 classes the network has 428,434 or 420,642 parameters.
     dropout : float
@@ -169,8 +181,10 @@ class MobileNetClassifier(PhotoNetwork):
     mirror : bool
         In evaluation mode, average the probabilities of each photo and of its mirror image, which
         takes twice the time.
-    mean, std : sequence of float
+    mean : sequence of 3 float
         Of the training photos in [0, 1], per channel.
+    std : sequence of 3 float
+        Their standard deviation.
 
     Raises
     ------
@@ -206,19 +220,23 @@ class MobileNetClassifier(PhotoNetwork):
 
 
 class SiameseEncoder(PhotoNetwork):
-    """Encoder of photos for search: points on the unit sphere.
+    """Siamese encoder of photos on a MobileNet or dense backbone, for search by distance.
 
     A siamese network applies the same weights to both photos of a pair. One linear layer on the
-    backbone's features, then length 1.
+    backbone's features, then length 1: points on the unit sphere.
 
     Parameters
     ----------
     dimensions : int
         Length of an embedding.
-    backbone, mean, std
+    backbone : {"inverted", "dense"}
         As in `MobileNetClassifier`.
     mirror : bool
         In evaluation mode, embed each photo together with its mirror image.
+    mean : sequence of 3 float
+        Of the training photos in [0, 1], per channel.
+    std : sequence of 3 float
+        Their standard deviation.
 
     Raises
     ------
@@ -263,17 +281,22 @@ class SiameseEncoder(PhotoNetwork):
 
 
 class PhotoFeatures(PhotoNetwork):
-    """Encoder of photos with non-negative features: the small alternative to VGG-16 in PolaniaNet.
+    """Non-negative features of photos on a MobileNet or dense backbone, for example for PolaniaNet.
 
-    One linear layer and a ReLU on the backbone's features. With 512 dimensions it has 453,272
-    parameters with the "dense" backbone, 461,064 with the "inverted" one.
+    One linear layer and a ReLU on the backbone's features: the small alternative to VGG-16 in
+    PolaniaNet. With 512 dimensions it has 453,272 parameters with the "dense" backbone, 461,064
+    with the "inverted" one.
 
     Parameters
     ----------
     dimensions : int
         How many features.
-    backbone, mean, std
+    backbone : {"inverted", "dense"}
         As in `MobileNetClassifier`.
+    mean : sequence of 3 float
+        Of the training photos in [0, 1], per channel.
+    std : sequence of 3 float
+        Their standard deviation.
 
     Raises
     ------
@@ -299,14 +322,17 @@ class PhotoFeatures(PhotoNetwork):
 
 
 def transfer(trained: nn.Module, into: nn.Module) -> None:
-    """Copy the backbone of one network into another, in place, with its mean and deviation.
+    """Transfer a trained MobileNet or dense backbone from one photo network into another.
 
-    Heads stay as they are: they belong to their task.
+    The second is changed in place: backbone, mean and deviation. Heads stay as they are: they
+    belong to their task.
 
     Parameters
     ----------
-    trained, into : nn.Module
-        Both with a `backbone` of the same kind.
+    trained : nn.Module
+        A network with a `backbone`.
+    into : nn.Module
+        Another with a `backbone` of the same kind.
 
     Raises
     ------

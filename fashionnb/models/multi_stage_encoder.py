@@ -21,10 +21,11 @@ _FARTHEST = 6.0  # standard deviations at which a feature is cut off
 
 
 class MultiStageEncoder(PhotoNetwork):
-    """Encoder of photos from all stages of a backbone and from colours: points on a unit sphere.
+    """Multi-stage encoder of photos: features of every stage of a backbone, and colours.
 
-    Give it a trained backbone with `fashionnb.models.mobilenet.transfer`, and call `standardise`
-    with the training features before training. A call takes photos, or the output of `features`.
+    It gives points on the unit sphere. Give it a trained backbone with
+    `fashionnb.models.mobilenet.transfer`, and call `standardise` with the training features before
+    training. A call takes photos, or the output of `features`.
 
     Parameters
     ----------
@@ -36,8 +37,10 @@ class MultiStageEncoder(PhotoNetwork):
         Units between the features and the embedding.
     dropout : float
         Share of them that training leaves out.
-    mean, std : sequence of float
-        Of the photos that the backbone was trained on.
+    mean : sequence of 3 float
+        Of the photos that the backbone was trained on, in [0, 1], per channel.
+    std : sequence of 3 float
+        Their standard deviation.
 
     Raises
     ------
@@ -118,7 +121,7 @@ class MultiStageEncoder(PhotoNetwork):
             pooled.append(x.mean((2, 3)).float())
         tiny = interpolate(images, (_TINY, _TINY), mode="area").flatten(1).float()
         # The first is the stem before its activation, the second the same after it.
-        return torch.cat([*pooled[1:], colour_histogram(images), tiny], 1)
+        return torch.cat([*pooled[1:], _colour_histogram(images), tiny], 1)
 
     @torch.no_grad()
     def standardise(self, features: Tensor) -> None:
@@ -127,7 +130,7 @@ class MultiStageEncoder(PhotoNetwork):
         self.spread.copy_(features.std(0) + 1e-3)
 
 
-def colour_histogram(images: Tensor) -> Tensor:
+def _colour_histogram(images: Tensor) -> Tensor:
     """Compute the square root of the share of each of 216 colours.
 
     With roots the many white pixels of a background count less.

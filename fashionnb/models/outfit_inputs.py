@@ -21,7 +21,7 @@ UNKNOWN_TYPE = 0
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """Items as networks for outfits take them.
+    """Items as the input of networks for outfits: vector, type, colours and labels of each.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class Items:
 
 
 def padded(outfits: Sequence[Sequence[int]]) -> Tensor:
-    """Put outfits of different sizes into one tensor of rows.
+    """Pad outfits of different sizes to one tensor of item rows, the input of outfit networks.
 
     Parameters
     ----------
@@ -113,17 +113,20 @@ def check_items(
     colours: int = 0,
     labels: Sequence[int] = (),
 ) -> None:
-    """Refuse items that lack what a network needs.
+    """Check that items have what a network for outfits takes as its input.
 
     Parameters
     ----------
     items : Items
+        The items to check.
     model : str
         The network's name, for the message.
-    width, colours : int
-        Length of an item's vector and of its colours; 0: not needed.
+    width : int
+        Length of an item's vector; 0: not needed.
     types : int
         How many types there are, the unknown included; 0: not needed.
+    colours : int
+        Length of an item's colours; 0: not needed.
     labels : sequence of int
         How many values each label has, the unknown included.
 

@@ -19,7 +19,7 @@ _LABEL = 16  # length of the vector of a type or label
 
 
 class OutfitTransformer(nn.Module):
-    """Transformer from sets of items to one score, or to the point of a missing item.
+    """Transformer for outfits as sets: one score, or the point of a missing item.
 
     Items that are worn and items that are candidates have encoders of their own, since what a skirt
     needs differs from what a skirt is. With the default sizes it has 393,217 parameters.
@@ -37,8 +37,10 @@ class OutfitTransformer(nn.Module):
         included.
     hidden : int
         Length of a token, and of the points of `seek` and `place`.
-    layers, heads : int
-        Of the attention; `heads` divides `hidden`.
+    layers : int
+        How many transformer layers there are.
+    heads : int
+        Of the attention in each; it divides `hidden`.
     dropout : float
         Share that training leaves out.
 
@@ -70,7 +72,7 @@ class OutfitTransformer(nn.Module):
         }  # fmt: skip
         self.width, self.types = width, types
         self.worn, self.offered = (
-            ItemEncoder(width, types, colours, labels, hidden, dropout) for _ in range(2)
+            _ItemEncoder(width, types, colours, labels, hidden, dropout) for _ in range(2)
         )
         self.missing = nn.Embedding(max(types, 1), hidden)
         self.blocks = nn.ModuleList(Block(hidden, heads, dropout) for _ in range(layers))
@@ -205,16 +207,13 @@ class OutfitTransformer(nn.Module):
         return check_array(there, shape, "Mask of items", remedy, kind="bool")
 
 
-class ItemEncoder(nn.Module):
+class _ItemEncoder(nn.Module):
     """Encoder of an item's vector, colours, type and labels as one token.
 
     Type and labels have embedding tables, with zeros for the unknown; all parts are concatenated
     and go through two layers.
 
-    Parameters
-    ----------
-    width, types, colours, labels, hidden, dropout
-        As in `OutfitTransformer`.
+    The arguments are those of `OutfitTransformer`.
     """
 
     def __init__(
@@ -259,7 +258,7 @@ class ItemEncoder(nn.Module):
 
 
 class Block(nn.Module):
-    """Transformer layer that also returns its attention.
+    """Layer of the outfit transformer, which also returns its attention.
 
     The normalisation comes before each half, so that training needs no warm-up.
 

@@ -33,7 +33,7 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, red, 
 _TIMEOUT = 20  # seconds without a byte after which a download is given up
 
 
-class PretrainedEncoder(nn.Module):
+class _PretrainedEncoder(nn.Module):
     """What these encoders share: a network that another library builds, sizes and normalisation."""
 
     task = "embedding"
@@ -68,8 +68,8 @@ class PretrainedEncoder(nn.Module):
         return (images - self.mean) / self.std
 
 
-class ResNet50(PretrainedEncoder):
-    """ResNet-50 up to its global average pool: images to 2,048 numbers.
+class ResNet50(_PretrainedEncoder):
+    """Pretrained ResNet-50 up to its global average pool: images to 2,048 numbers.
 
     23,508,032 parameters, random until `pretrained` loads weights. The output is not negative and
     not normalised.
@@ -138,8 +138,8 @@ class ResNet50(PretrainedEncoder):
         return self.layers(images)["layer4"]
 
 
-class VGG16(PretrainedEncoder):
-    """VGG-16 up to a global average pool of its last convolution: images to 512 numbers.
+class VGG16(_PretrainedEncoder):
+    """Pretrained VGG-16 up to a global average pool of its last convolution: 512 numbers.
 
     14,714,688 parameters, since nine tenths of the whole network are its classifier. PolaniaNet
     uses it as encoder.
@@ -171,8 +171,8 @@ class VGG16(PretrainedEncoder):
         return _pooled(self.network(self._prepared(images)))
 
 
-class SigLIP(PretrainedEncoder):
-    """Image encoder of fashion SigLIP, a vision transformer: images to 768 numbers.
+class SigLIP(_PretrainedEncoder):
+    """Pretrained image encoder of fashion SigLIP, a vision transformer: 768 numbers.
 
     Marqo continued the training of SigLIP with a million products and their descriptions.
     92,884,224 parameters; the text encoder is left out. The output is not normalised. Needs the
@@ -286,7 +286,9 @@ NAMES = {name: known.about for name, known in _KNOWN.items()}
 def pretrained(
     name: str, weights: Path | str = "auto", *, size: int = 224, seed: int = 0
 ) -> nn.Module:
-    """Build a large encoder in evaluation mode, on the CPU.
+    """Build a large pretrained encoder (ResNet-50, VGG-16 or SigLIP) with its published weights.
+
+    It is in evaluation mode and on the CPU; its weights may also be those of a file, or random.
 
     Parameters
     ----------
@@ -306,6 +308,7 @@ def pretrained(
     Returns
     -------
     ResNet50, VGG16 or SigLIP
+        Images to vectors; its last classifying layers are left out.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from fashionnb.arrays import check_images
 
 
 class Style2Vec(nn.Module):
-    """Residual network from images to embeddings of length 1.
+    """Style2Vec, a small residual network from images of garments to embeddings of length 1.
 
     Two choices serve the CPU: the first convolution halves the image at once, since the first
     layers cost the most (with `stem_stride` 1 the network sees finer detail); and convolutions are
@@ -28,16 +28,20 @@ class Style2Vec(nn.Module):
         Length of the embedding.
     channels : int
         1 for grey images, 3 for colour.
-    stem, stem_stride : int
-        Channels and stride of the first convolution.
+    stem : int
+        Channels of the first convolution.
+    stem_stride : int
+        Its stride.
     stages : sequence of (int, int)
         Channels and stride of each residual block.
     mirror : bool
         In evaluation mode, embed each image together with its mirror image, which takes twice the
         time.
-    mean, std : float or sequence of float
-        Of the training images in [0, 1], one number or one per channel. The defaults are those of
+    mean : float or sequence of float
+        Of the training images in [0, 1], one number or one per channel; by default of
         Fashion-MNIST.
+    std : float or sequence of float
+        Their standard deviation.
 
     References
     ----------
@@ -121,9 +125,19 @@ class Style2Vec(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions added to a shortcut: (n, inputs, h, w) to (n, outputs, h/stride, w/stride).
+    """Residual block of Style2Vec: two 3 x 3 convolutions, added to a shortcut.
 
-    The shortcut is the input itself where the shapes agree, else a 1 x 1 convolution of it.
+    Maps (n, inputs, h, w) to (n, outputs, h/stride, w/stride). The shortcut is the input itself
+    where the shapes agree, else a 1 x 1 convolution of it.
+
+    Parameters
+    ----------
+    inputs : int
+        Channels of the input.
+    outputs : int
+        Channels of the output.
+    stride : int
+        By which height and width are divided.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -147,7 +161,7 @@ class ResidualBlock(nn.Module):
 
 
 class WithClassifier(nn.Module):
-    """Encoder and a cosine classifier on its embeddings, to train on classes and distances at once.
+    """Style2Vec or another encoder with a cosine classifier on top, to train on classes as well.
 
     Each class is a learnt direction, and a logit is the scaled cosine to it. Save and use
     `.encoder`; the classifier serves training only.
@@ -157,7 +171,7 @@ class WithClassifier(nn.Module):
     encoder : nn.Module
         Images to embeddings (n, d), with d in `encoder.arguments["dimensions"]`.
     classes : int
-        How many.
+        How many there are.
     scale : float
         Cosines between -1 and 1 are too small a range for a confident softmax. 16 suffices for
         10 classes; let it grow with the logarithm of their number.
@@ -192,7 +206,28 @@ class WithClassifier(nn.Module):
 def convolution(
     inputs: int, outputs: int, size: int = 3, *, stride: int = 1, groups: int = 1
 ) -> nn.Sequential:
-    """Make a convolution without bias and its batch normalisation, without an activation."""
+    """Make a convolution with batch normalisation, as in the residual blocks of Style2Vec.
+
+    The convolution has no bias, and there is no activation.
+
+    Parameters
+    ----------
+    inputs : int
+        Channels of the input.
+    outputs : int
+        Channels of the output.
+    size : int
+        Height and width of the kernel, odd.
+    stride : int
+        By which height and width of the input are divided.
+    groups : int
+        Into which channels are divided; `inputs` for a depthwise convolution.
+
+    Returns
+    -------
+    nn.Sequential
+        Of two modules.
+    """
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -202,7 +237,22 @@ def convolution(
 def blocks_of(
     kind: type[nn.Module], inputs: int, stages: Sequence[Sequence[int]]
 ) -> list[nn.Module]:
-    """Make one block for each stage, (outputs, stride), where each takes what the last one gives."""
+    """Make the blocks of a residual network such as Style2Vec from the list of its stages.
+
+    Parameters
+    ----------
+    kind : type
+        Class of the blocks, called with input channels, output channels and stride.
+    inputs : int
+        Channels that the first block takes; each other block takes what the one before gives.
+    stages : sequence of (int, int)
+        Channels and stride of each block.
+
+    Returns
+    -------
+    list of nn.Module
+        One block for each stage.
+    """
     taken = [inputs, *(outputs for outputs, _ in stages)]
     return [
         kind(channels, outputs, stride)

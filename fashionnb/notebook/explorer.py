@@ -16,9 +16,8 @@ import plotly.io as pio
 from IPython.display import HTML
 from PIL import Image
 
-from fashionnb.arrays import check_array
+from fashionnb.arrays import check_array, check_labels
 from fashionnb.errors import DataError
-from fashionnb.evaluation.neighbours import one_per_row
 from fashionnb.notebook import plots
 
 COLOURS = plots.PALETTE.as_hex()
@@ -243,7 +242,7 @@ def webp_url(image: np.ndarray, quality: int) -> str:
 
 
 def _class_positions(classes: Sequence[str], labels: np.ndarray, n: int, name: str) -> np.ndarray:
-    labels = one_per_row(labels, n, name)
+    labels = check_labels(labels, n, name)
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= len(classes):
         raise DataError(
             f"{name}: expected whole numbers from 0 to {len(classes) - 1}, positions in `classes`, "

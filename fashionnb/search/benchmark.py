@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from fashionnb.arrays import slices
 from fashionnb.errors import DataError
 from fashionnb.evaluation.intervals import bootstrap
-from fashionnb.evaluation.neighbours import check_vectors, nearest_neighbours, slices
+from fashionnb.evaluation.neighbours import check_vectors, nearest_neighbours
 from fashionnb.search.faiss_structures import on_one_thread
 from fashionnb.search.index import Index
 

@@ -12,10 +12,10 @@ from typing import Any
 import faiss
 import numpy as np
 
+from fashionnb.arrays import slices
 from fashionnb.evaluation.neighbours import (
     CHUNK_BYTES,
     nearest_neighbours,
-    slices,
     sort_neighbours,
     squared_distances,
 )

@@ -46,17 +46,18 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a training run.
+    """Settings of a training run: epochs, learning rate and schedule, seed, device and precision.
 
     Parameters
     ----------
     epochs : int
+        How often the model is trained on `steps_per_epoch` batches.
     batch_size : int
-        For `batches`; the loop itself does not use it.
+        Items in a batch, for `batches`; the loop itself does not use it.
     learning_rate : float
-        At its highest.
+        At its highest, above 0.
     weight_decay : float
-        Of AdamW.
+        Of AdamW, 0 or more.
     schedule : {"one-cycle", "constant", "warm-cosine"}
         How the learning rate changes, see `learning_rate`.
     clip : float
@@ -64,6 +65,7 @@ class Recipe:
     seed : int
         Of the batches and of dropout.
     device : {"cpu", "cuda", "mps"}
+        Where the model is trained.
     precision : {"no", "bf16"}
         "no" is float32.
     average : int
@@ -119,7 +121,7 @@ def fit(
     progress: bool = True,
     on_epoch: Callable[[pd.DataFrame], None] | None = None,
 ) -> pd.DataFrame:
-    """Train a model in place, or resume what an interrupted `fit` left in `folder`.
+    """Train a model in place, or resume the training run that was interrupted in `folder`.
 
     Parameters
     ----------
@@ -138,6 +140,7 @@ def fit(
         the epoch. If one of them is called "spread" (see `fashionnb.losses.spread`), a collapse
         is warned of.
     recipe : Recipe
+        The settings of the run.
     steps_per_epoch : int
         Batches that make an epoch.
     folder : path
@@ -236,7 +239,9 @@ def fit(
 
 
 def learning_rate(recipe: Recipe, done: float) -> float:
-    """Compute the learning rate at one moment of a run, without any state to save.
+    """Compute the learning rate of a training run's schedule at one moment of the run.
+
+    It follows from the moment alone, so there is no state to save.
 
     Parameters
     ----------
@@ -252,6 +257,7 @@ def learning_rate(recipe: Recipe, done: float) -> float:
     Returns
     -------
     float
+        From 0 to `recipe.learning_rate`.
 
     References
     ----------

@@ -33,7 +33,7 @@ SAVE_EVERY = 60.0  # seconds: what a killed process may lose of a long epoch
 
 
 class Run:
-    """The state of a training run: the epoch and step, the history, and the files to resume from.
+    """State of a training run that can be resumed: epoch, step, history and the saved files.
 
     Making one resumes the run that lies in `folder`, if there is one: its weights go into `model`,
     its moments into `optimizer`.
@@ -43,11 +43,12 @@ class Run:
     folder : Path
         Where the run is saved.
     model : nn.Module
+        The network that is trained.
     optimizer : torch.optim.Optimizer
         Of the model, on its device.
     identity : dict
         What a saved run must have in common with this one. Anything that JSON can hold.
-    monitor : str, optional
+    monitor : str or None
         The number that is highest in the best epoch; without one, no best epoch is kept.
     writes : bool
         Of several processes, only the first one writes.
@@ -217,12 +218,34 @@ class Run:
 
 
 def seed_of(*numbers: int) -> int:
-    """Combine several numbers, such as (seed, epoch, step), to one seed."""
+    """Combine (seed, epoch, step) to the seed of one training step, so that it can be replayed.
+
+    Parameters
+    ----------
+    *numbers : int
+        Each 0 or more.
+
+    Returns
+    -------
+    int
+        The same for the same numbers in the same order, 0 to below 2⁶⁴.
+    """
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def hash_of(batch: tuple[Tensor, ...]) -> str:
-    """Hash the tensors of a batch: equal only for the same data in the same order."""
+    """Hash the tensors of a training batch, to recognise the data of a run that is resumed.
+
+    Parameters
+    ----------
+    batch : tuple of Tensor
+        On any device.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits, equal only for the same data in the same order.
+    """
     digest = hashlib.sha256()
     for tensor in batch:
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -232,7 +255,15 @@ def hash_of(batch: tuple[Tensor, ...]) -> str:
 
 @contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """Within the block the first Ctrl-C only sets the event, to stop between two steps."""
+    """Let Ctrl-C end a training run between two steps, so that it is saved and can be resumed.
+
+    Within the block the first Ctrl-C only sets the event; a second one interrupts at once.
+
+    Yields
+    ------
+    threading.Event
+        Set when the run is to stop.
+    """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():  # only that one gets signals
         yield asked

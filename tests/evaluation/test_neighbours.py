@@ -13,7 +13,6 @@ from fashionnb.evaluation import neighbours
 from fashionnb.evaluation.neighbours import (
     check_vectors,
     nearest_neighbours,
-    one_per_row,
     strips,
     vectors,
 )
@@ -201,19 +200,6 @@ def test_the_input_is_left_alone_and_may_be_read_only():
 def test_bad_embeddings(values, metric, phrase):
     with pytest.raises(DataError, match=phrase):
         vectors(values, "x", metric)
-
-
-@pytest.mark.parametrize(
-    ("labels", "phrase"),
-    [
-        (np.zeros(2), r"y: expected an array of shape \(3,\), got float64 \(2,\). Give one label"),
-        (np.zeros((3, 1)), r"\(3, 1\)"),
-        (np.array([0, 1, np.nan]), "y: row 2 holds NaN"),
-    ],
-)
-def test_bad_labels(labels, phrase):
-    with pytest.raises(DataError, match=phrase):
-        one_per_row(labels, 3, "y")
 
 
 def test_two_models_do_not_mix():

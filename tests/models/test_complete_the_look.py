@@ -13,7 +13,6 @@ from fashionnb.models.complete_the_look import (
     HOTTEST,
     CompleteTheLook,
     LookAround,
-    ResidualLayer,
     Tower,
 )
 
@@ -67,7 +66,7 @@ def test_the_defaults_are_the_published_towers():
         (512, 256),
     ]
     assert (model.product.layers[0].in_features, model.product.kind.embedding_dim) == (768 + 64, 64)
-    assert sum(isinstance(layer, ResidualLayer) for layer in model.product.layers) == 2
+    assert len(model.product.layers) == 4 + 2 + 1  # entry, two residual layers, projection
     assert model.log_temperature.exp().item() == pytest.approx(0.07)
 
 

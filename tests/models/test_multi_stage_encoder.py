@@ -7,7 +7,7 @@ from fashionnb.checkpoints import load_model, save
 from fashionnb.errors import DataError
 from fashionnb.models.fusion import AttributeHeads, Fusion
 from fashionnb.models.mobilenet import MobileNetClassifier, transfer
-from fashionnb.models.multi_stage_encoder import MultiStageEncoder, colour_histogram
+from fashionnb.models.multi_stage_encoder import MultiStageEncoder
 
 
 def encoder(**more):
@@ -42,10 +42,11 @@ def test_stages_are_averaged_and_the_tiny_picture_comes_last(backbone):
 
 
 def test_colours_count_what_is_there():
-    image = torch.zeros(1, 3, 2, 2)
-    image[0, :, 0, 0] = 1.0  # one white pixel, one red, two black
-    image[0, 0, 1, 1] = 1.0
-    found = colour_histogram(image)[0]
+    image = torch.zeros(1, 3, 32, 32)
+    image[0, :, :16, :16] = 1.0  # one quarter white, one red, two black
+    image[0, 0, 16:, 16:] = 1.0
+    tiny = 3 * 8 * 8  # features of the tiny copy, which are the last
+    found = encoder().features(image)[0, -tiny - 216 : -tiny]
     want = {0: 0.5, 215: 0.25, 36 * 5: 0.25}
     for number, share in enumerate(found.square().tolist()):
         assert share == pytest.approx(want.get(number, 0))

@@ -23,7 +23,7 @@ from fashionnb.notebook.claims import Claim, claims_in
 from fashionnb.notebook.results import Row
 from fashionnb.publishing import run_book
 from fashionnb.publishing.chapters import Book
-from fashionnb.publishing.page_text import RESULT_HERE
+from fashionnb.publishing.site_markdown import RESULT_HERE
 
 SETTINGS = {
     "1 thread, float32": {"OMP_NUM_THREADS": "1", "FASHIONNB_PRECISION": "no"},

@@ -18,8 +18,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from fashionnb.notebook.results import load
-from fashionnb.publishing import cache as chapter_cache
-from fashionnb.publishing.page_text import RESULT_HERE
+from fashionnb.publishing import chapter_dependencies
+from fashionnb.publishing.site_markdown import RESULT_HERE
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "fashionnb"
@@ -158,10 +158,10 @@ def modules() -> dict[str, Path]:
 
 def test_only_models_import_by_name():
     """What imports by name reaches all of its folder, so chapters run again after every change."""
-    known = chapter_cache.modules(PACKAGE)
-    hidden = [name for name in known if chapter_cache.read_module(known[name]).hidden]
+    known = chapter_dependencies.modules(PACKAGE)
+    hidden = [name for name in known if chapter_dependencies.read_module(known[name]).hidden]
     assert hidden == ["fashionnb", "fashionnb.models"]
-    assert set(chapter_cache.public_names(PACKAGE).values()) <= known.keys()
+    assert set(chapter_dependencies.public_names(PACKAGE).values()) <= known.keys()
 
 
 @cache

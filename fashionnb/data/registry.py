@@ -95,7 +95,7 @@ def _sources() -> dict[str, Source]:
     A new dataset is a module with a `SOURCE`, and one line here.
     """
     # Imported here, so that importing this module stays light; and not by `importlib`, so that
-    # `fashionnb.publishing.cache` sees that the readers are reached from here.
+    # `fashionnb.publishing.chapter_dependencies` sees that the readers are reached from here.
     from fashionnb.data import clothing, fashion_mnist, mango, polyvore, products, shop_the_look
 
     known = (

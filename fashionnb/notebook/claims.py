@@ -19,7 +19,7 @@ from fashionnb.errors import ResultError
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence and its condition, `at_least <= measured <= at_most`.
+    """A claim of a chapter: a sentence and its condition, `at_least <= measured <= at_most`.
 
     A notebook displays it as Markdown.
 
@@ -79,7 +79,7 @@ class Claim:
 def claim(
     sentence: str, measured: float, at_least: float = -math.inf, at_most: float = math.inf
 ) -> None:
-    """Display a sentence; if `measured` is not within the limits, say so below it.
+    """Display a claim: its sentence, and below it whether `measured` is outside the limits.
 
     For "A is better than B" measure the difference, or the gap between their intervals, and
     expect at least 0.
@@ -108,7 +108,18 @@ def claim(
 
 
 def claims_in(notebook: Mapping[str, Any]) -> Iterator[Claim]:
-    """Yield the claims that an executed notebook made, in their order."""
+    """Yield the claims that an executed notebook made, in their order.
+
+    Parameters
+    ----------
+    notebook : mapping
+        The notebook, or its JSON.
+
+    Yields
+    ------
+    Claim
+        Whether it holds or not.
+    """
     missing = {"measured": math.nan, "at_least": -math.inf, "at_most": math.inf}
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):

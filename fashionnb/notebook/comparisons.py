@@ -20,19 +20,45 @@ NOT_MEASURED = "not measured"
 
 
 def shown(rows: Collection["Row"], method: str, metric: str) -> str:
-    """Format one number with its interval: "0.560 [0.551, 0.569]", or "not measured"."""
+    """Format the result of a method with its interval, for a sentence that compares methods.
+
+    Parameters
+    ----------
+    rows : collection of Row
+        The recorded numbers.
+    method, metric : str
+        Which number.
+
+    Returns
+    -------
+    str
+        "0.560 [0.551, 0.569]", or "not measured".
+    """
     row = _overall(rows, method, metric)
     return row.shown(3) if row else NOT_MEASURED
 
 
 def value(rows: Collection["Row"], method: str, metric: str) -> float:
-    """Look up one number, for the condition of a claim; NaN where it was not measured."""
+    """Look up the result of a method, for a comparison in the condition of a claim.
+
+    Parameters
+    ----------
+    rows : collection of Row
+        The recorded numbers.
+    method, metric : str
+        Which number.
+
+    Returns
+    -------
+    float
+        NaN where it was not measured.
+    """
     row = _overall(rows, method, metric)
     return row.value if row else math.nan
 
 
 def lead(rows: Collection["Row"], method: str, other: str, metric: str) -> float:
-    """Compute how far the interval of a method lies above that of another one.
+    """Compare two methods: how far the interval of the first lies above that of the other.
 
     Parameters
     ----------
@@ -53,26 +79,50 @@ def lead(rows: Collection["Row"], method: str, other: str, metric: str) -> float
 
 
 def gap(rows: Collection["Row"], method: str, other: str, metric: str) -> float:
-    """Compute how far the intervals of two methods lie apart, whichever is higher; see `lead`.
+    """Compare two methods: how far their intervals lie apart, whichever is higher.
 
-    For claims that neither method is clearly better.
+    For claims that neither method is clearly better; see `lead`.
+
+    Parameters
+    ----------
+    rows : collection of Row
+        The recorded numbers.
+    method, other : str
+        The methods to compare.
+    metric : str
+        The metric to compare by.
+
+    Returns
+    -------
+    float
+        Negative where the intervals overlap, NaN where a method was not measured.
     """
     return max(lead(rows, method, other, metric), lead(rows, other, method, metric))
 
 
 def best(rows: Collection["Row"], methods: Sequence[str], metric: str) -> str:
-    """Choose the method with the highest value; methods that were not measured come last."""
+    """Compare methods by a metric, and return the one with the highest value.
+
+    Parameters
+    ----------
+    rows : collection of Row
+        The recorded numbers.
+    methods : sequence of str
+        One or more methods; those that were not measured come last.
+    metric : str
+        The metric to compare by.
+
+    Returns
+    -------
+    str
+        One of `methods`; of equal ones the first.
+    """
     found = {method: row.value for method in methods if (row := _overall(rows, method, metric))}
     return max(methods, key=lambda method: found.get(method, -math.inf))
 
 
-def cells(rows: Collection["Row"], metric: str) -> dict[str, str]:
-    """Format the numbers of a metric over all classes: method -> "0.56 [0.55, 0.57]"."""
-    return {row.method: _cell(row) for row in rows if row.metric == metric and row.class_ is None}
-
-
 def table(rows: Collection["Row"], metrics: Sequence[str] | None = None) -> pd.DataFrame:
-    """Make a table method × metric for display, with cells like "0.56 [0.55, 0.57]".
+    """Make a table that compares methods by several metrics, with cells like "0.56 [0.55, 0.57]".
 
     Numbers of single classes are left out, and numbers that others report come last. Columns
     `role`, `data` and `split` appear where they tell rows apart.
@@ -83,6 +133,11 @@ def table(rows: Collection["Row"], metrics: Sequence[str] | None = None) -> pd.D
         The recorded numbers.
     metrics : sequence of str, optional
         The columns, in their order; without them all.
+
+    Returns
+    -------
+    DataFrame
+        A row per method (the index), a column per metric.
     """
     rows = [row for row in rows if row.class_ is None]
     columns = list(metrics or dict.fromkeys(row.metric for row in rows))
@@ -104,12 +159,17 @@ def table(rows: Collection["Row"], metrics: Sequence[str] | None = None) -> pd.D
 
 
 def terminal_tables(found: Mapping[str, "Results"]) -> "Group":
-    """Make one table for each chapter, to be printed on a terminal by rich.
+    """Make tables that list and compare what each chapter recorded, to be printed on a terminal.
 
     Parameters
     ----------
     found : mapping of str to Results
         As `fashionnb.notebook.results.load_all` returns it.
+
+    Returns
+    -------
+    Group
+        For rich: one table for each chapter.
     """
     from rich.console import Group
     from rich.table import Table
@@ -128,7 +188,7 @@ def terminal_tables(found: Mapping[str, "Results"]) -> "Group":
 
 
 def training_note(full: "Results | None", profile: str, here: str, there: str) -> str:
-    """Write the note above the results: how long the networks were trained, and what counts.
+    """Write the note that compares how long networks are trained in this run and in the full one.
 
     Parameters
     ----------
@@ -143,7 +203,7 @@ def training_note(full: "Results | None", profile: str, here: str, there: str) -
     Returns
     -------
     str
-        Markdown.
+        Markdown, which also says from which of the two runs conclusions are drawn.
     """
     if profile == "full":
         return f"This is the full run: {there}."
@@ -174,7 +234,7 @@ def training_note(full: "Results | None", profile: str, here: str, there: str) -
 def conclusive_rows(
     record: "Recorder", full: "Results | None", needed: Sequence[str] = ()
 ) -> tuple[Sequence["Row"], str]:
-    """Choose the results that a page draws its conclusions from.
+    """Choose the results by which a page compares methods: those of the full run, or of this one.
 
     Parameters
     ----------
@@ -203,7 +263,7 @@ def side_by_side(
     metrics: Sequence[str],
     methods: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Make a table method × metric of this run and, next to it, of the full run.
+    """Make a table that compares this run with the full run: a row per method.
 
     Numbers of single classes are left out.
 
@@ -227,7 +287,7 @@ def side_by_side(
     if full:
         runs["full run"] = full.results
     columns = {
-        f"{metric}, {name}": cells(rows, metric)
+        f"{metric}, {name}": _cells(rows, metric)
         for metric in metrics
         for name, rows in runs.items()
     }
@@ -239,6 +299,11 @@ def _overall(rows: Collection["Row"], method: str, metric: str) -> "Row | None":
     """The number over all classes, on the test split if there is one."""
     found = [row for row in rows if (row.method, row.metric, row.class_) == (method, metric, None)]
     return min(found, key=lambda row: row.split != "test", default=None)
+
+
+def _cells(rows: Collection["Row"], metric: str) -> dict[str, str]:
+    """The numbers of a metric over all classes: method -> "0.56 [0.55, 0.57]"."""
+    return {row.method: _cell(row) for row in rows if row.metric == metric and row.class_ is None}
 
 
 def _cell(row: "Row") -> str:

@@ -93,7 +93,7 @@ def explorer(
     *,
     predicted: np.ndarray | None = None,
 ) -> HTML:
-    """Draw an interactive map on which each point shows the image of its garment.
+    """Draw an interactive map of embeddings to explore: each point shows the image of its garment.
 
     Hovering over a point, or tapping it, shows its image and class. A click in the legend hides a
     class, a double click hides all others; dragging zooms, a double click resets. With `predicted`,
@@ -119,6 +119,7 @@ def explorer(
     Returns
     -------
     HTML
+        The map, which needs no kernel and no other host.
 
     Raises
     ------
@@ -234,7 +235,20 @@ def _behaviour(images: np.ndarray, classes: Sequence[str]) -> str:
 
 
 def webp_url(image: np.ndarray, quality: int) -> str:
-    """Encode an image (height, width, channels) uint8 as a data URL, to be part of a page."""
+    """Encode an image as a data URL, for an interactive map or quiz that needs no other file.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width, channels), uint8
+        With 1 or 3 channels.
+    quality : int
+        Of WebP, 0 to 100.
+
+    Returns
+    -------
+    str
+        The URL, with the image compressed as WebP in it.
+    """
     packed = io.BytesIO()
     single = image.squeeze(2) if image.shape[2] == 1 else image
     Image.fromarray(single).save(packed, "webp", quality=quality)

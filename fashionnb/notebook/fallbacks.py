@@ -15,14 +15,29 @@ from IPython.display import Markdown, display
 
 
 def sample(things: Iterable, n: int, seed: int = 0) -> list:
-    """Sample at most `n` things at random, in their order; all if there are fewer."""
+    """Choose random examples of many things for a page to show, or fall back on all if few.
+
+    Parameters
+    ----------
+    things : iterable
+        What there is to show.
+    n : int
+        The largest number of examples.
+    seed : int
+        Of the random choice.
+
+    Returns
+    -------
+    list
+        At most n of `things`, in their order.
+    """
     things = list(things)
     chosen = np.random.default_rng(seed).permutation(len(things))[:n]
     return [things[i] for i in np.sort(chosen)]
 
 
 def nonempty(things: Sized, otherwise: str) -> bool:
-    """Say whether there is anything to show; if not, display a note in its place.
+    """Tell whether there is anything to show on a page; if not, display a note in its place.
 
     For the condition of the cell that shows it: `if nonempty(large, "No outfit has five items."):`
 
@@ -32,6 +47,11 @@ def nonempty(things: Sized, otherwise: str) -> bool:
         What the cell shows.
     otherwise : str
         The note, in Markdown.
+
+    Returns
+    -------
+    bool
+        True if there is something to show.
     """
     if not len(things):
         display(Markdown(otherwise))
@@ -41,7 +61,7 @@ def nonempty(things: Sized, otherwise: str) -> bool:
 def table_or_note(
     lines: Sequence[Mapping[str, Any]], index: str, otherwise: str
 ) -> pd.DataFrame | Markdown:
-    """Make a table with one line for each group, or a note if there is no group.
+    """Make a table with one line for each group, or fall back on a note if there is no group.
 
     Parameters
     ----------
@@ -51,5 +71,10 @@ def table_or_note(
         The column that names the groups.
     otherwise : str
         The note, in Markdown.
+
+    Returns
+    -------
+    DataFrame or Markdown
+        The table with the groups as its index, or the note.
     """
     return pd.DataFrame(lines).set_index(index) if lines else Markdown(otherwise)

@@ -19,12 +19,17 @@ from fashionnb.profiles import cores
 
 
 def hardware(device: str = "cpu") -> str:
-    """Describe the machine in one line, such as "AMD EPYC 7B13, 2 cores, 24 GB".
+    """Describe the hardware of this machine in one line: processor, cores, memory, GPU.
 
     Parameters
     ----------
     device : str
         The device of torch that is used; the name of a GPU is added.
+
+    Returns
+    -------
+    str
+        For instance "AMD EPYC 7B13, 2 cores, 24 GB".
     """
     count = cores()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -39,7 +44,7 @@ def hardware(device: str = "cpu") -> str:
 
 
 def latency(run: Callable[[], object], repeats: int = 50, warm_up: int = 10) -> list[float]:
-    """Measure how long calls of a function take, in seconds of each measured call, in order.
+    """Measure how long calls of a function take on this hardware.
 
     Report the median, and the number of threads: on a machine that does other work, too, single
     calls take longer.
@@ -52,17 +57,27 @@ def latency(run: Callable[[], object], repeats: int = 50, warm_up: int = 10) -> 
         Calls that are measured.
     warm_up : int
         Calls before them that are not measured, since the first ones load and allocate.
+
+    Returns
+    -------
+    list of float
+        The seconds of each measured call, in order.
     """
     return timeit.repeat(run, number=1, repeat=warm_up + repeats)[warm_up:]
 
 
 def peak_memory_mb(who: int = resource.RUSAGE_SELF) -> float:
-    """Return the largest resident memory in MB that this process had so far.
+    """Measure the largest resident memory that this process had on this machine so far.
 
     Parameters
     ----------
     who : int
         `resource.RUSAGE_CHILDREN` asks for the largest finished child process instead.
+
+    Returns
+    -------
+    float
+        In MB (2**20 bytes).
     """
     status = Path("/proc/self/status")
     # getrusage starts from the parent's memory; the peak that the kernel reports does not.
@@ -78,7 +93,13 @@ def peak_memory_mb(who: int = resource.RUSAGE_SELF) -> float:
 
 
 def versions() -> dict[str, str]:
-    """Collect the versions that are needed to reproduce the numbers of a run."""
+    """List the library versions that are recorded, like the hardware, with the results of a run.
+
+    Returns
+    -------
+    dict of str to str
+        Name -> version, of Python, fashionnb and the libraries that compute.
+    """
     libraries = {
         name: importlib.metadata.version(name) for name in ("torch", "numpy", "scikit-learn")
     }

@@ -36,7 +36,7 @@ BOOK_SCRIPT = "../assets/plotly.min.js"  # plotly's script, seen from a publishe
 def new_figure(
     rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 3.2), **options
 ) -> tuple[Figure, np.ndarray]:
-    """Make an empty figure on white.
+    """Make an empty matplotlib figure on white, for a plot in a chapter.
 
     Parameters
     ----------
@@ -50,7 +50,9 @@ def new_figure(
     Returns
     -------
     figure : Figure
+        The figure.
     axes : ndarray of Axes, shape (rows, columns)
+        Its axes, an array also if there is only one.
     """
     return plt.subplots(
         rows,
@@ -66,7 +68,7 @@ def new_figure(
 def image_grid(
     images: np.ndarray, titles: Sequence[str] = (), columns: int = 10, width: float = 8
 ) -> Figure:
-    """Show images in rows of `columns`.
+    """Plot images in a grid, with a short title above each.
 
     Parameters
     ----------
@@ -78,6 +80,11 @@ def image_grid(
         Images in a row.
     width : float
         Of the figure, in inches.
+
+    Returns
+    -------
+    Figure
+        The figure.
     """
     rows = -(-len(images) // columns)
     height = width / columns * images.shape[1] / images.shape[2] + 0.25 * bool(len(titles))
@@ -91,7 +98,7 @@ def image_grid(
 
 
 def class_rows(images: np.ndarray, names: Sequence[str], width: float = 8) -> Figure:
-    """Show one named row of images for each class.
+    """Plot one named row of images for each class.
 
     Parameters
     ----------
@@ -101,6 +108,11 @@ def class_rows(images: np.ndarray, names: Sequence[str], width: float = 8) -> Fi
         Of the rows.
     width : float
         Of the figure, in inches.
+
+    Returns
+    -------
+    Figure
+        The figure.
     """
     rows, columns, tall, wide = images.shape[:4]
     image = images.transpose(0, 2, 1, 3, 4).reshape(rows * tall, columns * wide, -1)
@@ -115,7 +127,7 @@ def class_rows(images: np.ndarray, names: Sequence[str], width: float = 8) -> Fi
 
 
 def confusion_matrix(counts: np.ndarray, classes: Sequence[str], title: str) -> Figure:
-    """Draw a confusion matrix in percent of each true class.
+    """Plot a confusion matrix in percent of each true class.
 
     Parameters
     ----------
@@ -125,6 +137,11 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str], title: str) -> 
         Names.
     title : str
         Above the matrix.
+
+    Returns
+    -------
+    Figure
+        The figure.
     """
     percent = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     fig, axes = new_figure(size=(7, 5.6))
@@ -142,7 +159,7 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str], title: str) -> 
 def training_curves(
     history: "pd.DataFrame", panels: Mapping[str, Sequence[str]], x: str = "epoch"
 ) -> Figure:
-    """Draw training curves, one panel beside the other.
+    """Plot training curves, one panel beside the other.
 
     Parameters
     ----------
@@ -152,6 +169,11 @@ def training_curves(
         Title -> the columns that are drawn in the panel.
     x : str
         The column of the horizontal axis.
+
+    Returns
+    -------
+    Figure
+        The figure.
     """
     fig, axes = new_figure(1, len(panels), (4 * len(panels), 2.9))
     for ax, (title, columns) in zip(axes[0], panels.items(), strict=True):
@@ -174,7 +196,7 @@ def class_intervals(
     classes: Sequence[str],
     xlabel: str,
 ) -> Figure:
-    """Draw a dot with its interval for each class and method.
+    """Plot a dot with its interval for each class and method.
 
     Parameters
     ----------
@@ -184,6 +206,11 @@ def class_intervals(
         Names, from top to bottom.
     xlabel : str
         What the values are, with their unit.
+
+    Returns
+    -------
+    Figure
+        The figure.
     """
     fig, axes = new_figure(size=(7, 0.42 * len(classes) + 1.2))
     ax = axes[0, 0]
@@ -206,7 +233,7 @@ def class_intervals(
 def embedding_map(
     ax: Axes, points: np.ndarray, labels: np.ndarray, classes: Sequence[str], title: str
 ) -> None:
-    """Draw a map of embeddings in two dimensions, with the name of each class at its median.
+    """Plot a map of embeddings in two dimensions, with the name of each class at its median.
 
     Parameters
     ----------
@@ -242,7 +269,7 @@ def image_mosaic(
     rows: int,
     classes: Sequence[str],
 ) -> Figure:
-    """Lay out images on a grid so that neighbours in a map stay neighbours.
+    """Plot images as a mosaic, on a grid where neighbours in a map of embeddings stay neighbours.
 
     The n = rows × columns cells are matched to the points with the smallest sum of squared
     distances, after each coordinate was replaced by its rank.
@@ -259,6 +286,11 @@ def image_mosaic(
         Of the grid.
     classes : sequence of str
         Names, for the legend.
+
+    Returns
+    -------
+    Figure
+        The figure.
 
     References
     ----------
@@ -289,7 +321,9 @@ def image_mosaic(
 def neighbours(
     queries: np.ndarray, found: np.ndarray, hits: np.ndarray, titles: Sequence[str] = ()
 ) -> Figure:
-    """Show queries with their nearest neighbours: hits framed in blue, misses crossed in orange.
+    """Plot query images with their nearest neighbours: hits framed in blue, misses in orange.
+
+    Misses are crossed, too.
 
     Parameters
     ----------
@@ -301,6 +335,11 @@ def neighbours(
         Which neighbours are hits.
     titles : sequence of str, length q
         Names of the queries.
+
+    Returns
+    -------
+    Figure
+        The figure.
     """
     q, k = hits.shape
     size = (min(0.85 * (k + 1), 9), 0.9 * q + 0.3)
@@ -318,7 +357,7 @@ def neighbours(
 
 
 def differences(ax: Axes, means: Sequence[float], spans: Sequence, names: Sequence[str]) -> None:
-    """Draw a dot with its interval for each difference.
+    """Plot a dot with its interval for each difference, coloured by its sign.
 
     Above 0 it is blue, below 0 orange, and hollow where the interval contains 0.
 
@@ -345,7 +384,7 @@ def differences(ax: Axes, means: Sequence[float], spans: Sequence, names: Sequen
 
 
 def images_along_axis(ax: Axes, distances: np.ndarray, images: np.ndarray) -> None:
-    """Lay images along the horizontal axis, each at its distance.
+    """Plot images along the horizontal axis, each at its distance.
 
     At most 60 are shown, taken evenly from the nearest to the farthest. They alternate between four
     heights, so that few overlap.
@@ -368,12 +407,17 @@ def images_along_axis(ax: Axes, distances: np.ndarray, images: np.ndarray) -> No
 
 
 def colour_wheel(colours: Mapping[str, tuple[int, int, int]]) -> Figure:
-    """Draw named colours by their hue (around) and chroma (outwards) in OKLCh.
+    """Plot named colours by their hue (around) and chroma (outwards) in OKLCh.
 
     Parameters
     ----------
     colours : mapping of str to (int, int, int)
         Name -> sRGB, 0 to 255.
+
+    Returns
+    -------
+    Figure
+        The figure.
     """
     fig, axes = new_figure(size=(6.2, 6.2), subplot_kw={"projection": "polar"})
     ax = axes[0, 0]
@@ -394,7 +438,7 @@ def colour_wheel(colours: Mapping[str, tuple[int, int, int]]) -> Figure:
 
 
 def pair_heatmap(ax: Axes, values: np.ndarray, images: np.ndarray) -> None:
-    """Draw a number for each pair of images, which stand along the top and the left side.
+    """Plot a heatmap of the numbers of all pairs of images, which stand at its top and left side.
 
     Parameters
     ----------
@@ -415,12 +459,20 @@ def pair_heatmap(ax: Axes, values: np.ndarray, images: np.ndarray) -> None:
 
 
 def show_image(ax: Axes, image: np.ndarray) -> None:
-    """Draw one image (height, width, channels) on an axis."""
+    """Plot one image on an axis.
+
+    Parameters
+    ----------
+    ax : Axes
+        To draw on.
+    image : ndarray of shape (height, width, channels)
+        With 1 or 3 channels, uint8 or float in [0, 1].
+    """
     ax.imshow(image, cmap="gray")  # the map is for one channel
 
 
 def use_book_renderer() -> None:
-    """Let plotly figures of the published site load plotly's script from the site itself."""
+    """Let interactive plots of the published site load plotly's script from the site itself."""
     import plotly.io as pio
     from plotly.io.base_renderers import MimetypeRenderer
 

@@ -46,7 +46,7 @@ BEHAVIOUR = """
 (() => {
   const box = document.getElementById("{id}"), score = box.querySelector(".score");
   const sections = [...box.querySelectorAll("section")];
-  const by = {by};
+  const other = {by};
   let asked = 0, yours = 0, theirs = 0;
   for (const section of sections) {
     const truth = +section.dataset.truth, choice = +section.dataset.choice;
@@ -72,7 +72,7 @@ BEHAVIOUR = """
       asked += 1; yours += chosen === truth; theirs += choice === truth;
       const answer = details.querySelector("p").textContent;
       verdict.textContent = (chosen === truth ? "Yes. " : "No. ") + answer;
-      score.textContent = `After ${asked} of ${sections.length}: you ${yours}, ${by} ${theirs}.`;
+      score.textContent = `After ${asked} of ${sections.length}: you ${yours}, ${other} ${theirs}.`;
     }
   }
 })();
@@ -87,7 +87,7 @@ def outfit_quiz(
     captions: Mapping[str, str],
     by: str = "the network",
 ) -> HTML:
-    """Make a quiz of fill-in-the-blank questions, which compares the reader with a network.
+    """Make an interactive quiz of fill-in-the-blank questions: the reader against a network.
 
     Parameters
     ----------
@@ -105,6 +105,7 @@ def outfit_quiz(
     Returns
     -------
     HTML
+        The quiz, which needs no kernel and no other host.
 
     Raises
     ------

@@ -79,7 +79,7 @@ class _Strict(BaseModel):
 
 
 class Reference(_Strict):
-    """A number that others report for the same thing.
+    """A published result of others for the same thing, recorded beside one of our own.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Reference(_Strict):
 
 
 class IntervalModel(_Strict):
-    """An interval of a number.
+    """The interval of a recorded result: its ends, its level and how it was made.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class IntervalModel(_Strict):
 
 
 class Row(_Strict):
-    """One measured number.
+    """One recorded result: the value of a metric that a method reached, with its interval.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ class Row(_Strict):
     data, split : str
         On which data it was measured.
     n : int
-        On how many items or questions.
+        On how many items or questions, at least 1.
     class_ : str, optional
         For a number of one class; `class` in the file.
     role : str, optional
@@ -189,7 +189,7 @@ class Row(_Strict):
 
 
 class Run(_Strict):
-    """Facts about the run that measured the rows of a file.
+    """The run that measured the results of a file: hardware, versions, seeds, time.
 
     Parameters
     ----------
@@ -230,14 +230,31 @@ class Run(_Strict):
 
 
 class Results(_Strict):
-    """A results file: the rows, and the run that measured them."""
+    """The results file of a chapter: its rows, and the run that measured them.
+
+    Parameters
+    ----------
+    results : list of Row
+        The recorded numbers.
+    run : Run
+        The run.
+    """
 
     results: list[Row]
     run: Run
 
 
 class Recorder:
-    """Collect the numbers that a chapter measures; made by `start`.
+    """Recorder of the results that a chapter measures; made by `start`.
+
+    Parameters
+    ----------
+    chapter : str
+        The file name of the chapter without its ending, such as "02-style2vec".
+    profile : Profile
+        As `fashionnb.profiles.begin` returns it.
+    seeds : sequence of int
+        The seeds that the numbers depend on.
 
     Attributes
     ----------
@@ -379,7 +396,7 @@ class Recorder:
 
 
 def start(chapter: str, profile: Profile, *, seeds: Sequence[int] = (0,)) -> Recorder:
-    """Begin recording for a chapter, and start its clock.
+    """Begin recording the results of a chapter, and start its clock.
 
     Parameters
     ----------
@@ -393,6 +410,7 @@ def start(chapter: str, profile: Profile, *, seeds: Sequence[int] = (0,)) -> Rec
     Returns
     -------
     Recorder
+        Without rows.
 
     Raises
     ------
@@ -408,14 +426,14 @@ def start(chapter: str, profile: Profile, *, seeds: Sequence[int] = (0,)) -> Rec
 
 
 def load(chapter: str, profile: str = "cpu", root: Path | str | None = None) -> Results:
-    """Load one results file and check it.
+    """Load the results file of a chapter, and check it.
 
     Parameters
     ----------
     chapter : str
         The file name of the chapter without its ending.
-    profile : str
-        "quick", "cpu" or "full".
+    profile : {"quick", "cpu", "full"}
+        The profile that it ran in.
     root : path, optional
         The folder that holds the profiles. Without it `results_folder`, and then the published
         `book/results`, so that a chapter whose own results are kept elsewhere still finds those of
@@ -424,6 +442,7 @@ def load(chapter: str, profile: str = "cpu", root: Path | str | None = None) -> 
     Returns
     -------
     Results
+        The rows, and the run that measured them.
 
     Raises
     ------
@@ -442,18 +461,47 @@ def load(chapter: str, profile: str = "cpu", root: Path | str | None = None) -> 
 
 
 def recorded(profile: str = "cpu", root: Path | str | None = None) -> list[str]:
-    """List the chapters that have results in a profile, in the order of the book."""
+    """List the chapters that have results in a profile.
+
+    Parameters
+    ----------
+    profile : {"quick", "cpu", "full"}
+        The profile that they ran in.
+    root : path, optional
+        The folder that holds the profiles; without it as in `load`.
+
+    Returns
+    -------
+    list of str
+        Names, in the order of the book.
+    """
     folders = [folder / profile for folder in _folders(root)]
     return sorted({path.stem for folder in folders for path in folder.glob("*.json")})
 
 
 def load_all(profile: str = "cpu") -> dict[str, Results]:
-    """Load all results of a profile, by chapter, in the order of the book; errors as `load`."""
+    """Load the results of all chapters that were recorded in a profile.
+
+    Parameters
+    ----------
+    profile : {"quick", "cpu", "full"}
+        The profile that they ran in.
+
+    Returns
+    -------
+    dict of str to Results
+        Chapter -> its results, in the order of the book.
+
+    Raises
+    ------
+    ResultError
+        If a file is not JSON, or breaks the format.
+    """
     return {chapter: load(chapter, profile) for chapter in recorded(profile)}
 
 
 def full_run(chapter: str, profile: str = "") -> Results | None:
-    """Load the committed results of the `full` profile, in which networks train for hours.
+    """Load the committed results of a chapter's `full` run, in which networks train for hours.
 
     In the other profiles such a chapter trains for minutes, which is not enough. Its page says so,
     shows the committed results next to its own, and draws its conclusions from those. In a checkout
@@ -486,7 +534,9 @@ def full_run(chapter: str, profile: str = "") -> Results | None:
 
 
 def checkout(start: Path | str | None = None) -> Path | None:
-    """Find the root of the repository: the nearest folder with `_toc.yml` and `book/`.
+    """Find the root of the repository, in which the results of the book are committed.
+
+    It is the nearest folder with `_toc.yml` and `book/`.
 
     Parameters
     ----------
@@ -506,19 +556,35 @@ def checkout(start: Path | str | None = None) -> Path | None:
 
 
 def results_folder() -> Path:
-    """Return the folder of results.
+    """Return the folder to which chapters write their results.
 
-    `FASHIONNB_RESULTS`, else `book/results` of the checkout, else `results` in the working folder.
+    Returns
+    -------
+    Path
+        `FASHIONNB_RESULTS`, else `book/results` of the checkout, else `results` in the working
+        folder.
     """
     return _folder("FASHIONNB_RESULTS", "book/results", "results")
 
 
 def models_folder(chapter: str, profile: str) -> Path:
-    """Return the folder for the models that a chapter trains: `<models>/<chapter>/<profile>`.
+    """Return the folder, beside that of the results, to which a chapter saves the models it trains.
 
-    `<models>` is `FASHIONNB_MODELS`, else `_build/models` of the checkout, else `models` in the
-    working folder. It is not made here. `fashionnb run` gives a chapter an empty folder, except to
-    resume a run that was interrupted.
+    It is not made here. `fashionnb run` gives a chapter an empty folder, except to resume a run
+    that was interrupted.
+
+    Parameters
+    ----------
+    chapter : str
+        The file name of the chapter without its ending.
+    profile : {"quick", "cpu", "full"}
+        The profile of this run.
+
+    Returns
+    -------
+    Path
+        `<models>/<chapter>/<profile>`, where `<models>` is `FASHIONNB_MODELS`, else `_build/models`
+        of the checkout, else `models` in the working folder.
     """
     return _folder("FASHIONNB_MODELS", "_build/models", "models") / chapter / profile
 

@@ -12,7 +12,7 @@ from IPython.display import Markdown
 
 
 def source(thing: Callable) -> Markdown:
-    """Show the source of a function or class as a block of highlighted code.
+    """Show the source code of a function or class of the package on a page.
 
     Docstrings are left out: the text of the page explains the code, and the API reference has them.
 
@@ -20,6 +20,11 @@ def source(thing: Callable) -> Markdown:
     ----------
     thing : callable
         A function or a class.
+
+    Returns
+    -------
+    Markdown
+        A block of highlighted code.
     """
     code = textwrap.dedent(inspect.getsource(thing))
     lines = code.splitlines()

@@ -26,7 +26,7 @@ from fashionnb.errors import PublishError
 from fashionnb.files import sha256
 from fashionnb.notebook.claims import Claim, claims_in
 from fashionnb.notebook.results import Results, load, recorded
-from fashionnb.publishing import page_text
+from fashionnb.publishing import site_markdown
 from fashionnb.publishing.chapters import INJECTED, Book, Chapter, own_code, tags
 from fashionnb.publishing.run_book import duration
 
@@ -40,9 +40,9 @@ EMPTY_DISPLAY = re.compile(r"<IPython\.core\.display\.\w+ object>")  # such as M
 
 @dataclass(frozen=True)
 class PublishedChapter:
-    """A chapter on the site.
+    """The page of one chapter on the site, with what its run took, recorded and failed of.
 
-    Attributes
+    Parameters
     ----------
     name : str
         For instance "02-style2vec".
@@ -51,7 +51,7 @@ class PublishedChapter:
     notebook : NotebookNode
         Its page.
     run : mapping
-        What it took, as `fashionnb.publishing.execute.run_chapter` describes it.
+        What it took, as `fashionnb.publishing.run_chapter.run_chapter` describes it.
     results : Results or None
         What that run recorded, or, if it failed before that, the published results.
     error : str
@@ -70,18 +70,23 @@ class PublishedChapter:
 
 
 def chapter_page(chapter: Chapter, profile: str, book: Book, pages: list[str]) -> PublishedChapter:
-    """Make the page of a chapter from its last run in `profile`.
+    """Make the page of a chapter from the notebook of its last run in a profile.
 
     Parameters
     ----------
     chapter : Chapter
         The chapter.
-    profile : str
+    profile : {"quick", "cpu", "full"}
         Whose run to show.
     book : Book
         The checkout.
     pages : list of str
         All pages of the site, for links between them.
+
+    Returns
+    -------
+    PublishedChapter
+        The page, and what the site says of the run elsewhere.
 
     Raises
     ------
@@ -92,13 +97,13 @@ def chapter_page(chapter: Chapter, profile: str, book: Book, pages: list[str]) -
     run = notebook.metadata["fashionnb"]
     results = _results(chapter.name, run, book)
     page = f"book/{chapter.name}"
-    top = [page_text.badges(page_text.repository(book.root), page), _measured_line(run)]
+    top = [site_markdown.badges(site_markdown.repository(book.root), page), _measured_line(run)]
     bottom = [_stamp(run, book.root)]
     clean(notebook, chapter.name)
     error = run.get("error")
     if error:
         error["value"] = _without_paths(error["value"], book.root)
-        mark_stop(notebook, error)
+        _mark_stop(notebook, error)
         top.append(_notice(error, chapter.name, profile, results))
         if results:
             bottom.insert(0, _recorded_results(results))
@@ -106,7 +111,7 @@ def chapter_page(chapter: Chapter, profile: str, book: Book, pages: list[str]) -
         notebook,
         top="\n\n".join(top) + "\n",
         bottom="\n\n".join(bottom),
-        link=page_text.linker(book.root, page, pages),
+        link=site_markdown.linker(book.root, page, pages),
     )
     return PublishedChapter(
         name=chapter.name,
@@ -114,20 +119,21 @@ def chapter_page(chapter: Chapter, profile: str, book: Book, pages: list[str]) -
         notebook=notebook,
         run=run,
         results=results,
-        error=error_line(error) if error else "",
+        error=_error_line(error) if error else "",
         claims=tuple(claim for claim in claims_in(notebook) if not claim.holds),
     )
 
 
 def clean(notebook: NotebookNode, name: str) -> None:
-    """Take stderr, progress bars and empty displays out of a notebook, and hide the injected cell.
+    """Remove stderr, progress bars and empty displays from the notebook of a chapter's page.
 
-    The site itself merges the pieces of stdout (`nb_merge_streams`).
+    The cell of injected parameters is hidden. The site itself merges the pieces of stdout
+    (`nb_merge_streams`).
 
     Parameters
     ----------
     notebook : NotebookNode
-        The executed notebook.
+        The executed notebook, which is changed.
     name : str
         What to call it in messages.
 
@@ -150,30 +156,17 @@ def clean(notebook: NotebookNode, name: str) -> None:
     notebook.metadata.pop("widgets", None)
 
 
-def mark_stop(notebook: NotebookNode, error: Mapping[str, Any]) -> None:
-    """Put a notice above the cell at which a run failed, in place of its error output.
+def dress(notebook: NotebookNode, *, top: str, bottom: str, link: Callable[[str], str]) -> None:
+    """Add text under the title of a chapter's page and at its end, and adapt its links to the site.
 
     Parameters
     ----------
     notebook : NotebookNode
-        The executed notebook.
-    error : mapping
-        As `fashionnb.publishing.execute.run_chapter` describes it.
-    """
-    place = own_code(notebook)[error["cell"] - 1]
-    failed = notebook.cells[place]
-    failed.outputs = [output for output in failed.outputs if output.output_type != "error"]
-    text = (
-        f"> **Here this run stopped:** {error_line(error)}. "
-        "Neither this cell nor any below it has finished."
-    )
-    notebook.cells.insert(place, new_markdown_cell(text))
-
-
-def dress(notebook: NotebookNode, *, top: str, bottom: str, link: Callable[[str], str]) -> None:
-    """Add `top` under the title of a notebook and `bottom` at the end.
-
-    Every relative link target `t` in its text becomes `link(t)`.
+        The cleaned notebook, which is changed.
+    top, bottom : str
+        Markdown or HTML, for the place under the title and for the end.
+    link : callable
+        Takes the target of a relative link (str) and returns the one on the site.
 
     Raises
     ------
@@ -182,7 +175,7 @@ def dress(notebook: NotebookNode, *, top: str, bottom: str, link: Callable[[str]
     """
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = page_text.relink(cell.source, link)
+            cell.source = site_markdown.relink(cell.source, link)
     title, _, rest = notebook.cells[0].source.lstrip().partition("\n")
     if not title.startswith("# "):
         raise PublishError(
@@ -193,19 +186,37 @@ def dress(notebook: NotebookNode, *, top: str, bottom: str, link: Callable[[str]
     notebook.cells.append(new_markdown_cell(bottom))
 
 
-def error_line(error: Mapping[str, Any]) -> str:
-    """Write the name and the last line of an error, as code in Markdown."""
-    value = (error["value"].strip().splitlines() or [""])[-1].replace("`", "'")
-    return f"`{error['name']}: {textwrap.shorten(value, 300, placeholder=' …')}`"
-
-
 def memory(megabytes: float) -> str:
-    """Write megabytes as "640 MB" or "1.2 GB"."""
+    """Format the memory that a chapter took, for its page: "640 MB" or "1.2 GB".
+
+    Parameters
+    ----------
+    megabytes : float
+        The peak memory in MB, at least 0.
+
+    Returns
+    -------
+    str
+        The number with its unit.
+    """
     return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
 
 
 def picture(notebook: NotebookNode, tag: str) -> bytes | None:
-    """Return the picture (PNG) that the cell with this tag drew, if there is one."""
+    """Extract the picture that the cell with a given tag drew on a chapter's page.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        The page.
+    tag : str
+        A tag of the cell, such as "cover".
+
+    Returns
+    -------
+    bytes or None
+        The picture as PNG, None if there is none.
+    """
     tagged = [cell for cell in notebook.cells if tag in tags(cell)]
     shown = [output.get("data", {}) for cell in tagged for output in cell.outputs]
     drawn = [data["image/png"] for data in shown if "image/png" in data]
@@ -242,6 +253,32 @@ def _results(chapter: str, run: Mapping[str, Any], book: Book) -> Results | None
     return None
 
 
+def _mark_stop(notebook: NotebookNode, error: Mapping[str, Any]) -> None:
+    """Put a notice above the cell at which a run failed, in place of its error output.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        The executed notebook, which is changed.
+    error : mapping
+        As `fashionnb.publishing.run_chapter.run_chapter` describes it.
+    """
+    place = own_code(notebook)[error["cell"] - 1]
+    failed = notebook.cells[place]
+    failed.outputs = [output for output in failed.outputs if output.output_type != "error"]
+    text = (
+        f"> **Here this run stopped:** {_error_line(error)}. "
+        "Neither this cell nor any below it has finished."
+    )
+    notebook.cells.insert(place, new_markdown_cell(text))
+
+
+def _error_line(error: Mapping[str, Any]) -> str:
+    """Write the name and the last line of an error, as code in Markdown."""
+    value = (error["value"].strip().splitlines() or [""])[-1].replace("`", "'")
+    return f"`{error['name']}: {textwrap.shorten(value, 300, placeholder=' …')}`"
+
+
 def _notice(error: Mapping[str, Any], name: str, profile: str, results: Results | None) -> str:
     """Markdown for the top of a page whose run failed: where, of what, and what to do."""
     anchor = RECORDED.lower().replace(" ", "-")
@@ -250,7 +287,7 @@ def _notice(error: Mapping[str, Any], name: str, profile: str, results: Results 
     quick = " with `--profile quick`, which needs less, or" if out_of_memory else ""
     return (
         f"> **This page is not complete.** Its run stopped in code cell {error['cell']}: "
-        f"{error_line(error)}. Below stands what it had computed by then{at_the_end}. "
+        f"{_error_line(error)}. Below stands what it had computed by then{at_the_end}. "
         f"*What to do:* run it again{quick} with `fashionnb run {name} --profile {profile}`, and "
         f"build the page with `fashionnb publish --profile {profile}`. If it stops at the same "
         "place, please report it with this line."
@@ -265,7 +302,7 @@ def _recorded_results(results: Results) -> str:
         f"Profile {run.profile}, {run.date:%Y-%m-%d}, {duration(run.seconds)} on {run.hardware}, "
         f"{run.device}, seeds {seeds}."
     )
-    return f"{page_text.results_table(RECORDED, results, level=2)}\n\n{made}"
+    return f"{site_markdown.results_table(RECORDED, results, level=2)}\n\n{made}"
 
 
 def _without_paths(text: str, root: Path) -> str:

@@ -33,9 +33,9 @@ INJECTED = "injected-parameters"
 
 @dataclass(frozen=True)
 class Chapter:
-    """One chapter.
+    """A chapter of the book: its Markdown file, with the notebook, code and parameters in it.
 
-    Attributes
+    Parameters
     ----------
     path : Path
         Its file, `book/NN-name.md`.
@@ -152,9 +152,9 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Book:
-    """A checkout of the book.
+    """A checkout of the book: the folders of its chapters, of the package and of what is built.
 
-    Attributes
+    Parameters
     ----------
     root : Path
         Its folder, which holds `_toc.yml` and `book`.
@@ -223,12 +223,34 @@ class Book:
 
 
 def tags(cell: NotebookNode) -> list[str]:
-    """Return the tags of a cell."""
+    """Return the tags of a cell of a chapter's notebook.
+
+    Parameters
+    ----------
+    cell : NotebookNode
+        The cell.
+
+    Returns
+    -------
+    list of str
+        The tags, such as "parameters" or "hide-input".
+    """
     return cell.metadata.get("tags", [])
 
 
 def own_code(notebook: NotebookNode) -> list[int]:
-    """Return the indices of a chapter's code cells, without the one that papermill adds."""
+    """Find the code cells of a notebook that its chapter wrote, not papermill.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        A notebook of a chapter, executed or not.
+
+    Returns
+    -------
+    list of int
+        The indices of the cells.
+    """
     return [
         index
         for index, cell in enumerate(notebook.cells)
@@ -237,9 +259,17 @@ def own_code(notebook: NotebookNode) -> list[int]:
 
 
 def sync(book: Book) -> list[Path]:
-    """Make the notebook of every chapter from its Markdown, and return those that were written.
+    """Make the notebook of every chapter from its Markdown, unless it is up to date.
 
-    A notebook that is up to date is left alone, so a second run writes nothing.
+    Parameters
+    ----------
+    book : Book
+        The checkout.
+
+    Returns
+    -------
+    list of Path
+        The notebooks that were written; a second run writes none.
 
     Raises
     ------
@@ -255,7 +285,17 @@ def sync(book: Book) -> list[Path]:
 
 
 def stale(book: Book) -> list[str]:
-    """Return one sentence for each notebook that is not what `sync` would make.
+    """List the notebooks that do not agree with the Markdown of their chapter.
+
+    Parameters
+    ----------
+    book : Book
+        The checkout.
+
+    Returns
+    -------
+    list of str
+        One sentence for each notebook that is not what `sync` would make.
 
     Raises
     ------

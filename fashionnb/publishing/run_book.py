@@ -1,7 +1,8 @@
 """Run the chapters of the book, each in a profile, and only those that something has changed for.
 
-`run` is behind `fashionnb run`. What a chapter depends on is in `fashionnb.publishing.cache`, how
-one is run in `fashionnb.publishing.execute`. Where everything is written, in the checkout:
+`run` is behind `fashionnb run`. What a chapter depends on is in
+`fashionnb.publishing.chapter_dependencies`, how one is run in `fashionnb.publishing.run_chapter`.
+Where everything is written, in the checkout:
 
 - a plain run: the notebook to `_build/run/<profile>`, models to
   `_build/models/<chapter>/<profile>`, results to `book/results/<profile>`, or to
@@ -20,7 +21,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from unittest import mock
 
 from rich.console import Console, Group
 from rich.progress import Progress
@@ -32,9 +32,9 @@ from fashionnb.data import registry
 from fashionnb.errors import DataError, DataNotFound, ProfileError, ResultError, RunError
 from fashionnb.notebook.claims import Claim
 from fashionnb.notebook.results import Run, load
-from fashionnb.publishing import cache
+from fashionnb.publishing import chapter_dependencies
 from fashionnb.publishing.chapters import Book
-from fashionnb.publishing.execute import Job, OnProgress, Outcome, kept_run, run_chapter, short
+from fashionnb.publishing.run_chapter import Job, OnProgress, Outcome, kept_run, run_chapter, short
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def run(
     book: Book | None = None,
     say: Callable[[str], None] = log.info,
 ) -> list[Outcome]:
-    """Run chapters, in the order of the book; one that fails does not stop the others.
+    """Run the chapters of the book, in their order; one that fails does not stop the others.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def run(
     if given.get(DATA_FOLDER):  # the chapters run in another working folder
         given[DATA_FOLDER] = str(Path(given[DATA_FOLDER]).resolve())
         environment = {"FASHIONNB_DATA": given[DATA_FOLDER]}
-    with mock.patch.dict(os.environ, environment):  # afterwards it is as it was
+    with _environment(environment):
         todo = plan(
             book or Book.find(), wanted, profile, given, jobs=jobs, out=out, minutes=minutes
         )
@@ -128,14 +128,42 @@ def plan(
     out: Path | str | None = None,
     minutes: float = 0,
 ) -> list[Job]:
-    """Decide how each chapter runs, after checking all arguments, and download what they need.
+    """Decide how each chapter of the book runs, and download the datasets that they need.
 
-    Parameters are those of `run`.
+    All arguments are checked before anything is downloaded.
+
+    Parameters
+    ----------
+    book : Book
+        The checkout.
+    wanted : sequence of str
+        Numbers, names or beginnings of names; none means all chapters.
+    profile : {"quick", "cpu", "full"}
+        How much work to do.
+    given : mapping of str to str
+        Name -> value of parameters; every chapter that runs must have them all.
+    jobs : int
+        How many chapters run at the same time, at least 1.
+    out : path, optional
+        The folder to write to, instead of those that this module's first lines name.
+    minutes : float
+        The longest that one chapter may take, 0 for no limit.
+
+    Returns
+    -------
+    list of Job
+        One for each chapter, in the order of the book.
+
+    Raises
+    ------
+    RunError
+        For an unknown chapter or parameter, or for a chapter that cannot be read.
     """
     chapters = book.chapters(wanted)
     typed = {chapter.name: chapter.typed(given) for chapter in chapters}
     needed = {
-        chapter.name: cache.datasets(chapter, typed[chapter.name], book) for chapter in chapters
+        chapter.name: chapter_dependencies.datasets(chapter, typed[chapter.name], book)
+        for chapter in chapters
     }
     absent = _download(set().union(*needed.values()))
     threads = max(1, (int(os.environ.get("OMP_NUM_THREADS") or 0) or profiles.cores()) // jobs)
@@ -168,7 +196,18 @@ def plan(
 
 
 def report(outcomes: Sequence[Outcome]) -> Group:
-    """Make a table for rich of what became of each chapter, its seconds and its peak memory."""
+    """Make a table for the terminal of how each chapter of the book ran: state, seconds, memory.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        As `run` returns them.
+
+    Returns
+    -------
+    Group
+        For rich: the table, and below it where results were recorded.
+    """
     table = Table("chapter", "", "seconds", "peak memory")
     table.columns[0].no_wrap = True
     styles = {"failed": "red", "run": "green"}
@@ -187,7 +226,18 @@ def report(outcomes: Sequence[Outcome]) -> Group:
 
 
 def not_held(claims: Mapping[str, Sequence[Claim]]) -> list[str]:
-    """Write lines that list the claims of each chapter that did not hold; none if all held."""
+    """List the claims that did not hold when the book was run, by chapter.
+
+    Parameters
+    ----------
+    claims : mapping of str to sequence of Claim
+        Name of a chapter -> its claims that did not hold.
+
+    Returns
+    -------
+    list of str
+        Lines of text with a heading; none if all claims held.
+    """
     lines = [
         f"  {chapter}: {claim.finding}: {claim.in_short}"
         for chapter, several in claims.items()
@@ -199,14 +249,25 @@ def not_held(claims: Mapping[str, Sequence[Claim]]) -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """Write seconds as "45 s", "2.1 min" or "3.4 h"."""
+    """Format how long a run of the book or of a chapter took: "45 s", "2.1 min" or "3.4 h".
+
+    Parameters
+    ----------
+    seconds : float
+        The time in seconds, at least 0.
+
+    Returns
+    -------
+    str
+        The number with its unit.
+    """
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.2g} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class TimeEstimate:
-    """The time that chapters need, estimated from their published runs and the speed here.
+    """Estimate how long a run of the book takes, from published runs and the speed of this machine.
 
     Parameters
     ----------
@@ -256,6 +317,21 @@ class TimeEstimate:
             seconds = sum(self.left.values()) * slowdown / min(self.jobs, self.waiting)
             rest += f", about {duration(seconds)} left"
         return f"{outcome.chapter}: {outcome.state}, {outcome.seconds:,.0f} s; {rest}."
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, and afterwards restore what they were before."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _published(job: Job) -> Run | None:
@@ -308,7 +384,10 @@ def _run_all(
         try:
             for job in todo:
                 # Those that it reads come earlier in the book, so they were submitted: no deadlock.
-                read = [other.name for other in cache.chapters_read(job.chapter, job.book)]
+                read = [
+                    other.name
+                    for other in chapter_dependencies.chapters_read(job.chapter, job.book)
+                ]
                 earlier = [futures[name] for name in read if name in futures]
                 futures[job.chapter.name] = pool.submit(run_after, job, earlier)
             for future in as_completed(futures.values()):

@@ -20,8 +20,8 @@ import yaml
 
 from fashionnb.errors import PublishError
 from fashionnb.files import write_text
-from fashionnb.publishing import page_text
-from fashionnb.publishing.cache import modules
+from fashionnb.publishing import site_markdown
+from fashionnb.publishing.chapter_dependencies import modules
 from fashionnb.publishing.chapter_page import PublishedChapter, chapter_page, memory, picture
 from fashionnb.publishing.chapters import Book
 from fashionnb.publishing.run_book import duration, not_held
@@ -40,13 +40,13 @@ FIRST_PAGE = """<!DOCTYPE html>
 
 @dataclass(frozen=True)
 class Site:
-    """What `publish` made.
+    """The website of the book, as `publish` built it.
 
-    Attributes
+    Parameters
     ----------
     index : Path
         The page to open first.
-    profile : str
+    profile : {"quick", "cpu", "full"}
         Whose run is shown.
     chapters : tuple of PublishedChapter
         In the order of the book.
@@ -76,7 +76,7 @@ class Site:
 def publish(
     profile: str = "cpu", out: Path | str | None = None, *, book: Book | None = None
 ) -> Site:
-    """Build the site from the chapters that were last run in `profile`.
+    """Build the website of the book from the chapters that were last run in a profile.
 
     A chapter whose run failed has a page too: a notice, what it had computed by then, and the
     results of the repository.
@@ -89,6 +89,11 @@ def publish(
         Where the site goes (its pages lie in `out/_build/html`); without it `_build/site`.
     book : Book, optional
         The checkout; without it as `Book.find`.
+
+    Returns
+    -------
+    Site
+        What was built.
 
     Raises
     ------
@@ -113,7 +118,21 @@ def publish(
 
 
 def stage(book: Book, profile: str, staged: Path) -> tuple[PublishedChapter, ...]:
-    """Write everything that jupyter-book needs into the folder `staged`, which is emptied first.
+    """Write all that jupyter-book needs to build the website into a folder, which is emptied first.
+
+    Parameters
+    ----------
+    book : Book
+        The checkout.
+    profile : {"quick", "cpu", "full"}
+        Whose run to publish.
+    staged : Path
+        The folder.
+
+    Returns
+    -------
+    tuple of PublishedChapter
+        In the order of the book.
 
     Raises
     ------
@@ -136,26 +155,41 @@ def stage(book: Book, profile: str, staged: Path) -> tuple[PublishedChapter, ...
     executed = {f"book/{page.name}" for page in chapters}
     for name in [name for name in names if name not in executed]:
         text = (book.root / f"{name}.md").read_text(encoding="utf-8")
-        text = page_text.fill_results(text, chapters, book.folder)
-        text = page_text.relink(text, page_text.linker(book.root, name, names))
+        text = site_markdown.fill_results(text, chapters, book.folder)
+        text = site_markdown.relink(text, site_markdown.linker(book.root, name, names))
         write_text(staged / f"{name}.md", text)
     reference = write_reference(book.package, staged / "api")
     if reference:
         contents["parts"].append({"caption": "API reference", "chapters": reference})
     write_text(staged / "_toc.yml", yaml.safe_dump(contents, sort_keys=False))
     config = yaml.safe_load((book.root / "_config.yml").read_text(encoding="utf-8"))
-    config["repository"] = {"url": page_text.repository(book.root), "branch": page_text.BRANCH}
+    config["repository"] = {
+        "url": site_markdown.repository(book.root),
+        "branch": site_markdown.BRANCH,
+    }
     write_text(staged / "_config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     return tuple(chapters)
 
 
 def write_reference(package: Path, folder: Path) -> list[dict[str, str]]:
-    """Write the pages of the API reference; return their entries in the table of contents.
+    """Write the website's pages of the API reference, one for each room (folder) of the package.
 
-    One page for each room (folder of the package), and one for the modules directly in it; private
-    modules are left out. The heading is the first sentence of the room's docstring. Sphinx's
-    autodoc reads the other docstrings when the site is built. (sphinx-autoapi makes a page for each
-    module, and only after jupyter-book has closed the table of contents.)
+    One more is for the modules directly in the package; private modules are left out. The heading
+    is the first sentence of the room's docstring. Sphinx's autodoc reads the other docstrings when
+    the site is built. (sphinx-autoapi makes a page for each module, and only after jupyter-book has
+    closed the table of contents.)
+
+    Parameters
+    ----------
+    package : Path
+        The folder of the package.
+    folder : Path
+        Where the pages go.
+
+    Returns
+    -------
+    list of dict
+        The entries of the pages for the table of contents, with `file` and `title`.
     """
     rooms: dict[str, list[str]] = {}
     found = modules(package)

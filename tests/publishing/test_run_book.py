@@ -380,3 +380,14 @@ def test_names_of_folders_for_parameters():
     assert "/" not in odd
     assert odd != run_book._folder_name({"data_folder": "_a_b"})
     assert len(run_book._folder_name({"x": "y" * 500})) < 100
+
+
+def test_variables_are_restored_after_an_error_too(monkeypatch):
+    monkeypatch.setenv("FASHIONNB_DATA", "before")
+    monkeypatch.delenv("FASHIONNB_OTHER", raising=False)
+    set_here = {"FASHIONNB_DATA": "here", "FASHIONNB_OTHER": "here"}
+    with pytest.raises(RunError, match="stop"), run_book._environment(set_here):
+        assert {name: os.environ[name] for name in set_here} == set_here
+        raise RunError("stop")
+    assert os.environ["FASHIONNB_DATA"] == "before"
+    assert "FASHIONNB_OTHER" not in os.environ

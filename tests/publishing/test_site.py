@@ -16,7 +16,7 @@ from small_chapter import CHAPTER
 from fashionnb.errors import PublishError
 from fashionnb.files import sha256
 from fashionnb.notebook.claims import Claim
-from fashionnb.publishing import page_text, site
+from fashionnb.publishing import site, site_markdown
 from fashionnb.publishing.chapter_page import RECORDED
 from fashionnb.publishing.chapters import Book, Chapter
 
@@ -116,7 +116,7 @@ def test_chapters_are_staged_as_they_were_run(root):
 
 def test_plain_pages_link_to_pages_pictures_and_the_repository(root):
     text = (staged(root) / "book" / "index.md").read_text()
-    url = page_text.repository(root)
+    url = site_markdown.repository(root)
     assert text.split()[3:] == [
         "[one](01-one.ipynb)",
         f"[readme]({url}/blob/main/README.md)",
@@ -130,7 +130,7 @@ def test_the_site_brings_its_own_scripts_and_the_repository_comes_from_pyproject
     for name in ("tex-svg-full.js", "plotly.min.js"):
         assert (there / "_extra" / "assets" / name).stat().st_size > 1_000_000
     config = yaml.safe_load((there / "_config.yml").read_text())
-    assert config["repository"] == {"url": page_text.repository(ROOT), "branch": "main"}
+    assert config["repository"] == {"url": site_markdown.repository(ROOT), "branch": "main"}
 
 
 def test_results_of_this_very_run_stand_on_the_page_that_asks_for_them(root):

@@ -1,10 +1,10 @@
 """Run one chapter in a process of its own, unless nothing that it depends on has changed.
 
 `fashionnb.publishing.run_book` decides how each chapter runs, and runs several at a time. The
-process is `python -m fashionnb.publishing.execute`, which does nothing but let papermill execute a
-notebook: so the peak memory is that of this chapter's kernel, and chapters cannot disturb each
-other. papermill saves after each cell, so what a chapter had computed is kept even if its process
-was killed.
+process is `python -m fashionnb.publishing.run_chapter`, which does nothing but let papermill
+execute a notebook: so the peak memory is that of this chapter's kernel, and chapters cannot disturb
+each other. papermill saves after each cell, so what a chapter had computed is kept even if its
+process was killed.
 """
 
 import json
@@ -30,7 +30,7 @@ from fashionnb import files
 from fashionnb.errors import WriteError
 from fashionnb.notebook import hardware
 from fashionnb.notebook.claims import Claim, claims_in
-from fashionnb.publishing import cache
+from fashionnb.publishing import chapter_dependencies
 from fashionnb.publishing.chapters import Book, Chapter, own_code, tags
 
 OnProgress = Callable[[str, int, int], None]
@@ -43,9 +43,9 @@ KERNEL_DIED = ("DeadKernelError", "the kernel died; most often the memory was no
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one chapter.
+    """What became of the run of one chapter: its time, memory, error, results and failed claims.
 
-    Attributes
+    Parameters
     ----------
     chapter : str
         Its name.
@@ -85,12 +85,18 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Job:
-    """One chapter with everything decided about how it runs.
+    """All that is decided about the run of one chapter: profile, folders, threads, time limit.
 
-    Attributes
+    Parameters
     ----------
-    chapter, book, profile, parameters
-        What runs, and with which values.
+    chapter : Chapter
+        The chapter.
+    book : Book
+        The checkout.
+    profile : {"quick", "cpu", "full"}
+        How much work it does.
+    parameters : mapping of str to any
+        Name -> value, of those that the run was given.
     base : Path
         The folder above `run` and `models`.
     results : Path
@@ -100,7 +106,7 @@ class Job:
     offline : bool
         Whether some data cannot be downloaded.
     threads : int
-        For torch and numpy.
+        For torch and numpy, at least 1.
     limit : float
         The seconds that it may take.
     """
@@ -129,13 +135,13 @@ class Job:
     @property
     def key(self) -> str:
         """The hash of everything that the run depends on, as it is now."""
-        return cache.key(self.chapter, self.profile, self.parameters, self.book)
+        return chapter_dependencies.key(self.chapter, self.profile, self.parameters, self.book)
 
 
 def run_chapter(
     job: Job, force: bool, running: set[subprocess.Popen], on_progress: OnProgress
 ) -> Outcome:
-    """Execute a chapter, unless there is a successful run with the same key.
+    """Run one chapter in a process of its own, unless a successful run with the same key is kept.
 
     The executed notebook says in its metadata, under `fashionnb`, how it was run, what it took,
     the hash of its `results` if it recorded any, and its `error` if it failed: the code `cell`
@@ -152,6 +158,11 @@ def run_chapter(
         Holds its process while it runs, for a caller who has to end it.
     on_progress : callable
         As `OnProgress`.
+
+    Returns
+    -------
+    Outcome
+        What became of it. A chapter that fails raises nothing: its outcome has the error.
     """
     key = job.key
     notebook = None if force else kept_run(job, key)
@@ -178,9 +189,21 @@ def run_chapter(
 
 
 def kept_run(job: Job, key: str) -> dict[str, Any] | None:
-    """Return the notebook of the last run if it was successful and had this key, else None.
+    """Load the notebook of a chapter's last run, if that was successful and had the same key.
 
     The results that it recorded must still be there, unchanged.
+
+    Parameters
+    ----------
+    job : Job
+        The chapter, and how it runs.
+    key : str
+        The hash of everything that the run depends on, as it is now.
+
+    Returns
+    -------
+    dict or None
+        The executed notebook as JSON, None if it has to run again.
     """
     try:
         notebook = json.loads(job.notebook.read_text(encoding="utf-8"))
@@ -193,7 +216,18 @@ def kept_run(job: Job, key: str) -> dict[str, Any] | None:
 
 
 def short(path: Path) -> Path:
-    """Return the path relative to the working folder, if it lies below."""
+    """Shorten a path for a message about the run of a chapter.
+
+    Parameters
+    ----------
+    path : Path
+        An absolute path.
+
+    Returns
+    -------
+    Path
+        Relative to the working folder if it lies below, else unchanged.
+    """
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
@@ -250,8 +284,8 @@ def _execute(
 def _run_process(
     job: Job, paths: list[Path], running: set[subprocess.Popen], on_progress: OnProgress
 ) -> tuple[dict[str, Any], tuple[str, str] | None]:
-    """Let a process run `main`; return all that it reported, and of what it died, if it did."""
-    command = [sys.executable, "-m", "fashionnb.publishing.execute", *map(str, paths)]
+    """Let a process run `_main`; return all that it reported, and of what it died, if it did."""
+    command = [sys.executable, "-m", "fashionnb.publishing.run_chapter", *map(str, paths)]
     command += [str(job.book.folder), json.dumps(job.parameters)]
     cells = len(job.chapter.notebook.cells) + bool(job.parameters)
     report, begun = {}, time.perf_counter()
@@ -369,7 +403,7 @@ def _message(job: Job, error: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+def _main() -> None:
     """Execute the notebook that the command line names; report each cell, then what it took.
 
     Reports are lines of JSON on stdout.
@@ -404,4 +438,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

@@ -43,7 +43,24 @@ PIP = re.compile(r"^([ \t]*)%pip .*$", re.MULTILINE)
 
 
 def key(chapter: Chapter, profile: str, parameters: Mapping[str, Any], book: Book) -> str:
-    """Hash (SHA-256, hexadecimal) everything that a run of `chapter` depends on."""
+    """Hash all that a run of a chapter depends on: code, modules, data, parameters, libraries.
+
+    Parameters
+    ----------
+    chapter : Chapter
+        The chapter.
+    profile : {"quick", "cpu", "full"}
+        The profile that it runs in.
+    parameters : mapping of str to any
+        Name -> value, of those that the run was given.
+    book : Book
+        The checkout.
+
+    Returns
+    -------
+    str
+        The key: a SHA-256 in hexadecimal.
+    """
     reached = reach(chapter.code, book.package)
     sources = modules(book.package)
     data = f"{book.package.name}.data"
@@ -66,7 +83,22 @@ def key(chapter: Chapter, profile: str, parameters: Mapping[str, Any], book: Boo
 
 
 def chapters_read(chapter: Chapter, book: Book) -> list[Chapter]:
-    """Find the earlier chapters whose results or models this one reads, as its code names them."""
+    """Find the earlier chapters on whose results or models a chapter depends.
+
+    They are those whose names stand in its code, or all earlier ones if it reads all results.
+
+    Parameters
+    ----------
+    chapter : Chapter
+        The chapter.
+    book : Book
+        The checkout.
+
+    Returns
+    -------
+    list of Chapter
+        In the order of the book.
+    """
     codes = [read_cell(cell) for cell in chapter.code]
     strings = frozenset().union(*(code.strings for code in codes))
     reads_all = any(not code.names.isdisjoint(("load_all", "recorded")) for code in codes)
@@ -75,10 +107,24 @@ def chapters_read(chapter: Chapter, book: Book) -> list[Chapter]:
 
 
 def datasets(chapter: Chapter, parameters: Mapping[str, Any], book: Book) -> list[str]:
-    """Find the datasets to download before a chapter runs.
+    """Find the datasets that a chapter depends on, to download them before it runs.
 
     They are those that the chapter, its parameters or a module that it reaches name in a string.
     Modules of `fashionnb.data` do not count: they name every dataset.
+
+    Parameters
+    ----------
+    chapter : Chapter
+        The chapter.
+    parameters : mapping of str to any
+        Name -> value, of those that the run was given.
+    book : Book
+        The checkout.
+
+    Returns
+    -------
+    list of str
+        Names of datasets, in the order of the registry.
     """
     sources = modules(book.package)
     opening = tuple(f"{book.package.name}.{room}." for room in ("data", "datasets", "synthetic"))
@@ -92,7 +138,13 @@ def datasets(chapter: Chapter, parameters: Mapping[str, Any], book: Book) -> lis
 
 @cache
 def libraries() -> dict[str, str]:
-    """List the versions of everything that fashionnb requires, except tools for development."""
+    """List the libraries that fashionnb depends on, with their versions, without development tools.
+
+    Returns
+    -------
+    dict of str to str
+        Name -> version.
+    """
     installed = {canonicalize_name(one.name): one for one in importlib.metadata.distributions()}
     found, waiting = {}, ["fashionnb"]
     while waiting:
@@ -106,10 +158,10 @@ def libraries() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Code:
+class _Code:
     """What a piece of code contains.
 
-    Attributes
+    Parameters
     ----------
     imports : frozenset of str
         The dotted names that its absolute imports name.
@@ -128,7 +180,18 @@ class Code:
 
 
 def modules(package: Path) -> dict[str, Path]:
-    """Find every module of the package in the folder `package`: dotted name -> file."""
+    """Find every module of the package, on which chapters may depend.
+
+    Parameters
+    ----------
+    package : Path
+        The folder of the package.
+
+    Returns
+    -------
+    dict of str to Path
+        Dotted name -> file.
+    """
     found = {}
     for path in sorted(package.rglob("*.py")):
         place = path.parent if path.name == "__init__.py" else path.with_suffix("")
@@ -137,11 +200,23 @@ def modules(package: Path) -> dict[str, Path]:
 
 
 def reach(cells: Iterable[str], package: Path) -> frozenset[str]:
-    """Find the modules of `package` that code cells can reach, through imports of imports too.
+    """Find the modules of the package that code cells depend on, through imports of imports too.
 
     An import inside a function counts. A module that can import by name (`import_module` and the
     like) reaches its whole folder. Cells that do so, or that run a script or a command, reach the
     whole package; so does a package with a syntax error.
+
+    Parameters
+    ----------
+    cells : iterable of str
+        The sources of code cells.
+    package : Path
+        The folder of the package.
+
+    Returns
+    -------
+    frozenset of str
+        Dotted names of modules.
     """
     known = modules(package)
     codes = [read_cell(cell) for cell in cells]
@@ -159,7 +234,18 @@ def reach(cells: Iterable[str], package: Path) -> frozenset[str]:
 
 
 def public_names(package: Path) -> dict[str, str]:
-    """Read which names the package offers itself, imported when first used: name -> module."""
+    """Read which names the package itself offers to chapters, and the module on which each depends.
+
+    Parameters
+    ----------
+    package : Path
+        The folder of the package.
+
+    Returns
+    -------
+    dict of str to str
+        Name -> dotted name of the module, which is imported when the name is first used.
+    """
     for node in ast.parse((package / "__init__.py").read_text(encoding="utf-8")).body:
         match node:
             case ast.Assign(targets=[ast.Name(id="_HOMES")]):
@@ -170,9 +256,10 @@ def public_names(package: Path) -> dict[str, str]:
 
 @lru_cache(maxsize=4)
 def import_graph(package: Path, versions: tuple = ()) -> grimp.ImportGraph:
-    """Build the graph of which module of `package` imports which, imports by name included.
+    """Build the graph of imports between modules, from which a chapter's dependencies are found.
 
-    A module also counts as importing the package that it lies in, as Python runs that first.
+    It includes imports by name. A module also counts as importing the package that it lies in, as
+    Python runs that first.
 
     Parameters
     ----------
@@ -180,6 +267,11 @@ def import_graph(package: Path, versions: tuple = ()) -> grimp.ImportGraph:
         The folder of a package that Python can find under its name.
     versions : tuple
         Its files and when each was changed, as the graph is kept for the next call.
+
+    Returns
+    -------
+    ImportGraph
+        Its nodes are dotted names of modules.
 
     Raises
     ------
@@ -200,24 +292,47 @@ def import_graph(package: Path, versions: tuple = ()) -> grimp.ImportGraph:
     return graph
 
 
-def read_module(path: Path) -> Code:
-    """Read a module of the package; one with a syntax error may import anything."""
+def read_module(path: Path) -> _Code:
+    """Parse a module of the package, on which a chapter may depend.
+
+    Parameters
+    ----------
+    path : Path
+        The file of the module.
+
+    Returns
+    -------
+    _Code
+        Its imports, strings and names; one with a syntax error may import anything.
+    """
     return _read(path.read_text(encoding="utf-8"), IMPORTERS)
 
 
-def read_cell(source: str) -> Code:
-    """Read a cell of a notebook; one with a syntax error or a shell command may import anything."""
+def read_cell(source: str) -> _Code:
+    """Parse a code cell of a notebook, to find what its chapter depends on.
+
+    Parameters
+    ----------
+    source : str
+        The source of the cell.
+
+    Returns
+    -------
+    _Code
+        Its imports, strings and names; one with a syntax error or a shell command may import
+        anything.
+    """
     python = TransformerManager().transform_cell(PIP.sub(r"\1pass", source))
     return _read(python, IMPORTERS | LAUNCHERS)  # magics and shell commands are calls now
 
 
 @cache
-def _read(source: str, hiding: frozenset[str]) -> Code:
+def _read(source: str, hiding: frozenset[str]) -> _Code:
     """Read Python code, which may import by name if it uses a name among `hiding`."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
-        return Code()
+        return _Code()
     imports, strings, names = set(), set(), set()
     for node in ast.walk(tree):
         match node:
@@ -236,10 +351,10 @@ def _read(source: str, hiding: frozenset[str]) -> Code:
             case ast.Attribute() if node.attr not in ("eval", "exec"):
                 names.add(node.attr)
     hidden = not hiding.isdisjoint(imports | names)
-    return Code(frozenset(imports), frozenset(strings), frozenset(names), hidden)
+    return _Code(frozenset(imports), frozenset(strings), frozenset(names), hidden)
 
 
-def _named_modules(code: Code, known: Iterable[str]) -> set[str]:
+def _named_modules(code: _Code, known: Iterable[str]) -> set[str]:
     """Select from `known` the modules that the imports of `code` run at once.
 
     Importing a.b.c runs a and a.b first; `from a import *` may run every module of a.

@@ -4,7 +4,7 @@ links that lead nowhere are in test_site.)"""
 import pytest
 
 from fashionnb.notebook.results import Results
-from fashionnb.publishing.page_text import badges, relink, results_table
+from fashionnb.publishing.site_markdown import badges, relink, results_table
 
 
 @pytest.mark.parametrize(

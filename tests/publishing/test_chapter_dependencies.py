@@ -10,8 +10,8 @@ import pytest
 import tiny
 
 from fashionnb.data import registry
-from fashionnb.publishing import cache
-from fashionnb.publishing.cache import import_graph, modules, reach, read_cell
+from fashionnb.publishing import chapter_dependencies
+from fashionnb.publishing.chapter_dependencies import import_graph, modules, reach, read_cell
 
 USES_HELPER = tiny.chapter(
     "from tinypackage.helper import VALUE", parameters="seed = 0\nsource = 'x'"
@@ -27,7 +27,7 @@ def book(tmp_path, monkeypatch):
 
 
 def key(book, name="01-look", profile="cpu", **parameters):
-    return cache.key(book.chapters([name])[0], profile, parameters, book)
+    return chapter_dependencies.key(book.chapters([name])[0], profile, parameters, book)
 
 
 def append(path, text="\n# changed\n"):
@@ -95,7 +95,7 @@ def test_profile_and_parameters_change_the_key(book):
 
 def test_libraries_change_the_key(book, monkeypatch):
     before = key(book)
-    monkeypatch.setattr(cache, "libraries", lambda: {"torch": "0.0"})
+    monkeypatch.setattr(chapter_dependencies, "libraries", lambda: {"torch": "0.0"})
     assert key(book) != before
 
 
@@ -140,17 +140,18 @@ def test_which_datasets_a_chapter_needs(book, monkeypatch, cell, parameters, nam
     with_data(book, monkeypatch)
     (book.package / "helper.py").write_text("def load():\n    return open('fashion-mnist')\n")
     (book.folder / "02-learn.md").write_text(tiny.chapter(cell))
-    assert cache.datasets(book.chapters(["2"])[0], parameters, book) == named
+    assert chapter_dependencies.datasets(book.chapters(["2"])[0], parameters, book) == named
 
 
 def test_a_chapter_that_reads_another_depends_on_it(book):
     (book.folder / "02-learn.md").write_text(
         tiny.chapter("from fashionnb.notebook import results\nresults.load('01-look')")
     )
-    assert [chapter.name for chapter in cache.chapters_read(book.chapters(["2"])[0], book)] == [
-        "01-look"
-    ]
-    assert cache.chapters_read(book.chapters(["1"])[0], book) == []
+    assert [
+        chapter.name
+        for chapter in chapter_dependencies.chapters_read(book.chapters(["2"])[0], book)
+    ] == ["01-look"]
+    assert chapter_dependencies.chapters_read(book.chapters(["1"])[0], book) == []
     before = key(book, "02-learn")
     (book.package / "helper.py").write_text("VALUE = 2\n")
     after_helper = key(book, "02-learn")
@@ -163,14 +164,17 @@ def test_a_chapter_that_reads_all_results_depends_on_all_before_it(book):
     (book.folder / "03-all.md").write_text(
         tiny.chapter("from fashionnb.notebook import results\nresults.load_all()")
     )
-    assert [chapter.name for chapter in cache.chapters_read(book.chapters(["3"])[0], book)] == [
+    assert [
+        chapter.name
+        for chapter in chapter_dependencies.chapters_read(book.chapters(["3"])[0], book)
+    ] == [
         "01-look",
         "02-learn",
     ]
 
 
 def test_libraries_are_those_that_matter():
-    found = cache.libraries()
+    found = chapter_dependencies.libraries()
     assert {"torch", "numpy", "scipy", "papermill", "fashionnb"} <= set(
         found
     )  # scipy: only scikit-learn asks for it

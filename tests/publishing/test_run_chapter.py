@@ -8,14 +8,14 @@ import pytest
 import tiny
 
 from fashionnb.files import sha256
-from fashionnb.publishing import execute
-from fashionnb.publishing.execute import KERNEL_DIED, _failure
+from fashionnb.publishing import run_chapter
+from fashionnb.publishing.run_chapter import KERNEL_DIED, _failure
 
 
 @pytest.fixture
 def job(tmp_path):
     book = tiny.book(tmp_path, c01_look=tiny.chapter("print(size)", parameters="size = 1"))
-    job = execute.Job(
+    job = run_chapter.Job(
         book.chapters()[0],
         book,
         "quick",
@@ -44,7 +44,7 @@ def keep(job, **change):
 
 
 def test_a_good_run_with_the_same_key_is_kept(job):
-    assert execute.kept_run(job, "abc")["metadata"]["fashionnb"]["seconds"] == 1
+    assert run_chapter.kept_run(job, "abc")["metadata"]["fashionnb"]["seconds"] == 1
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_good_run_with_the_same_key_is_kept(job):
 )
 def test_anything_else_is_not(job, spoil):
     spoil(job)
-    assert execute.kept_run(job, "abc") is None
+    assert run_chapter.kept_run(job, "abc") is None
 
 
 def test_a_run(job, tmp_path, monkeypatch):
@@ -71,7 +71,7 @@ def test_a_run(job, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(job.book.package.parent), prepend=os.pathsep)
     monkeypatch.syspath_prepend(job.book.package.parent)
     cells = []
-    outcome = execute.run_chapter(job, True, set(), lambda *done: cells.append(done))
+    outcome = run_chapter.run_chapter(job, True, set(), lambda *done: cells.append(done))
     notebook = nbformat.read(outcome.notebook, as_version=4)
     of = len(notebook.cells)
     assert list(dict.fromkeys(cells)) == [
@@ -91,7 +91,7 @@ def test_models_survive_only_an_interruption_of_the_same_run(job):
     model = job.base / "models" / "01-look" / "quick" / "model.txt"
 
     def trained(key):
-        under_way = execute._prepare_models(job, key)
+        under_way = run_chapter._prepare_models(job, key)
         found = model.exists()
         model.parent.mkdir(parents=True, exist_ok=True)
         model.touch()
@@ -109,7 +109,7 @@ def test_models_survive_only_an_interruption_of_the_same_run(job):
 
 def test_environment(job, monkeypatch):
     monkeypatch.delenv("FASHIONNB_OFFLINE", raising=False)
-    found = execute._environment(job)
+    found = run_chapter._environment(job)
     assert found["FASHIONNB_BOOK"] == "1"
     assert found["OMP_NUM_THREADS"] == "1"
     assert found["OMP_WAIT_POLICY"] == os.environ.get("OMP_WAIT_POLICY", "PASSIVE")

@@ -51,21 +51,57 @@ BADGES = (
 
 
 def repository(root: Path) -> str:
-    """Read the URL of the repository from pyproject.toml, the one place that names it."""
+    """Read the repository's URL, to which links on the site lead, from the project's settings.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of the checkout; its pyproject.toml is the one place that names the URL.
+
+    Returns
+    -------
+    str
+        The URL, without a slash at its end.
+    """
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return project["urls"]["Repository"].rstrip("/")
 
 
 def badges(repository: str, page: str) -> str:
-    """Write the links (HTML) that open the notebook of a page in Colab and in Kaggle."""
+    """Write the links at the top of a page of the site that open its notebook in Colab and Kaggle.
+
+    Parameters
+    ----------
+    repository : str
+        The URL of the repository on GitHub.
+    page : str
+        The page without its ending, for instance "book/02-style2vec".
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     name = repository.removeprefix("https://github.com/")
     return BADGES.format(place=f"{name}/blob/{BRANCH}/{page}.ipynb")
 
 
 def relink(text: str, link: Callable[[str], str]) -> str:
-    """Replace each relative target `t` of a link or image in Markdown by `link(t)`.
+    """Replace the target of each relative link or image in the Markdown of a page.
 
     Fenced code is left alone.
+
+    Parameters
+    ----------
+    text : str
+        The Markdown.
+    link : callable
+        Takes a target (str) and returns the new one.
+
+    Returns
+    -------
+    str
+        The Markdown with the new targets.
     """
     fenced, lines = False, []
     for line in text.split("\n"):
@@ -76,7 +112,7 @@ def relink(text: str, link: Callable[[str], str]) -> str:
 
 
 def linker(root: Path, page: str, pages: list[str]) -> Callable[[str], str]:
-    """Make the function that turns a target as on GitHub into one for the site.
+    """Make the function that turns the target of a Markdown link on GitHub into one for the site.
 
     Parameters
     ----------
@@ -116,7 +152,7 @@ def linker(root: Path, page: str, pages: list[str]) -> Callable[[str], str]:
 
 
 def fill_results(text: str, chapters: Sequence["PublishedChapter"], book: Path) -> str:
-    """Replace the comments that ask for results by what this run recorded.
+    """Replace the comments in the Markdown of a page that ask for results by what was recorded.
 
     Parameters
     ----------
@@ -126,6 +162,11 @@ def fill_results(text: str, chapters: Sequence["PublishedChapter"], book: Path) 
         All chapters of the site.
     book : Path
         The folder `book`, which holds the results of full runs.
+
+    Returns
+    -------
+    str
+        The Markdown with tables and numbers.
     """
     tables = [
         results_table(f"[{chapter.title}]({chapter.name}.md)", chapter.results)
@@ -148,9 +189,9 @@ def fill_results(text: str, chapters: Sequence["PublishedChapter"], book: Path) 
 
 
 def results_table(title: str, results: Results, level: int = 3) -> str:
-    """Write Markdown tables, one for each dataset: a row per method, a column per metric.
+    """Write the results of a chapter as Markdown tables for the site, one for each dataset.
 
-    Results of single classes are left out.
+    A table has a row per method and a column per metric. Results of single classes are left out.
 
     Parameters
     ----------
@@ -159,7 +200,12 @@ def results_table(title: str, results: Results, level: int = 3) -> str:
     results : Results
         What a chapter recorded.
     level : int
-        The level of the heading.
+        The level of the heading, at least 1.
+
+    Returns
+    -------
+    str
+        Markdown, empty if nothing is left to show.
     """
     rows = [row for row in results.results if row.class_ is None]
     if not rows:

@@ -163,7 +163,8 @@ def _check(points: np.ndarray, images: np.ndarray) -> None:
     in_shape = images.shape[:1] == points.shape[:1] and images.shape[3:] in ((1,), (3,))
     if not in_shape or images.dtype != np.uint8:
         raise DataError(
-            f"images: expected one for each of {len(points)} points, uint8 (n, height, width, channels) "
+            f"images: expected one for each of {len(points)} points, "
+            "uint8 (n, height, width, channels) "
             f"with 1 or 3 channels, got {images.dtype} {images.shape}."
         )
 

@@ -1,9 +1,9 @@
 """Record what a chapter measured, save it as JSON, and load it again.
 
 A chapter opens a `Recorder` with `start`, adds one row for each number, and saves them to
-`book/results/<profile>/<chapter>.json`. The classes at the top are the format of that file: rows are
-checked when they are added and when they are loaded. `fashionnb.notebook.comparisons` formats and
-compares them.
+`book/results/<profile>/<chapter>.json`. The classes at the top are the format of that file: rows
+are checked when they are added and when they are loaded. `fashionnb.notebook.comparisons` formats
+and compares them.
 """
 
 import json

@@ -128,7 +128,8 @@ def suggest_swaps(
     members, kinds = _members(catalogue, by, allowed, outfit)
     if item is not None and (item not in outfit or not kinds[item]):
         raise DataError(
-            f"{item!r} is not in the outfit {outfit}, or its {by} is not known; choose another item."
+            f"{item!r} is not in the outfit {outfit}, or its {by} is not known; "
+            "choose another item."
         )
     options = []
     for old in outfit if item is None else [item]:

@@ -229,7 +229,8 @@ def _executed(chapter: Chapter, profile: str, book: Book) -> NotebookNode:
     again = f"Run `fashionnb run {chapter.name} --profile {profile}`."
     if not path.exists():
         raise PublishError(
-            f"{path.relative_to(book.root)} is missing: the chapter was not run in profile {profile}. {again}"
+            f"{path.relative_to(book.root)} is missing: "
+            f"the chapter was not run in profile {profile}. {again}"
         )
     notebook = nbformat.read(path, as_version=4)
     sources = [cell.source for cell in notebook.cells if INJECTED not in tags(cell)]

@@ -324,8 +324,8 @@ def _environment(job: Job) -> dict[str, str]:
     programs = Path(sys.executable).parent  # so that `!fashionnb` in a cell is this installation's
     offline = {"FASHIONNB_OFFLINE": "1"} if job.offline else {}  # downloading failed a moment ago
     return {
-        # A thread that waits busily for one that has no core is several times slower than one thread
-        # alone (benchmarks/bench_threads.py); one that sleeps is nearly as fast.
+        # A thread that waits busily for one that has no core is several times slower than one
+        # thread alone (benchmarks/bench_threads.py); one that sleeps is nearly as fast.
         "OMP_WAIT_POLICY": "PASSIVE",
         **os.environ,
         "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", "")]),

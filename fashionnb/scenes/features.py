@@ -313,7 +313,8 @@ class Pairs:
         good = shapes[:2] == [(n,), (p,)] and self.labels.ndim == 2 and len(self.labels) == p
         if not good or (n and int(self.product.max()) >= p):
             raise DataError(
-                f"Expected one product, below {p}, for each of {n} pairs, and a kind and a row of labels "
+                f"Expected one product, below {p}, for each of {n} pairs, "
+                "and a kind and a row of labels "
                 f"for each of {p} products; got {', '.join(map(str, shapes))}."
             )
 

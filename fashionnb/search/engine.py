@@ -372,7 +372,10 @@ class VisualSearchEngine:
             for row, picture in zip(results.itertuples(), self.pictures(results), strict=True)
         ]
         asked = Entry(Image.fromarray(prepared(query, LARGEST, 3)), "the picture to find others by")
-        note = f"The {len(entries)} nearest of {len(self.gallery):,} pictures. A score of 1 is as near as can be."
+        note = (
+            f"The {len(entries)} nearest of {len(self.gallery):,} pictures. "
+            "A score of 1 is as near as can be."
+        )
         return page("Pictures that look alike", entries, query=asked, note=note)
 
     def _searched(self) -> tuple[Index, Catalogue]:

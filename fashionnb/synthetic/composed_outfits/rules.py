@@ -43,28 +43,24 @@ VIVID = 0.15
 
 # Each season goes with itself and its neighbours.
 _OPPOSITE = ({"Spring", "Autumn"}, {"Summer", "Winter"})
-# Comma-separated names of the book's catalogues: drawn garments, product photos, MANGO's families.
+# Names of the book's catalogues: drawn garments, product photos, MANGO's families.
 _PIECES = {
-    "top": "T-shirt/top, Pullover, Shirt, Tshirts, Shirts, Tops, Kurtas, Kurtis, Tunics, "
-    "Sweatshirts, Sweaters, Lounge Tshirts, T-shirt, Poloshirts, Bodysuits, Sweater",
-    "bottom": "Trouser, Jeans, Shorts, Trousers, Track Pants, Leggings, Capris, Skirts, Jeggings, "
-    "Patiala, Churidar, Salwar, Leggings and joggers",
-    "dress": "Dress, Dresses, Jumpsuit",
-    "layer": "Coat, Jackets, Blazers, Waistcoat, Shrug, Rain Jacket, Nehru Jackets, Cardigans, "
-    "Coats, Puffer coats, Trenchcoats, Parkas, Leather jackets, Vest, Outer Vest",
-    "shoes": "Sandal, Sneaker, Ankle boot, Casual Shoes, Sports Shoes, Heels, Sandals, "
-    "Formal Shoes, Flats, Flip Flops, Sports Sandals, Footwear",
-    "bag": "Bag, Handbags, Backpacks, Clutches, Messenger Bag, Duffel Bag, Laptop Bag, Rucksacks, "
+    "top": "T-shirt/top; Pullover; Shirt; Tshirts; Shirts; Tops; Kurtas; Kurtis; Tunics; "
+    "Sweatshirts; Sweaters; Lounge Tshirts; T-shirt; Poloshirts; Bodysuits; Sweater",
+    "bottom": "Trouser; Jeans; Shorts; Trousers; Track Pants; Leggings; Capris; Skirts; Jeggings; "
+    "Patiala; Churidar; Salwar; Leggings and joggers",
+    "dress": "Dress; Dresses; Jumpsuit",
+    "layer": "Coat; Jackets; Blazers; Waistcoat; Shrug; Rain Jacket; Nehru Jackets; Cardigans; "
+    "Coats; Puffer coats; Trenchcoats; Parkas; Leather jackets; Vest; Outer Vest",
+    "shoes": "Sandal; Sneaker; Ankle boot; Casual Shoes; Sports Shoes; Heels; Sandals; "
+    "Formal Shoes; Flats; Flip Flops; Sports Sandals; Footwear",
+    "bag": "Bag; Handbags; Backpacks; Clutches; Messenger Bag; Duffel Bag; Laptop Bag; Rucksacks; "
     "Bags",
-    "accessory": "Watches; Belts; Sunglasses; Caps; Hat; Scarves; Stoles; Mufflers; Ties; Earrings; "
-    "Pendant; Ring; Necklace and Chains; Bangle; Bracelet; Jewellery Set; Jewellery; Glasses; "
-    "Hats, scarves and gloves; Belts and Ties",
+    "accessory": "Watches; Belts; Sunglasses; Caps; Hat; Scarves; Stoles; Mufflers; Ties; "
+    "Earrings; Pendant; Ring; Necklace and Chains; Bangle; Bracelet; Jewellery Set; Jewellery; "
+    "Glasses; Hats, scarves and gloves; Belts and Ties",
 }
-ROLE_OF = {
-    name.strip(): role
-    for role, names in _PIECES.items()
-    for name in names.split(";" if ";" in names else ",")
-}
+ROLE_OF = {name.strip(): role for role, names in _PIECES.items() for name in names.split(";")}
 """Category (of drawn garments and product photos) or family (of MANGO outfits) -> role.
 
 Anything else has no role: underwear, socks, sarees, perfume.

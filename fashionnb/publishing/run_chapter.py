@@ -347,6 +347,7 @@ def _failure(
     `report` is what the process told; `died_of` the name and value of the error that ended it.
     """
     indices = own_code(notebook)
+    no_cell_has_it = True
     for number, index in enumerate(indices, start=1):
         cell = notebook.cells[index]
         if died_of and index >= report.get("cell", 0):  # it may have died before a cell of text
@@ -354,7 +355,8 @@ def _failure(
         errors = [output for output in cell.outputs if output.output_type == "error"]
         if errors and "raises-exception" not in tags(cell):
             return _place(cell, number) | _describe(errors[0])
-    reason = died_of or report.get("failed")
+        no_cell_has_it = no_cell_has_it and not errors
+    reason = died_of or (no_cell_has_it and report.get("failed"))
     if reason:  # after the last cell of code, or where no cell holds the error
         return _place(notebook.cells[indices[-1]], len(indices)) | _ended(reason)
     return None
@@ -430,7 +432,8 @@ def _main() -> None:
             progress_bar=False,
             on_cell_start=lambda cell, cell_index: send(cell=cell_index),
         )
-    except papermill.PapermillExecutionError as error:  # the notebook should hold it, too
+    except papermill.PapermillExecutionError as error:
+        # The notebook holds it, too, as a rule. papermill also raises where a cell is meant to.
         failed = [error.ename, error.evalue]
     except DeadKernelError:
         died = True

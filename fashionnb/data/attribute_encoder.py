@@ -19,9 +19,6 @@ from fashionnb.data.checked_files import first_error
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.files import write_text
 
-UNKNOWN = 0
-"""The number of an unknown value."""
-
 
 class _ColumnEncoder(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -145,7 +142,7 @@ class Bands(_ColumnEncoder):
         """Return the number of each item's band, int64 of shape (n,); 0 for what is no number."""
         numbers = _numbers(column)
         return np.where(
-            np.isfinite(numbers), np.searchsorted(self.edges, numbers, side="right") + 1, UNKNOWN
+            np.isfinite(numbers), np.searchsorted(self.edges, numbers, side="right") + 1, 0
         )
 
 
@@ -219,12 +216,8 @@ class AttributeEncoder(BaseModel):
 
         A column that the table lacks is unknown throughout.
         """
-        blank = np.zeros(len(table), dtype=np.int64)
-        known = [
-            part.encode(table[part.column]) if part.column in table else blank
-            for part in self.parts
-        ]
-        return np.stack(known, axis=1)
+        known = table.reindex(columns=list(self.columns), fill_value="")
+        return np.stack([part.encode(known[part.column]) for part in self.parts], axis=1)
 
     def save(self, path: Path | str) -> None:
         """Write it as JSON. Raises `WriteError`."""

@@ -133,7 +133,7 @@ def parse_json(
 
 
 def first_error(error: ValidationError) -> str:
-    """Describe the first error in a checked file, as in "parts.0.column: Field required".
+    """Describe the first error in a checked file, as in "edges: Input should be a list, got 3".
 
     Parameters
     ----------
@@ -146,8 +146,9 @@ def first_error(error: ValidationError) -> str:
         The place that is wrong, and why.
     """
     first = error.errors(include_url=False)[0]
-    place = ".".join(map(str, first["loc"])) or "the whole"
-    return f"{place}: {first['msg'].removeprefix('Value error, ')}"
+    place = ".".join(map(str, first["loc"][:9])) or "the whole"
+    got = "" if first["type"] == "missing" else f", got {first['input']!r:.60}"
+    return f"{place}: {first['msg'].removeprefix('Value error, ')}{got}"
 
 
 def refuse_problems(problems: Sequence[object], summary: str, salvage: str) -> None:

@@ -7,10 +7,10 @@ The data is the user's own, so there is nothing to download: `read` takes a file
 import json
 import logging
 import math
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -27,12 +27,11 @@ from pydantic import (
 )
 
 from fashionnb.data.catalogue import Catalogue
-from fashionnb.data.checked_files import refuse_problems
+from fashionnb.data.checked_files import first_error, refuse_problems
 from fashionnb.data.images import FolderImages, ZipImages, open_images
 from fashionnb.errors import DataError
 from fashionnb.files import write_text, written_whole
 
-SOURCE = "fashion-analysis"
 FILES = "fashion_analysis_*.json"
 """The names of the files that are read from a folder or a zip."""
 
@@ -63,22 +62,21 @@ _INVALID_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def _text(value: str) -> str:
-    if not value.strip():
-        raise ValueError("it is empty; leave the field out where nothing is known")
-    if _INVALID_TEXT.search(value):
-        raise ValueError("it holds a control character or half a character")
+    if not value.strip() or _INVALID_TEXT.search(value):
+        raise ValueError(
+            "it is empty, or holds a control character; leave the field out where nothing is known"
+        )
     return value
 
 
 def _inside(value: str) -> str:
     path = PurePosixPath(value)
-    if "\\" in value or ".." in path.parts or path.is_absolute() or re.match("[A-Za-z]:", value):
+    leads_out = path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", value)
+    if leads_out or "\\" in value or not path.name:
         raise ValueError(
-            'crops lie beside the JSON, so a path that is absolute, climbs with ".." or has a '
-            '"\\" is refused'
+            'crops lie beside the JSON, so a path that is absolute, climbs with "..", has a "\\" '
+            "or names no picture is refused"
         )
-    if not path.name:
-        raise ValueError("it is a folder, not a picture")
     return value
 
 
@@ -146,56 +144,11 @@ class Item(_ExtraKept):
     season: Attribute | None = None
 
 
-class _File(_ExtraKept):
+class _DetectorFile(_ExtraKept):
     items: list[Any]
 
 
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong in a JSON file of a garment detector, and where.
-
-    Parameters
-    ----------
-    file : str
-        The file.
-    item : int or None
-        The number of the item, from 0; None for the whole file.
-    field : str
-        The field of the item, such as "color.score"; may be "".
-    reason : str
-        What is wrong.
-    """
-
-    file: str
-    item: int | None
-    field: str
-    reason: str
-
-    def __str__(self) -> str:
-        number = "" if self.item is None else f", item {self.item}"
-        return f"{self.file}{number}{self.field and ', '}{self.field}: {self.reason}."
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What one JSON file of a garment detector holds: good items and problems.
-
-    Parameters
-    ----------
-    items : dict of int to Item
-        The good ones, by their number in the file.
-    extra : dict
-        The fields beside `items`.
-    problems : list of Problem
-        One for each broken item, or one for the file.
-    """
-
-    items: dict[int, Item]
-    extra: dict[str, Any]
-    problems: list[Problem]
-
-
-def parse(data: bytes, where: str) -> Findings:
+def parse(data: bytes, where: str) -> tuple[dict[int, Item], dict[str, Any], list[str]]:
     """Parse a JSON file of a garment detector into good items and problems.
 
     The text is UTF-8, with or without a byte order mark. NaN, Infinity, numbers that are too large
@@ -210,115 +163,62 @@ def parse(data: bytes, where: str) -> Findings:
 
     Returns
     -------
-    Findings
-        The good items, and one problem for each broken one. If the file as a whole cannot be read:
-        no items, and one problem with `item` None.
+    items : dict of int to Item
+        The good ones, by their number in the file.
+    extra : dict
+        The fields beside `items`.
+    problems : list of str
+        One for each broken item: the file, the item, the field, such as "color.score", and what is
+        wrong.
+
+    Raises
+    ------
+    DataError
+        If the file as a whole cannot be read.
     """
+    if len(data) > MOST_BYTES:
+        raise DataError(
+            f"{where}: larger than {MOST_BYTES / 1e6:,.0f} MB, which no photo needs; split it."
+        )
     try:
-        file = _File.model_validate(_load(data))
+        content = json.loads(
+            data, parse_float=_number, parse_constant=_number, object_pairs_hook=_once
+        )
+        file = _DetectorFile.model_validate(content)
     except ValidationError as error:
-        return Findings({}, {}, [Problem(where, None, *_first_error(error))])
-    except ValueError as error:
-        return Findings({}, {}, [Problem(where, None, "", str(error))])
+        raise DataError(f"{where}, {first_error(error)}.") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not JSON, or cut short ({error!s:.80}).") from error
     items, problems = {}, []
     for number, raw in enumerate(file.items):
         try:
             items[number] = Item.model_validate(raw)
         except ValidationError as error:
-            problems.append(Problem(where, number, *_first_error(error)))
-    return Findings(items, file.model_extra, problems)
+            problems.append(f"{where}, item {number}, {first_error(error)}.")
+    return items, file.model_extra, problems
 
 
-def dump(items: Sequence[Item], extra: dict[str, Any]) -> str:
-    """Format items as the text of a garment detector's JSON file, one item a line.
-
-    Parameters
-    ----------
-    items : sequence of Item
-        The garments of one photo.
-    extra : dict
-        Further fields of the file, beside its items.
-
-    Returns
-    -------
-    str
-        The JSON, which `parse` reads.
-    """
-    listed = ",\n".join(
-        f"  {json.dumps(item.model_dump(exclude_unset=True), allow_nan=False)}" for item in items
-    )
-    beside = "".join(
-        f", {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in extra.items()
-    )
-    return f'{{"items": [\n{listed}\n]{beside}}}\n'
-
-
-def _first_error(error: ValidationError) -> tuple[str, str]:
-    """The first field that is wrong, as in "color.score", and why."""
-    first, *more = error.errors(include_url=False)
-    place, value = first["loc"], first["input"]
-    if first["type"] == "invalid-json-value":  # in an unknown field; pydantic adds "dict", "list"
-        place = place[: next((i for i, part in enumerate(place) if part in ("dict", "list")), None)]
-    if isinstance(value, _Refused):
-        reason = value.reason
-    elif first["type"] == "recursion_depth_exceeded":
-        place, reason = place[:1], "nested too deeply"
-    elif first["type"] == "model_type":
-        reason = f"an object {{…}} is wanted, got {value!r:.60}"
-    else:
-        got = "" if first["type"] == "missing" else f", got {value!r:.60}"
-        reason = first["msg"].removeprefix("Value error, ") + got
-    fields = {".".join(map(str, found["loc"][:2])) for found in more} - {".".join(map(str, place))}
-    rest = f" (and {len(fields)} more field(s): {', '.join(sorted(fields)[:3])})" if fields else ""
-    return ".".join(map(str, place)), reason + rest
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Refused:
-    """Replaces a value that no field may have; pydantic then refuses it and reports its place."""
+    """Replaces a value that no field may have; pydantic then refuses it, and reports its place."""
 
     reason: str
 
-
-def _load(data: bytes) -> Any:
-    """The JSON in these bytes. Raises ValueError with a reason."""
-    if len(data) > MOST_BYTES:
-        raise ValueError(f"larger than {MOST_BYTES / 1e6:,.0f} MB, which no photo needs; split it")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    if not text.strip():
-        raise ValueError("the file is empty; it was perhaps not written to its end")
-    try:
-        return json.loads(
-            text, parse_float=_number, parse_constant=_constant, object_pairs_hook=_once
-        )
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"not JSON, or cut short ({error.msg} in line {error.lineno}, column {error.colno})"
-        ) from error
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    except ValueError as error:  # an integer of thousands of digits
-        raise ValueError(f"not JSON that can be read ({error})") from error
+    def __repr__(self) -> str:
+        return self.reason
 
 
 def _number(text: str) -> "float | _Refused":
     value = float(text)
-    return value if math.isfinite(value) else _Refused(f"{text:.20} is too large a number")
-
-
-def _constant(text: str) -> _Refused:
-    return _Refused(f"{text} is no number in JSON; leave the field out where nothing is known")
+    if math.isfinite(value):
+        return value
+    return _Refused(f"{text:.20}, which is no finite number")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = {}
     for key, value in pairs:
-        found[key] = (
-            _Refused("the field stands twice, and only one can be right") if key in found else value
-        )
+        found[key] = _Refused("a field that stands twice") if key in found else value
     return found
 
 
@@ -362,7 +262,7 @@ def read(path: Path | str) -> Catalogue:
     return catalogue
 
 
-def salvage(path: Path | str) -> tuple[Catalogue, list[Problem]]:
+def salvage(path: Path | str) -> tuple[Catalogue, list[str]]:
     """Read the good items of a garment detector's JSON files, and what is wrong with the others.
 
     Parameters
@@ -374,8 +274,9 @@ def salvage(path: Path | str) -> tuple[Catalogue, list[Problem]]:
     -------
     catalogue : Catalogue
         The good items, as `read` gives them.
-    problems : list of Problem
-        One for each item that was left out, and one for each file that cannot be read.
+    problems : list of str
+        One for each item that was left out, as those of `parse`, and one for each file that cannot
+        be read.
 
     Raises
     ------
@@ -387,21 +288,23 @@ def salvage(path: Path | str) -> tuple[Catalogue, list[Problem]]:
     rows, files, problems = {}, {}, []
     for source in sources:
         where = images.where(source)
-        found = _findings(images, source, where)
-        problems += found.problems
-        if found.items or not any(problem.item is None for problem in found.problems):
-            files[source] = _json(found.extra)
-        for number, item in found.items.items():
+        try:
+            items, extra, found = parse(images.read(source), where)
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        problems += found
+        files[source] = json.dumps(extra) if extra else ""
+        for number, item in items.items():
             row = _row(item, source)
-            reason = ""
+            place = f"{where}, item {number}, crop_file"
             if not _here(images, members, row["image"]):
-                reason = f"there is no picture {item.crop_file!r} beside the file"
+                problems.append(f"{place}: there is no picture {item.crop_file!r} beside the file.")
             elif row["id"] in rows:
-                reason = (
-                    f"{item.crop_file!r} is the crop of an item before it; each item has its own"
+                problems.append(
+                    f"{place}: {item.crop_file!r} is the crop of an item before it; each item has "
+                    "its own."
                 )
-            if reason:
-                problems.append(Problem(where, number, "crop_file", reason))
             else:
                 rows[row["id"]] = row
     table = pd.DataFrame(list(rows.values()), columns=_COLUMNS).astype(
@@ -411,7 +314,9 @@ def salvage(path: Path | str) -> tuple[Catalogue, list[Problem]]:
     for crop, claims in shared.groupby("image")["source"]:
         _log.warning("%s both claim the crop %s.", " and ".join(claims), crop)
     table.attrs.update(files=files, shared_crops=len(shared) - shared["image"].nunique())
-    return Catalogue(SOURCE, table, images, tuple(sorted(set(table["category"])))), problems
+    return Catalogue(
+        "fashion-analysis", table, images, tuple(sorted(set(table["category"])))
+    ), problems
 
 
 def write(catalogue: Catalogue, folder: Path | str) -> list[Path]:
@@ -481,7 +386,8 @@ def write_file(
     Parameters
     ----------
     path : path
-        The JSON. `read` finds it in a folder if it is called `fashion_analysis_<name>.json`.
+        The JSON, one item a line. `read` finds it in a folder if it is called
+        `fashion_analysis_<name>.json`.
     garments : iterable of (Item, bytes or PIL.Image.Image)
         Each item with its crop, in the order in which they are written. Bytes are written as they
         are; an image is encoded according to the ending of `crop_file`.
@@ -508,7 +414,14 @@ def write_file(
                     f"{path}: a crop is written as {', '.join(_KINDS)}; got the ending {ending!r}."
                 )
         items.append(item)
-    write_text(path, dump(items, dict(extra or {})))
+    listed = ",\n".join(
+        f"  {json.dumps(item.model_dump(exclude_unset=True), allow_nan=False)}" for item in items
+    )
+    beside = "".join(
+        f", {json.dumps(key)}: {json.dumps(value, allow_nan=False)}"
+        for key, value in (extra or {}).items()
+    )
+    write_text(path, f'{{"items": [\n{listed}\n]{beside}}}\n')
 
 
 def _open(path: Path) -> tuple[FolderImages | ZipImages, list[str]]:
@@ -516,7 +429,7 @@ def _open(path: Path) -> tuple[FolderImages | ZipImages, list[str]]:
     if path.is_file() and path.suffix.lower() != ".zip":
         return FolderImages(path.parent), [path.name]
     images = open_images(path)
-    sources = [name for name in images.names if fnmatch(PurePosixPath(name).name, FILES)]
+    sources = [name for name in images.names if PurePosixPath(name).match(FILES)]
     if not sources:
         here = ", ".join(images.names[:3]) or "none"
         raise DataError(
@@ -524,14 +437,6 @@ def _open(path: Path) -> tuple[FolderImages | ZipImages, list[str]]:
             "Give the folder in which a detector wrote its JSON and crops, or one JSON file."
         )
     return images, sources
-
-
-def _findings(images: FolderImages | ZipImages, source: str, where: str) -> Findings:
-    try:
-        return parse(images.read(source), where)
-    except DataError as error:
-        reason = str(error).removeprefix(f"{where}: ").removesuffix(".")
-        return Findings({}, {}, [Problem(where, None, "", reason)])
 
 
 def _row(item: Item, source: str) -> dict[str, Any]:
@@ -553,7 +458,7 @@ def _row(item: Item, source: str) -> dict[str, Any]:
         row[f"{column}_score"] = attribute.score if attribute else math.nan
         if attribute and attribute.model_extra:
             extra[field] = attribute.model_extra
-    return {**row, "extra": _json(extra)}
+    return {**row, "extra": json.dumps(extra) if extra else ""}
 
 
 def _item(row: Mapping[str, Any], where: str) -> Item:
@@ -572,9 +477,8 @@ def _item(row: Mapping[str, Any], where: str) -> Item:
                 values[field] = values.get(field, {}) | known
         return Item.model_validate(values)
     except ValidationError as error:
-        field, reason = _first_error(error)
         raise DataError(
-            f"{where}, item {row['id']!r}, {field}: {reason}. Nothing was written."
+            f"{where}, item {row['id']!r}, {first_error(error)}. Nothing was written."
         ) from error
     except (TypeError, json.JSONDecodeError) as error:
         raise DataError(
@@ -583,11 +487,5 @@ def _item(row: Mapping[str, Any], where: str) -> Item:
 
 
 def _here(images: FolderImages | ZipImages, members: set[str] | None, name: str) -> bool:
-    try:
-        return (images.root / name).is_file() if members is None else name in members
-    except OSError:  # a name that is too long for any file
-        return False
-
-
-def _json(extra: Mapping[str, Any]) -> str:
-    return json.dumps(extra, allow_nan=False) if extra else ""
+    # `Path.is_file` would raise for a name that is too long for any file.
+    return os.path.isfile(images.root / name) if members is None else name in members  # noqa: PTH113

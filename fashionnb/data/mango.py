@@ -117,17 +117,12 @@ def read_outfits(path: Path | str) -> Outfits:
     """
     images = open_images(path)
     catalogue = _catalogue(images, path)
-    sets = _sets(images, path, catalogue.table["id"])
+    sets = _sets(images, path)
     groups = near_identical(list(sets.values()))
-    first = {}  # of each group, the outfit that stands first: its hash decides for all
-    for outfit, group in zip(sets, groups, strict=True):
-        first.setdefault(group, outfit)
-    split = by_hash([first[group] for group in groups], SOURCE.name)
-    return Outfits(
-        catalogue,
-        sets,
-        dict(zip(sets, split, strict=True)),
-    )
+    # Of each group, the hash of the outfit that stands first decides for all.
+    first = pd.Series(list(sets)).groupby(groups).transform("first")
+    split = by_hash(first.tolist(), SOURCE.name)
+    return Outfits(catalogue, sets, dict(zip(sets, split, strict=True)))
 
 
 def check(path: Path | str) -> list[str]:
@@ -188,17 +183,12 @@ def check(path: Path | str) -> list[str]:
     ]
 
 
-def _sets(images: FolderImages | ZipImages, path: Path | str, known: pd.Series) -> dict[str, tuple]:
-    """Outfit -> its products, which must be `known` ones."""
+def _sets(images: FolderImages | ZipImages, path: Path | str) -> dict[str, tuple]:
+    """Outfit -> its products."""
     sheet = find_file(images, "dataset/outfit_data.csv", path, _AGAIN)
     where = images.where(sheet)
     columns = {"cod_outfit": "outfit", "cod_modelo_color": "id"}
     table = parse_table(images.read(sheet), columns, where, _AGAIN)
-    if len(strange := table[~table["id"].isin(known)]):
-        raise DataError(
-            f"{where}, line {strange.index[0] + 2}: there is no product {strange['id'].iloc[0]!r} "
-            f"in product_data.csv. {_AGAIN}"
-        )
     if len(twice := table[table.duplicated()]):
         outfit, item = twice.iloc[0]
         raise DataError(

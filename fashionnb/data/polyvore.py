@@ -7,15 +7,13 @@ outfits; the wrong answers of its questions are of any category, which makes the
 stay on disk until they are asked for, and no code in a file is ever run.
 """
 
-import csv
 import io
 import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any
 
 import pandas as pd
 from pydantic import BaseModel, Field, StrictStr, TypeAdapter, ValidationError
@@ -60,6 +58,8 @@ _MARYLAND_FILES = {
     "judged": "fashion-compatibility-prediction.txt",
 }
 _PRODUCT = r"\btid=(\d+)"  # the website's number of a product, in a photo's address
+# A line of categories.csv; spaces are stray, and two numbers stand there twice.
+_CATEGORY = r'^(?P<number>\d+) *, *"?(?P<fine>[^,"]*?)"? *, *"?(?P<semantic>[^,"]*?)"?$'
 _AGAIN = "Get the authors' files again."
 _PAIRS = TypeAdapter(Annotated[list[tuple[StrictStr, StrictStr]], Field(min_length=1)])
 
@@ -133,9 +133,8 @@ def read_outfits(path: Path | str, edition: str = "disjoint") -> Outfits:
             f"{dataset.photo_name(first)}. Unpack the authors' photos into the same folder."
         )
     source = MARYLAND_SOURCE if dataset.maryland else SOURCE
-    classes = tuple(sorted(set(table["category"])))
     return Outfits(
-        Catalogue(source.name, table, dataset.images, classes),
+        Catalogue(source.name, table, dataset.images, tuple(sorted(set(table["category"])))),
         items.groupby("outfit", sort=False)["id"].agg(tuple).to_dict(),
         dict(zip(items["outfit"], items["split"], strict=True)),
     )
@@ -230,15 +229,24 @@ def read_typespaces(path: Path | str, edition: str = "disjoint") -> dict[frozens
     beside = f"{edition}/typespaces.p" if of_edition in dataset.images.names else "typespaces.p"
     data, where = dataset.read(beside)
     try:
-        pairs = _PAIRS.validate_python(_unpickled(data, where))
+        # Python 2 wrote bytes where there are strings today.
+        content = _PlainUnpickler(io.BytesIO(data), encoding="latin-1").load()
+        pairs = _PAIRS.validate_python(content)
     except ValidationError:
         raise DataError(
             f"{where}: expected a list of pairs of categories, got something else. {_AGAIN}"
         ) from None  # its text may be endless: a few bytes can unpickle to 2^60 words
-    spaces: dict[frozenset[str], int] = {}
-    for pair in pairs:
-        spaces.setdefault(frozenset(pair), len(spaces))
-    return spaces
+    except DataError as error:
+        raise DataError(
+            f"{where}: the pickle holds more than lists, tuples and strings ({error}). Such a file "
+            "could run code, so it is refused and nothing in it was run. Do not trust it."
+        ) from error
+    except Exception as error:  # hostile bytes make pickle raise nearly anything
+        raise DataError(
+            f"{where}: not a pickle, or one that is cut short ({error!r:.120}). Get it again."
+        ) from error
+    distinct = dict.fromkeys(map(frozenset, pairs))
+    return {pair: number for number, pair in enumerate(distinct)}
 
 
 def dangling(path: Path | str, edition: str = "disjoint") -> list[str]:
@@ -275,7 +283,12 @@ def dangling(path: Path | str, edition: str = "disjoint") -> list[str]:
         if dataset.photo_name(item) not in photos:
             lines.append(f"outfit {outfit}: item {item} has no photo {dataset.photo_name(item)}")
     if dataset.maryland:
-        return lines + _unnamed_categories(dataset, items)
+        number = items["categoryid"].fillna("").astype(str)
+        unnamed = number[~number.isin(_maryland_categories(dataset).index)].value_counts(sort=False)
+        return lines + [
+            f"category {number!r} of {count:,} item(s) is not in category_id.txt"
+            for number, count in unnamed.items()
+        ]
     return lines + _unknown_names(dataset, items)
 
 
@@ -301,13 +314,11 @@ def check(path: Path | str, editions: tuple[str, ...] = EDITIONS) -> list[str]:
     """
     lines = []
     if MARYLAND not in editions:
-        found = {"items in the metadata": len(_metadata(_open(path, editions[0])))}
-        check_counts(path, found, {"items in the metadata": ITEMS}, _AGAIN)
+        what = "items in the metadata"
+        check_counts(path, {what: len(_metadata(_open(path, editions[0])))}, {what: ITEMS}, _AGAIN)
         lines.append(f"{ITEMS:,} items in the metadata")
     for edition in editions:
         lines += _check_edition(path, edition)
-    if MARYLAND in editions:
-        lines.append(f"{len(read_blanks(path, MARYLAND)):,} fill-in-the-blank questions")
     return lines
 
 
@@ -325,10 +336,11 @@ def _check_edition(path: Path | str, edition: str) -> list[str]:
     sizes = items.groupby("outfit").size()
     counts = ", ".join(f"{n:,} {split}" for split, n in found.items())
     used = items.groupby("split")["id"].agg(set)
-    shared = len(used["train"] & used["test"])
+    shared = used["train"] & used["test"]
     return [
         f"{edition}: {counts} outfits, {sizes.min()} to {sizes.max()} items each",
-        f"{edition}: {shared:,} items are in training and in the test; no id dangles",
+        f"{edition}: {len(shared):,} items are in training and in the test; no id dangles",
+        f"{edition}: {len(read_blanks(path, edition)):,} fill-in-the-blank questions",
     ]
 
 
@@ -362,16 +374,10 @@ class _Dataset:
 
 
 class _Item(BaseModel):
-    """What Polyvore Outfits says of an item in an outfit."""
+    """What the files say of an item: Polyvore Outfits its id, Maryland Polyvore what follows."""
 
     index: int
-    item_id: str
-
-
-class _MarylandItem(BaseModel):
-    """What Maryland Polyvore says of it, with all that may be missing."""
-
-    index: int
+    item_id: str = ""
     name: Any = None
     categoryid: Any = None
     image: Any = None
@@ -379,14 +385,11 @@ class _MarylandItem(BaseModel):
     likes: Any = None
 
 
-_AnyItem = TypeVar("_AnyItem", _Item, _MarylandItem)
-
-
-class _Outfit(BaseModel, Generic[_AnyItem]):
+class _Outfit(BaseModel):
     """An outfit as the files have it."""
 
     set_id: str
-    items: list[_AnyItem]
+    items: list[_Item] = Field(min_length=2)
 
 
 def _open(path: Path | str, edition: str) -> _Dataset:
@@ -404,22 +407,17 @@ def _items(dataset: _Dataset) -> pd.DataFrame:
 
     The columns are `outfit`, `split`, `id`, and the fields of the items in the file.
     """
-    problem = "expected a list of outfits with set_id, items and the index of each"
-    kind = _MarylandItem if dataset.maryland else _Item
+    problem = "expected a list of outfits with set_id, two items or more and the index of each"
     rows, names = [], set()
     for published, split in SPLITS.items():
         data, where = dataset.read(dataset.file("outfits", published))
-        for outfit in parse_json(data, list[_Outfit[kind]], where, problem, _AGAIN):
-            name, items = outfit.set_id, sorted(outfit.items, key=attrgetter("index"))
-            if name in names:
-                raise DataError(f"{where}: outfit {name!r} stands twice. {_AGAIN}")
-            if len(items) < 2:
-                raise DataError(
-                    f"{where}: outfit {name!r} has {len(items)} item(s), so nothing goes with it."
-                )
-            names.add(name)
-            rows += [{"outfit": name, "split": split, **item.model_dump()} for item in items]
-    table = pd.DataFrame(rows, columns=["outfit", "split", *kind.model_fields], dtype=object)
+        for outfit in parse_json(data, list[_Outfit], where, problem, _AGAIN):
+            if outfit.set_id in names:
+                raise DataError(f"{where}: outfit {outfit.set_id!r} stands twice. {_AGAIN}")
+            names.add(outfit.set_id)
+            for item in sorted(outfit.items, key=lambda item: item.index):
+                rows.append({"outfit": outfit.set_id, "split": split, **item.model_dump()})
+    table = pd.DataFrame(rows, columns=["outfit", "split", *_Item.model_fields], dtype=object)
     if dataset.maryland:
         table["id"] = table["outfit"] + "_" + table["index"].astype(str)
     else:
@@ -472,7 +470,10 @@ def _metadata(dataset: _Dataset) -> dict[str, dict]:
 
 def _table(dataset: _Dataset, items: pd.DataFrame) -> pd.DataFrame:
     """The items of Polyvore Outfits, without their photos."""
-    known, categories = _metadata(dataset), _categories(dataset)
+    known = _metadata(dataset)
+    categories = _named_numbers(
+        dataset, "categories.csv", _CATEGORY, "a number and two names, no header"
+    )
     where = dataset.images.where(dataset.root + _METADATA)
     ids = items["id"].drop_duplicates()
     if strange := [item for item in ids if not isinstance(known.get(item), dict)]:
@@ -503,22 +504,20 @@ def _table(dataset: _Dataset, items: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _categories(dataset: _Dataset) -> pd.DataFrame:
-    """The columns `fine` and `semantic`, by the number of a category.
-
-    The file has no header and stray spaces. Two numbers stand there twice: the first line counts.
-    """
-    data, where = dataset.read("categories.csv")
-    rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig", errors="replace"), newline="")))
-    for line, row in enumerate(rows, start=1):
-        if row and (len(row) != 3 or not row[0].strip().isdigit()):
-            raise DataError(
-                f"{where}, line {line}: expected a number and two names, no header; "
-                f"got {row!r:.80}. {_AGAIN}"
-            )
-    table = pd.DataFrame(filter(None, rows), columns=["number", "fine", "semantic"], dtype=str)
-    table = table.apply(lambda column: column.str.strip())
-    return table.drop_duplicates("number").set_index("number")
+def _named_numbers(dataset: _Dataset, name: str, pattern: str, wanted: str) -> pd.DataFrame:
+    """The names of categories by number, from lines of a pattern; the first of each counts."""
+    data, where = dataset.read(name)
+    lines = pd.Series(
+        data.decode("utf-8-sig", errors="replace").splitlines(), dtype=str
+    ).str.strip()
+    lines = lines[lines != ""]
+    found = lines.str.extract(pattern)
+    if len(wrong := lines[found["number"].isna()]):
+        raise DataError(
+            f"{where}, line {wrong.index[0] + 1}: expected {wanted}, got {wrong.iloc[0]!r:.60}. "
+            f"{_AGAIN}"
+        )
+    return found.drop_duplicates("number").set_index("number")
 
 
 def _unknown_names(dataset: _Dataset, items: pd.DataFrame) -> list[str]:
@@ -530,10 +529,9 @@ def _unknown_names(dataset: _Dataset, items: pd.DataFrame) -> list[str]:
             name = dataset.file(kind, split)
             if dataset.root + name not in dataset.images.names:
                 continue
-            file = name.rpartition("/")[2]
             for asked in dict.fromkeys(_asked(*dataset.read(name))):
                 if asked not in names:
-                    lines.append(f"{file}: {asked} is no item of an outfit")
+                    lines.append(f"{name.rpartition('/')[2]}: {asked} is no item of an outfit")
     return lines
 
 
@@ -565,28 +563,11 @@ def _maryland_table(dataset: _Dataset, items: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _maryland_categories(dataset: _Dataset) -> dict[str, str]:
+def _maryland_categories(dataset: _Dataset) -> pd.Series:
     """Number -> name, from lines such as "3 Day Dresses"."""
-    data, where = dataset.read("category_id.txt")
-    lines = pd.Series(data.decode("utf-8-sig", errors="replace").splitlines(), dtype=str)
-    lines = lines[lines.str.strip() != ""]
-    found = lines.str.extract(r"^\s*(\d+)\s+(.*\S)")
-    if len(wrong := lines[found[0].isna()]):
-        raise DataError(
-            f"{where}, line {wrong.index[0] + 1}: expected a number and a name, got "
-            f"{wrong.iloc[0][:60]!r}. {_AGAIN}"
-        )
-    return dict(zip(found[0], found[1], strict=True))
-
-
-def _unnamed_categories(dataset: _Dataset, items: pd.DataFrame) -> list[str]:
-    """Every category of an item in Maryland Polyvore that has no name."""
-    number = items["categoryid"].fillna("").astype(str)
-    unnamed = number[~number.isin(list(_maryland_categories(dataset)))]
-    return [
-        f"category {number!r} of {count:,} item(s) is not in category_id.txt"
-        for number, count in unnamed.value_counts(sort=False).items()
-    ]
+    return _named_numbers(
+        dataset, "category_id.txt", r"^(?P<number>\d+)\s+(?P<name>.+)", "a number and a name"
+    )["name"]
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -597,21 +578,6 @@ class _PlainUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> object:
         raise DataError(f"it asks for {module}.{name}")
-
-
-def _unpickled(data: bytes, where: str) -> object:
-    """The plain values in a pickle, of Python 2 or 3."""
-    try:
-        return _PlainUnpickler(io.BytesIO(data), encoding="latin-1").load()
-    except DataError as error:
-        raise DataError(
-            f"{where}: the pickle holds more than lists, tuples and strings ({error}). Such a file "
-            "could run code, so it is refused and nothing in it was run. Do not trust it."
-        ) from error
-    except Exception as error:  # hostile bytes make pickle raise nearly anything
-        raise DataError(
-            f"{where}: not a pickle, or one that is cut short ({error!r:.120}). Get it again."
-        ) from error
 
 
 SOURCE = Source(

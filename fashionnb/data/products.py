@@ -18,7 +18,7 @@ from fashionnb.data.checked_files import parse_table
 from fashionnb.data.images import find_file, open_images
 from fashionnb.data.registry import Source
 from fashionnb.data.splits import by_hash
-from fashionnb.errors import DataError, DataNotFound
+from fashionnb.errors import DataError
 from fashionnb.files import written_whole
 
 COLUMNS = {
@@ -211,10 +211,8 @@ def convert_parquet(parquet_files: Sequence[Path | str], out_zip: Path | str) ->
 
     Raises
     ------
-    DataNotFound
-        If a part does not exist.
     DataError
-        If a part is not Parquet, is cut short, lacks a column, or repeats an id.
+        If a part does not exist, is not Parquet, is cut short, lacks a column, or repeats an id.
     WriteError
         If the zip cannot be written.
     """
@@ -225,7 +223,8 @@ def convert_parquet(parquet_files: Sequence[Path | str], out_zip: Path | str) ->
             f"{out_zip}: the id {wrong.iloc[0]!r} stands twice in its Parquet files, or is not a "
             f"number. {_AGAIN}"
         )
-    sheet = table[[*COLUMNS]].map(_field).to_csv(index=False, lineterminator="\n")
+    years = table["year"].astype("Int64")  # gaps make them floats
+    sheet = table[[*COLUMNS]].assign(year=years).to_csv(index=False, lineterminator="\n")
     with written_whole(out_zip) as aside, zipfile.ZipFile(aside, "w") as archive:
         for item, image in zip(table["id"], table["image"], strict=True):
             if picture := (image or {}).get("bytes"):
@@ -237,26 +236,16 @@ def convert_parquet(parquet_files: Sequence[Path | str], out_zip: Path | str) ->
 def _read_parquet(part: Path) -> pd.DataFrame:
     import pyarrow as pa
 
-    if not part.exists():
-        raise DataNotFound(f"{part}: there is no such file. {_AGAIN}")
     try:
-        table = pd.read_parquet(part)
+        table = pd.read_parquet(part, columns=[*COLUMNS, "image"])
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{part}: not a Parquet file, or one that is cut short ({error}). {_AGAIN}"
+            f"{part}: no whole Parquet file with the columns of styles.csv and image ({error}). "
+            f"{_AGAIN}"
         ) from error
-    if missing := [column for column in (*COLUMNS, "image") if column not in table]:
-        raise DataError(f"{part}: the table lacks the column(s) {', '.join(missing)}. {_AGAIN}")
     if not {dict, type(None)}.issuperset(table["image"].map(type)):
         raise DataError(f"{part}: the column image has no bytes in it. {_AGAIN}")
     return table
-
-
-def _field(value: object) -> str:
-    """A value as `styles.csv` has it: "" if unknown, and a year of 2011.0 as 2011."""
-    if value is None or value != value:
-        return ""
-    return str(int(value)) if isinstance(value, float) else str(value)
 
 
 def _member(name: str) -> zipfile.ZipInfo:

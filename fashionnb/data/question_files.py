@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from fashionnb.data.catalogue import Blank, Judged, Outfits
 from fashionnb.data.checked_files import parse_json
@@ -33,8 +33,8 @@ class Question(BaseModel):
         Where the blank is in the outfit, 1 for the first item.
     """
 
-    question: list[str]
-    answers: list[str]
+    question: list[str] = Field(min_length=1)
+    answers: list[str] = Field(min_length=2)
     blank_position: int
 
 
@@ -233,10 +233,6 @@ def parse_questions(data: bytes, where: str) -> list[Question]:
 def _blank(row: Question, names: Mapping[str, str], place: str) -> Blank:
     """One question, checked."""
     question, answers = row.question, row.answers
-    if not question or len(answers) < 2:
-        raise DataError(
-            f"{place}: {len(question)} items and {len(answers)} answers; it needs 1 and 2 at least."
-        )
     asked = _ids(question, names, place, "its question")
     choice = _ids(answers, names, place, "its answers")
     outfit = _outfit(question[0])

@@ -9,17 +9,28 @@ left out and counted. `fashionnb.synthetic.composed_outfits` writes scenes as th
 import csv
 import io
 import json
-import logging
-import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
 
 from fashionnb.data.catalogue import BOX, Catalogue, Scenes
-from fashionnb.data.checked_files import MOST_LISTED, check_counts, parse_json, refuse_problems
+from fashionnb.data.checked_files import (
+    MOST_LISTED,
+    check_counts,
+    first_error,
+    parse_json,
+    refuse_problems,
+)
 from fashionnb.data.images import FolderImages, ZipImages, find_file, open_images
 from fashionnb.data.registry import Source
 from fashionnb.data.splits import SHARES
@@ -30,10 +41,33 @@ PAIRS, CATEGORIES = "fashion.json", "fashion-cat.json"
 COUNTS = {"products in fashion-cat.json": 38_111, "leaves in fashion-cat.json": 10}
 """What the published list of categories holds."""
 
-_NAME = re.compile(r"[A-Za-z0-9_-][\w.-]{0,99}")  # a signature; it becomes the name of a file
+# It becomes the name of a file.
+_Signature = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][\w.-]{0,99}$")]
 _GET_IT = "Get it from the authors' page."
 _Category = Annotated[str, Field(pattern=r"[^| ]")]  # its parts are divided by "|"
-_log = logging.getLogger(__name__)
+
+
+def _within(box: tuple[float, ...]) -> tuple[float, ...]:
+    left, top, right, bottom = box
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise ValueError("it is not left < right and top < bottom within 0 to 1")
+    return box
+
+
+def _listed(product: str, info: ValidationInfo) -> str:
+    if product not in info.context:
+        raise ValueError(f"it is not in {CATEGORIES}")
+    return product
+
+
+class _Pair(BaseModel):
+    """One line of the list; products are looked up in the context."""
+
+    model_config = ConfigDict(strict=True)
+    scene: _Signature
+    product: Annotated[_Signature, AfterValidator(_listed)]
+    bbox: Annotated[tuple[float, float, float, float], AfterValidator(_within)]
+    split: Literal["", *SHARES] = ""
 
 
 def read(path: Path | str) -> Catalogue:
@@ -128,10 +162,6 @@ def salvage(path: Path | str) -> tuple[Scenes, list[str]]:
         "products_without_image": table["product"][product.isna()].nunique(),
         "repeats": int(table[["scene", "product", *BOX]].duplicated().sum()),
     }
-    if counts["pairs_without_image"]:
-        _log.info(
-            "%s: %d of %d pairs lack a picture.", path, counts["pairs_without_image"], len(table)
-        )
     kept = table[here].assign(scene=scene[here]).reset_index(drop=True)
     kept.attrs.update(counts)
     ids = kept["product"].drop_duplicates()
@@ -264,11 +294,12 @@ def _lists(
     for line, text in enumerate(lines, start=1):
         if not text.strip():
             continue
-        row = _pair(text, categories)
-        if isinstance(row, str):
-            problems.append(f"{where}, line {line}: {row}")
+        try:
+            row = _Pair.model_validate_json(text, context=categories)
+        except ValidationError as error:
+            problems.append(f"{where}, line {line}: {first_error(error)}")
         else:
-            rows.append(row)
+            rows.append((row.scene, row.product, *row.bbox, row.split))
     if not rows:
         raise DataError(
             f"{where}: there is no good pair in it, and {len(problems)} malformed line(s). "
@@ -280,43 +311,12 @@ def _lists(
     return images, table, categories, problems
 
 
-def _pair(text: str, categories: Mapping[str, str]) -> "tuple | str":
-    """One line as a row, or what is wrong with it.
-
-    Plain checks, since a pydantic model for each line takes ten times as long.
-    """
-    try:
-        row = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return f"not JSON, or cut short ({error!s:.80})"
-    if not isinstance(row, dict):
-        return f"an object with product, scene and bbox is wanted, got {row!r:.60}"
-    scene, product, box = row.get("scene"), row.get("product"), row.get("bbox")
-    for what, name in (("scene", scene), ("product", product)):
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            return f"{what} is no signature: {name!r:.60}"
-    numbers = isinstance(box, list) and all(type(side) in (int, float) for side in box)
-    if not numbers or len(box) != 4:
-        return f"bbox is no list of four numbers: {box!r:.60}"
-    left, top, right, bottom = box
-    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        return f"bbox is not left < right and top < bottom within 0 to 1: {box!r:.80}"
-    if product not in categories:
-        return f"product {product} is not in {CATEGORIES}"
-    split = row.get("split", "")
-    if split != "" and split not in SHARES:
-        return f"split is none of {', '.join(SHARES)}: {split!r:.40}"
-    return scene, product, left, top, right, bottom, split
-
-
 def _files(images: FolderImages | ZipImages) -> dict[str, str]:
     """Signature -> its image: by the names of files, and by a manifest of `fashionnb collect`."""
     endings = (".jpg", ".jpeg", ".png", ".webp", ".gif")
     pictures = {name for name in images.names if name.lower().endswith(endings)}
     files = {PurePosixPath(name).stem: name for name in images.names if name in pictures}
-    for manifest in images.names:
-        if PurePosixPath(manifest).name != "manifest.csv":
-            continue
+    for manifest in [name for name in images.names if PurePosixPath(name).name == "manifest.csv"]:
         root = manifest.removesuffix("manifest.csv")
         text = images.read(manifest).decode("utf-8-sig", errors="replace")
         for row in csv.DictReader(io.StringIO(text, newline="")):

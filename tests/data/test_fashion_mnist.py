@@ -124,7 +124,7 @@ def test_no_flipped_byte_in_a_gzip_gives_other_labels(tmp_path):
 
 def test_bytes_that_follow_are_refused(tmp_path):
     (tmp_path / "a").write_bytes(idx(TRAIN_LABELS) + b"\0")
-    with pytest.raises(DataError, match="more follows after the 30 entries"):
+    with pytest.raises(DataError, match=r"its header says 38 bytes, .*, found 39"):
         read_idx(tmp_path / "a")
 
 
@@ -140,19 +140,21 @@ def test_a_wrong_magic_number_is_refused(tmp_path, start):
 
 def test_a_header_that_claims_more_than_can_be_is_refused_without_making_room_for_it(tmp_path):
     (tmp_path / "a").write_bytes(struct.pack(">4I", 2051, 2**32 - 1, 2**32 - 1, 2**32 - 1))
-    with pytest.raises(DataError, match="cannot be"):
+    with pytest.raises(DataError, match="looks cut short or damaged"):
         read_idx(tmp_path / "a")
 
 
 def test_label_and_image_counts_must_agree(folder):
     put(folder, "train-labels-idx1-ubyte", idx(TRAIN_LABELS[:29]))
-    with pytest.raises(DataError, match="expected 29 images for 29 labels, found 30"):
+    with pytest.raises(
+        DataError, match=r"found images of shape \(30, 28, 28\) and labels of shape \(29,\)"
+    ):
         read(folder)
 
 
 def test_pictures_of_another_size_are_refused(folder):
     put(folder, "t10k-images-idx3-ubyte", idx(TEST[:, :27]))
-    with pytest.raises(DataError, match="expected pictures of 28 x 28"):
+    with pytest.raises(DataError, match="expected images of 28 x 28"):
         read(folder)
 
 
@@ -168,10 +170,10 @@ def test_a_label_above_nine_is_refused(folder):
 
 def test_images_and_labels_that_changed_places_are_refused(folder):
     put(folder, "t10k-labels-idx1-ubyte", idx(TEST))
-    with pytest.raises(DataError, match="expected a list of labels"):
+    with pytest.raises(DataError, match=r"labels of shape \(20, 28, 28\)"):
         read(folder)
     put(folder, "t10k-images-idx3-ubyte", idx(TEST_LABELS))
-    with pytest.raises(DataError, match="expected pictures"):
+    with pytest.raises(DataError, match=r"images of shape \(20,\)"):
         read(folder)
 
 

@@ -214,7 +214,7 @@ def test_an_item_may_get_its_category_from_its_number(tmp_path):
     [
         (
             {"sets": {"test": [outfit("30", "d2")]}},
-            r"test\.json: outfit '30' has 1 item\(s\), so nothing goes with it",
+            r"test\.json: .*two items or more .*\(0\.items: List should have at least 2 items",
         ),
         ({"sets": {"test": [outfit("30", "d2", "d2")]}}, "outfit '30' has the item d2 twice"),
         ({"sets": {"test": [outfit("10", "d2", "s2")]}}, "outfit '10' stands twice"),
@@ -224,7 +224,7 @@ def test_an_item_may_get_its_category_from_its_number(tmp_path):
         ),
         (
             {"sets": {"test": [{"set_id": "30"}]}},
-            r"test\.json: expected a list of outfits with set_id, items",
+            r"test\.json: expected a list of outfits with set_id, two items.*\(0\.items: Field required\)",
         ),
         ({"sets": {"test": {"a": 1}}}, "expected a list of outfits"),
         (
@@ -299,9 +299,10 @@ def test_check_counts_beside_what_was_published(tmp_path, monkeypatch):
         polyvore.check(path)
     counts = {"train": 1, "validation": 1, "test": 2}
     monkeypatch.setattr(polyvore, "COUNTS", dict.fromkeys(polyvore.EDITIONS, counts))
-    assert polyvore.check(path)[1:3] == [
+    assert polyvore.check(path)[1:4] == [
         "disjoint: 1 train, 1 validation, 2 test outfits, 2 to 2 items each",
         "disjoint: 0 items are in training and in the test; no id dangles",
+        "disjoint: 1 fill-in-the-blank questions",
     ]
 
 

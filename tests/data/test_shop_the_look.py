@@ -105,22 +105,26 @@ def test_links_are_what_collect_wants(tmp_path):
 
 
 MALFORMED = {
-    '{"product": "0027': "not JSON, or cut short",
-    "[1, 2]": "an object with product, scene and bbox is wanted",
-    "[" * 100_000: "not JSON, or cut short",
-    json.dumps({"product": P[0], "bbox": [0, 0, 1, 1]}): "scene is no signature: None",
-    json.dumps(pair(S[0], "../../x")): "product is no signature: '../../x'",
-    json.dumps(pair(S[0], P[0], 0.1, 0.2, 0.3)): "bbox is no list of four numbers",
-    json.dumps(pair(S[0], P[0], 0.1, 0.2, 0.3, True)): "bbox is no list of four numbers",
+    '{"product": "0027': "Invalid JSON: EOF while parsing",
+    "[1, 2]": "Input should be an object, got [1, 2]",
+    "[" * 100_000: "Invalid JSON: recursion limit exceeded",
+    json.dumps({"product": P[0], "bbox": [0, 0, 1, 1]}): "scene: Field required",
+    json.dumps(
+        pair(S[0], "../../x")
+    ): "product: String should match pattern '^[A-Za-z0-9_-][\\w.-]{0,99}$', got '../../x'",
+    json.dumps(pair(S[0], P[0], 0.1, 0.2, 0.3)): "bbox.3: Field required",
+    json.dumps(
+        pair(S[0], P[0], 0.1, 0.2, 0.3, True)
+    ): "bbox.3: Input should be a valid number, got True",
     json.dumps(
         pair(S[0], P[0], 0.5, 0.2, 0.5, 1)
-    ): "bbox is not left < right and top < bottom within 0 to 1",
-    json.dumps(pair(S[0], P[0], 0.1, 0.2, 0.3, 1.01)): "bbox is not left < right",
-    json.dumps(pair(S[0], P[0], 0.1, 0.2, float("nan"), 1)): "bbox is not left < right",
-    json.dumps(pair(S[0], "f" * 32)): f"product {'f' * 32} is not in fashion-cat.json",
+    ): "bbox: it is not left < right and top < bottom within 0 to 1, got [0.5, 0.2, 0.5, 1]",
+    json.dumps(pair(S[0], P[0], 0.1, 0.2, 0.3, 1.01)): "bbox: it is not left < right",
+    json.dumps(pair(S[0], P[0], 0.1, 0.2, float("nan"), 1)): "bbox: it is not left < right",
+    json.dumps(pair(S[0], "f" * 32)): f"product: it is not in fashion-cat.json, got '{'f' * 32}'",
     json.dumps(
         pair(S[0], P[0], split="valid")
-    ): "split is none of train, validation, test: 'valid'",
+    ): "split: Input should be '', 'train', 'validation' or 'test', got 'valid'",
 }
 
 
@@ -148,7 +152,7 @@ def test_a_line_that_is_no_text_is_malformed(tmp_path):
     )
     scenes, (problem,) = stl.salvage(path)
     assert len(scenes) == 3
-    assert "fashion.json, line 3: scene is no signature" in problem
+    assert "fashion.json, line 3: scene: String should match pattern" in problem
 
 
 def test_many_malformed_lines_are_counted(tmp_path):

@@ -59,7 +59,7 @@ _MARYLAND_FILES = {
 }
 _PRODUCT = r"\btid=(\d+)"  # the website's number of a product, in a photo's address
 # A line of categories.csv; spaces are stray, and two numbers stand there twice.
-_CATEGORY = r'^(?P<number>\d+) *, *"?(?P<fine>[^,"]*?)"? *, *"?(?P<semantic>[^,"]*?)"?$'
+_CATEGORY = r'^(?P<number>\d+) *, *(?P<fine>"[^"]*"|[^,"]*) *, *(?P<semantic>"[^"]*"|[^,"]*)$'
 _AGAIN = "Get the authors' files again."
 _PAIRS = TypeAdapter(Annotated[list[tuple[StrictStr, StrictStr]], Field(min_length=1)])
 
@@ -511,7 +511,7 @@ def _named_numbers(dataset: _Dataset, name: str, pattern: str, wanted: str) -> p
         data.decode("utf-8-sig", errors="replace").splitlines(), dtype=str
     ).str.strip()
     lines = lines[lines != ""]
-    found = lines.str.extract(pattern)
+    found = lines.str.extract(pattern).apply(lambda column: column.str.strip(' "'))
     if len(wrong := lines[found["number"].isna()]):
         raise DataError(
             f"{where}, line {wrong.index[0] + 1}: expected {wanted}, got {wrong.iloc[0]!r:.60}. "

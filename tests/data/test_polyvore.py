@@ -209,6 +209,14 @@ def test_an_item_may_get_its_category_from_its_number(tmp_path):
     assert table.loc["s2", ["category", "fine"]].tolist() == ["bags", ""]
 
 
+def test_a_quoted_name_of_a_category_may_hold_a_comma(tmp_path):
+    items = ITEMS | {"s1": item("51", "")}
+    categories = CATEGORIES.replace("51,belt,", '51,"belts, braces",')
+    folder = copy(tmp_path, items=items, categories=categories)
+    table = polyvore.read_outfits(folder).catalogue.table.set_index("id")
+    assert table.loc["s1", ["category", "fine"]].tolist() == ["accessories", "belts, braces"]
+
+
 @pytest.mark.parametrize(
     ("changes", "phrase"),
     [

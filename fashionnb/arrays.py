@@ -41,7 +41,7 @@ def check_array(
         further axes.
     what, advice : str
         How the message begins and ends: what the array is, and what to do.
-    kind : {"any", "float", "integer", "whole", "bool", "uint8"}
+    kind : {"any", "float", "float32", "integer", "whole", "bool", "uint8"}
         Which dtypes are accepted; "whole" are integers from 0 on.
     least : int
         The smallest length of the axes that are given by a word.

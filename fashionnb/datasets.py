@@ -3,27 +3,37 @@ has.
 
 The three types are in `fashionnb.data.catalogue`, the datasets in `fashionnb.data.registry`, one
 reader per format beside them. Where a dataset cannot be had, drawn garments (`fashionnb.synthetic`)
-take its place, and `banner` says so on the page. Importing this module is light; pandas and the
-readers come with the first `load`.
+take its place, and `banner` says so on the page.
 """
 
 import logging
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from fashionnb.data import (
+    clothing,
+    detector,
+    fashion_mnist,
+    folder,
+    mango,
+    polyvore,
+    products,
+    registry,
+    shop_the_look,
+)
+from fashionnb.data.catalogue import Catalogue, Outfits
+from fashionnb.data.images import open_images
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.files import WriteError
+from fashionnb.synthetic import composed_outfits, drawn_garments
 
 if TYPE_CHECKING:
     from IPython.display import Markdown
 
-    from fashionnb.data.catalogue import Catalogue, Outfits
-    from fashionnb.data.registry import Source
-
 log = logging.getLogger(__name__)
 
 
-def load(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -> "Catalogue":
+def load(name: str, folder: Path | str | None = None, stand_in: bool = True) -> Catalogue:
     """Load a dataset by its name, as a catalogue: found on this machine, downloaded, or else drawn.
 
     Parameters
@@ -55,7 +65,7 @@ def load(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -
     return source.read(path) if path else _drawn(name)
 
 
-def load_outfits(name: str, folder: "Path | str | None" = None, stand_in: bool = True) -> "Outfits":
+def load_outfits(name: str, folder: Path | str | None = None, stand_in: bool = True) -> Outfits:
     """Load the outfits of a dataset by its name, with their items, or else compose some.
 
     Parameters
@@ -85,19 +95,15 @@ def load_outfits(name: str, folder: "Path | str | None" = None, stand_in: bool =
         )
     if path:
         return source.read_outfits(path)
-    from fashionnb.synthetic import composed_outfits
-
     return composed_outfits.compose(_drawn(name), 1_000, "nondisjoint")
 
 
-def _found(name: str, folder: "Path | str | None", stand_in: bool) -> "tuple[Source, Path | None]":
+def _found(
+    name: str, folder: Path | str | None, stand_in: bool
+) -> tuple[registry.Source, Path | None]:
     """What is known of a dataset, and where it is; None if it cannot be had and may be drawn."""
-    from fashionnb.data import registry
-
     source = registry.get(name)
-    registry.places(
-        folder
-    )  # raises here, since a wrong folder is a mistake and not a missing dataset
+    registry.places(folder)  # raises, since a wrong folder is a mistake and not a missing dataset
     try:
         return source, registry.fetch(name, folder)
     except (DataNotFound, DataError, WriteError) as error:
@@ -112,7 +118,7 @@ def _found(name: str, folder: "Path | str | None", stand_in: bool) -> "tuple[Sou
         return source, None
 
 
-def banner(*catalogues: "Catalogue") -> "Markdown | None":
+def banner(*catalogues: Catalogue) -> "Markdown | None":
     """Write a notice of the missing datasets in whose place garments are drawn.
 
     A chapter displays it below its set-up, so that nobody takes its numbers for those of the real
@@ -128,8 +134,6 @@ def banner(*catalogues: "Catalogue") -> "Markdown | None":
     IPython.display.Markdown or None
         A block quote; None if all catalogues are real.
     """
-    from fashionnb.data.registry import get
-
     missing = list(
         dict.fromkeys(
             catalogue.stands_in_for for catalogue in catalogues if catalogue.stands_in_for
@@ -139,7 +143,7 @@ def banner(*catalogues: "Catalogue") -> "Markdown | None":
         return None
     from IPython.display import Markdown
 
-    titles = " and ".join(f"**{get(name).title}**" for name in missing)
+    titles = " and ".join(f"**{registry.get(name).title}**" for name in missing)
     commands = ", ".join(f"`fashionnb data fetch {name}`" for name in missing)
     return Markdown(
         f"> ⚠️ **Drawn garments stand in for the real ones.** This page ran without {titles}: not "
@@ -153,18 +157,8 @@ def banner(*catalogues: "Catalogue") -> "Markdown | None":
     )
 
 
-def _drawn(name: str) -> "Catalogue":
+def _drawn(name: str) -> Catalogue:
     """Drawn garments in the form of a dataset: its splits, about its image size, its channels."""
-    from fashionnb.data import (
-        clothing,
-        fashion_mnist,
-        mango,
-        polyvore,
-        products,
-        shop_the_look,
-    )
-    from fashionnb.synthetic import drawn_garments
-
     # Fewer than the real ones where those are many: drawing should take seconds.
     shapes = {
         fashion_mnist.SOURCE.name: {
@@ -194,7 +188,7 @@ def _drawn(name: str) -> "Catalogue":
     return drawn_garments.catalogue(sum(shape["splits"].values()), stands_in_for=name, **shape)
 
 
-def open_catalogue(source: "Path | str | Catalogue") -> "Catalogue":
+def open_catalogue(source: Path | str | Catalogue) -> Catalogue:
     """Open a dataset by its name, or your own files by their path, as a catalogue.
 
     Images are listed, not opened, so that two million of them cost no more than their names.
@@ -220,17 +214,11 @@ def open_catalogue(source: "Path | str | Catalogue") -> "Catalogue":
     DataError
         If the files are damaged, or there is no image.
     """
-    from fashionnb.data import detector, folder  # pandas, which importing this module does not need
-    from fashionnb.data.catalogue import Catalogue
-    from fashionnb.data.images import open_images
-    from fashionnb.data.registry import SOURCES
-    from fashionnb.synthetic import drawn_garments
-
     if isinstance(source, Catalogue):
         if not len(source):
             raise DataError(f"{source.name}: the catalogue has no items.")
         return source
-    if source in SOURCES:
+    if source in registry.SOURCES:
         return load(source, stand_in=False)
     if source in ("drawn", "atelier"):
         return drawn_garments.catalogue()
@@ -244,7 +232,7 @@ def open_catalogue(source: "Path | str | Catalogue") -> "Catalogue":
     if not path.exists():
         raise DataNotFound(
             f"{source}: there is no such file or folder, and no dataset of that name. "
-            f"The datasets: {', '.join(SOURCES)}."
+            f"The datasets: {', '.join(registry.SOURCES)}."
         )
     found = any(PurePosixPath(name).match(detector.FILES) for name in open_images(path).names)
     return detector.read(path) if found else folder.read(path)

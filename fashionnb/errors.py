@@ -8,6 +8,9 @@ message alone and exit with status 2; programs catch `FashionNBError` to catch t
 class FashionNBError(Exception):
     """Base class of all errors that fashionnb raises on purpose."""
 
+    # Those that are an OSError, too, would print its errno tuple instead of the message.
+    __str__ = Exception.__str__
+
 
 class CollapseWarning(UserWarning):
     """Warning that the embeddings of a model in training have become nearly one point."""
@@ -19,9 +22,6 @@ class DataError(FashionNBError, ValueError):
 
 class DataNotFound(FashionNBError, FileNotFoundError):
     """Error about a dataset or file that is neither on this machine nor to be downloaded."""
-
-    # FileNotFoundError would print its errno tuple instead of the message.
-    __str__ = Exception.__str__
 
 
 class ModelMismatch(FashionNBError, ValueError):
@@ -50,5 +50,3 @@ class TrainingError(FashionNBError, RuntimeError):
 
 class WriteError(FashionNBError, OSError):
     """Error about a file or folder that cannot be written."""
-
-    __str__ = Exception.__str__

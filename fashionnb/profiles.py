@@ -75,7 +75,7 @@ def choose(name: str | None = None, device: str | None = None) -> Profile:
             f"There is no profile {name!r}. Use one of: {', '.join(NAMES)} (FASHIONNB_PROFILE or "
             "-p)."
         )
-    device = _check_device(device) if device else ("cpu" if name != "full" else _best_device())
+    device = _device(name, device)
     threads = int(os.environ.get("OMP_NUM_THREADS") or 0) or cores()
     seeds = {"quick": (0,), "cpu": (0, 1, 2), "full": (0, 1, 2, 3, 4)}[name]
     return Profile(name, device, _precision(device), threads, seeds)
@@ -140,15 +140,31 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _best_device() -> str:
+def _device(profile: str, wanted: str | None) -> str:
+    """The device that is wanted; without one the CPU, or for `full` the best that torch finds."""
     import torch
 
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    here = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if not wanted:
+        return next(kind for kind in here if here[kind]) if profile == "full" else "cpu"
+    kind = wanted.split(":")[0]
+    if kind not in here:
+        raise ProfileError(f"There is no device {wanted!r}. Use one of: {', '.join(sorted(here))}.")
+    if not here[kind]:
+        raise ProfileError(
+            f"Device {wanted!r} was asked for, but torch finds none here. Leave it out, or use "
+            "'cpu'."
+        )
+    return wanted
 
 
 def _precision(device: str) -> str:
+    import torch
+
     chosen = os.environ.get("FASHIONNB_PRECISION")
     if chosen and chosen not in PRECISIONS:
         raise ProfileError(
@@ -157,32 +173,8 @@ def _precision(device: str) -> str:
         )
     if chosen:
         return chosen
-    return "bf16" if device == "cuda" or (device == "cpu" and _cpu_has_bfloat16()) else "no"
-
-
-def _cpu_has_bfloat16() -> bool:
-    import torch
-
     # A CPU with AVX512-BF16 or AMX trains 1.5 times faster in bfloat16; others emulate it slowly.
     # torch has no public test for it: where a private one is missing, the answer is no.
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, bool)() for name in names)
-
-
-def _check_device(device: str) -> str:
-    import torch
-
-    here = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    kind = device.split(":")[0]
-    if kind not in here:
-        raise ProfileError(f"There is no device {device!r}. Use one of: {', '.join(here)}.")
-    if not here[kind]:
-        raise ProfileError(
-            f"Device {device!r} was asked for, but torch finds none here. Leave it out, or use "
-            "'cpu'."
-        )
-    return device
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    fast_cpu = any(getattr(torch.cpu, probe, bool)() for probe in probes)
+    return "bf16" if device == "cuda" or (device == "cpu" and fast_cpu) else "no"

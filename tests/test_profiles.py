@@ -59,7 +59,7 @@ def test_half_precision_where_the_machine_has_it(monkeypatch, device, probes, ex
     monkeypatch.setattr(
         torch, "cpu", SimpleNamespace(**{name: lambda yes=yes: yes for name, yes in probes.items()})
     )
-    monkeypatch.setattr(profiles, "_check_device", lambda device: device)
+    monkeypatch.setattr(profiles, "_device", lambda profile, wanted: wanted)
     assert profiles.choose("full", device).precision == expected
 
 

@@ -7,42 +7,21 @@ are missing.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
+from fashionnb.data.images import Images
 from fashionnb.errors import DataError
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
 
 
 BOX = ["left", "top", "right", "bottom"]
 """The columns of a box: shares of the width and height of the scene, 0 to 1."""
-
-
-class Images(Protocol):
-    """Interface of an image store, which gives the images of a catalogue by their keys.
-
-    `fashionnb.data.images` has stores for arrays, folders and zip files.
-
-    Parameters
-    ----------
-    *args, **kwargs : object
-        None: only a class that follows this interface has instances.
-    """
-
-    def image(self, key: object) -> "Image.Image":
-        """One image in its own size, RGB or grey ("L")."""
-        ...
-
-    def pixels(
-        self, keys: Sequence, size: int | tuple[int, int] | None, channels: int
-    ) -> np.ndarray:
-        """Many images of one size, uint8 of shape (n, height, width, channels)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +122,7 @@ class Catalogue:
         """Return the categories as integers, int64 of shape (n,), in the order of `classes`."""
         return pd.Index(self.classes).get_indexer(self.table["category"]).astype(np.int64)
 
-    def image(self, item: str) -> "Image.Image":
+    def image(self, item: str) -> Image.Image:
         """Return the image of one item, by id.
 
         Raises `DataError` if the id is unknown or the image cannot be read.
@@ -212,14 +191,11 @@ class Outfits:
     split: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        known = set(self.catalogue.table["id"])
-        for outfit, items in self.sets.items():
-            strange = [item for item in items if item not in known]
-            if strange:
-                raise DataError(
-                    f"Outfit {outfit!r} names {strange[0]!r}, "
-                    f"which {self.catalogue.name} does not have."
-                )
+        if strange := set().union(*self.sets.values()) - set(self.catalogue.ids):
+            raise DataError(
+                f"{len(strange)} item(s) of the outfits are not in {self.catalogue.name}, "
+                f"one is {min(strange)!r}."
+            )
         if missing := [outfit for outfit in self.sets if outfit not in self.split]:
             raise DataError(
                 f"{len(missing)} outfit(s) are in no split, the first is {missing[0]!r}."
@@ -280,10 +256,10 @@ class Scenes:
                 f"Scene row {row}: box {box[row].tolist()} is not (left, top, right, bottom) "
                 "within 0 to 1."
             )
-        if strange := set(self.table["product"]) - set(self.catalogue.table["id"]):
+        if strange := set(self.table["product"]) - set(self.catalogue.ids):
             raise DataError(
                 f"{len(strange)} product(s) are not in {self.catalogue.name}, "
-                f"one is {next(iter(strange))!r}."
+                f"one is {min(strange)!r}."
             )
 
     def __len__(self) -> int:

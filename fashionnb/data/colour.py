@@ -247,9 +247,7 @@ def name_colours(
         If the shape of the colours is another, a name has no reference colour, or there are fewer
         than two names.
     """
-    rgb = np.asarray(rgb)
-    if rgb.ndim != 2:
-        raise DataError(f"Colours to be named are (n, 3), got the shape {rgb.shape}.")
+    rgb = check_array(np.asarray(rgb), ("n", 3), "Colours to be named", kind="any")
     if names is None:
         names = [name for name, one in COLOURS.items() if one is not None and name not in METALS]
     names = [canonical(name) for name in names]
@@ -475,12 +473,8 @@ def _rule(names: list[str], neutral: np.ndarray, difference: float, hue: float) 
 
 def _light(rgb: np.ndarray) -> np.ndarray:
     """Check sRGB, and convert it to amounts of light, (..., 3) from 0 to 1."""
-    rgb = np.asarray(rgb)
-    if rgb.ndim < 1 or rgb.shape[-1] != 3:
-        raise DataError(
-            "Colours have red, green and blue in their last axis, (..., 3); "
-            f"got the shape {rgb.shape}."
-        )
+    what = "Colours, with red, green and blue in their last axis"
+    rgb = check_array(np.asarray(rgb), (..., 3), what, kind="any")
     if rgb.dtype == np.uint8:
         rgb = rgb / 255
     elif rgb.dtype.kind != "f":

@@ -24,13 +24,8 @@ TIMEOUT = (10, 60)
 """Seconds to get a connection, and seconds of silence after which a transfer is given up."""
 
 
-class _Failed(Exception):
-    """One attempt failed. Not an `OSError`, which `written_whole` would take for a full disk."""
-
-    def __init__(self, reason: str, *, again: bool = False, wrong: bool = False) -> None:
-        super().__init__(reason)
-        self.again = again  # it broke off midway: the same address may well do better
-        self.wrong = wrong  # something came, but not the file
+class _BrokeOff(DataNotFound):
+    """The transfer broke off midway: the same address may well do better."""
 
 
 def offline() -> bool:
@@ -80,21 +75,20 @@ def download(
             f"{target.name}: FASHIONNB_OFFLINE is set, so no download was tried. "
             "Unset it to download."
         )
-    failures: list[tuple[str, _Failed]] = []
+    failures: list[tuple[str, Exception]] = []
     for url in urls:
         for _attempt in range(2):
             try:
                 with written_whole(target) as aside:
                     _transfer(url, aside, target.name, progress)
-                    if fault := _fault(aside, target.name, sha256):
-                        raise _Failed(fault, wrong=True)
+                    _check(aside, target.name, sha256)
                 return
-            except _Failed as failure:
+            except (DataError, DataNotFound) as failure:
                 failures.append((url, failure))
-                if not failure.again:
+                if not isinstance(failure, _BrokeOff):
                     break
     reasons = "\n".join(f"  {url}: {failure}" for url, failure in failures)
-    if any(failure.wrong for _, failure in failures):
+    if any(isinstance(failure, DataError) for _, failure in failures):
         raise DataError(
             f"{target.name}: what came is not the expected file, and was deleted.\n{reasons}\n"
             "Perhaps a proxy or a log-in page answered in its place; try again from another "
@@ -104,7 +98,7 @@ def download(
 
 
 def _transfer(url: str, aside: Path, name: str, progress: bool) -> None:
-    """Stream `url` into the file `aside`; every network error becomes a `_Failed`."""
+    """Stream `url` into the file `aside`; every network error becomes a `DataNotFound`."""
     import requests
     from tqdm import tqdm
 
@@ -112,24 +106,20 @@ def _transfer(url: str, aside: Path, name: str, progress: bool) -> None:
         with requests.get(url, stream=True, timeout=TIMEOUT) as response, aside.open("wb") as file:
             response.raise_for_status()
             # The bar appears now, so that an address that does not answer shows none.
-            bar = {"desc": name, "unit": "B", "unit_scale": True, "ncols": 79}
             total = int(response.headers.get("content-length", 0)) or None
-            with tqdm(**bar, total=total, disable=not progress) as shown:
+            with tqdm(
+                desc=name, total=total, disable=not progress, unit="B", unit_scale=True, ncols=79
+            ) as bar:
                 for chunk in response.iter_content(1 << 16):
-                    shown.update(file.write(chunk))
-    except requests.HTTPError as error:
-        answer = error.response
-        raise _Failed(
-            f"the server answered {answer.status_code} {answer.reason}".strip()
-        ) from error
+                    bar.update(file.write(chunk))
     except requests.Timeout as error:
-        raise _Failed("no answer in time") from error
+        raise DataNotFound("no answer in time") from error
     except requests.RequestException as error:
         # A server that falls silent midway is, in requests, a ConnectionError with this text.
         silent = "Read timed out" in str(error)
         if silent or isinstance(error, requests.exceptions.ChunkedEncodingError):
-            raise _Failed("the transfer broke off midway", again=True) from error
-        raise _Failed(f"no connection ({_root(error)})") from error
+            raise _BrokeOff("the transfer broke off midway") from error
+        raise DataNotFound(f"nothing came ({_root(error)})") from error
 
 
 def _root(error: BaseException) -> str:
@@ -139,28 +129,21 @@ def _root(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def _fault(file: Path, name: str, sha256: str | None) -> str | None:
-    """What is wrong with the content of `file`, a download of `name`; None if nothing is."""
+def _check(file: Path, name: str, sha256: str | None) -> None:
+    """Raise `DataError` if `file`, a download of `name`, has other content than it should."""
     with file.open("rb") as content:
         begins = content.read(16)
         content.seek(max(0, file.stat().st_size - 4))
         ends = content.read()
     if sha256 is not None:
-        found = _digest(file, unpack=name.endswith(".gz"))
-        if found is None:
-            return f"it cannot be unpacked (it begins {begins!r})"
-        return None if found == sha256 else f"its sha256 is {found}, expected {sha256}"
-    if name.endswith(".zip") and not zipfile.is_zipfile(file):
-        return f"it is not a zip file, or is cut short (it begins {begins!r})"
-    if name.endswith(".parquet") and not (begins.startswith(b"PAR1") and ends == b"PAR1"):
-        return f"it is not a parquet file, or is cut short (it begins {begins!r})"
-    return None
-
-
-def _digest(file: Path, unpack: bool) -> str | None:
-    """SHA-256 of the content; None if it was to be unpacked and cannot be."""
-    try:
-        with gzip.open(file) if unpack else file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        return None
+        try:
+            with gzip.open(file) if name.endswith(".gz") else file.open("rb") as content:
+                found = hashlib.file_digest(content, "sha256").hexdigest()
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise DataError(f"it cannot be unpacked (it begins {begins!r})") from error
+        if found != sha256:
+            raise DataError(f"its sha256 is {found}, expected {sha256}")
+    elif name.endswith(".zip") and not zipfile.is_zipfile(file):
+        raise DataError(f"it is not a zip file, or is cut short (it begins {begins!r})")
+    elif name.endswith(".parquet") and not (begins.startswith(b"PAR1") and ends == b"PAR1"):
+        raise DataError(f"it is not a parquet file, or is cut short (it begins {begins!r})")

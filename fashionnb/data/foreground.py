@@ -9,7 +9,7 @@ white garment on white only shaded outlines and folds can be found.
 import numpy as np
 from scipy import ndimage
 
-from fashionnb.arrays import check_array
+from fashionnb.arrays import check_array, slices
 from fashionnb.data.colour import TO_XYZ, cube_root, linear
 from fashionnb.errors import DataError
 
@@ -23,8 +23,7 @@ _NEAR_PALE = 1.1  # instead of _NEAR, where hardly any pixel differs from the ba
 _ROUGH = 4.0  # a shadow is soft: it changes by less than this, in L, within 3 × 3 pixels
 _CONTRAST = 10.0  # a garment that differs less than this from the background is a pale one
 # Neighbours within an image, not across the images of a chunk.
-_PLANE = np.zeros((3, 3, 3), bool)
-_PLANE[1] = True
+_PLANE = np.pad(np.ones((1, 3, 3), bool), ((1, 1), (0, 0), (0, 0)))
 _CROSS = _PLANE & ndimage.generate_binary_structure(3, 1)
 
 # sRGB -> linear light -> XYZ over its white point -> the cube root of CIE Lab, as tables.
@@ -65,8 +64,7 @@ def foreground(images: np.ndarray) -> np.ndarray:
     _check(images)
     masks = np.empty(images.shape[:3], bool)
     factor = max(1, round(images.shape[1] / WORKING_HEIGHT))
-    for start in range(0, len(images), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+    for rows in slices(len(images), _CHUNK):
         small = _garment(_lab(_shrunk(images[rows], factor)))
         large = small.repeat(factor, 1).repeat(factor, 2)
         masks[rows] = large[:, : images.shape[1], : images.shape[2]]

@@ -1,8 +1,8 @@
 """Open, decode and resize images: from an array in memory, a folder or a zip file.
 
-A store (`fashionnb.data.catalogue.Images`) gives one image by its key, or many as one array. It has
-no categories and no splits: those are in the table of the `Catalogue` that holds it. Every image
-comes out upright, grey ("L") or RGB, 8 bits a channel.
+A store (`Images`) gives one image by its key, or many as one array. It has no categories and no
+splits: those are in the table of the `Catalogue` that holds it. Every image comes out upright, grey
+("L") or RGB, 8 bits a channel.
 """
 
 import io
@@ -11,7 +11,7 @@ import os
 import re
 import threading
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,6 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fashionnb.arrays import check_array
-from fashionnb.data.catalogue import Images
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.profiles import cores
 
@@ -136,7 +135,7 @@ def decode(data: bytes, where: str) -> Image.Image:
     return _upright(image, where)
 
 
-def as_stored(images: Images, key: object) -> bytes:
+def as_stored(images: "Images", key: object) -> bytes:
     """Return the bytes of an image as its store has them, to tell whether the image changed.
 
     Parameters
@@ -185,17 +184,13 @@ def letterbox(image: Image.Image, size: int | tuple[int, int], channels: int) ->
     """
     height, width = _height_width(size)
     mode = _mode(channels)
-    image = _plain(image, "the picture")
-    image = image if image.mode == mode else image.convert(mode)
+    image = _plain(image, "the picture").convert(mode)
     scale = min(height / image.height, width / image.width)
     fitted = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    if fitted != image.size:
-        image = image.resize(fitted, Image.Resampling.BICUBIC)
-    if fitted != (width, height):
-        canvas = Image.new(mode, (width, height), "white")
-        canvas.paste(image, ((width - fitted[0]) // 2, (height - fitted[1]) // 2))
-        image = canvas
-    return np.array(image).reshape(height, width, channels)
+    image = image.resize(fitted, Image.Resampling.BICUBIC)
+    canvas = Image.new(mode, (width, height), "white")
+    canvas.paste(image, ((width - fitted[0]) // 2, (height - fitted[1]) // 2))
+    return np.array(canvas).reshape(height, width, channels)
 
 
 def prepared(picture: Picture, size: int | tuple[int, int], channels: int) -> np.ndarray:
@@ -240,7 +235,65 @@ def prepared(picture: Picture, size: int | tuple[int, int], channels: int) -> np
     return letterbox(image, size, channels)
 
 
-class ArrayImages:
+class Images:
+    """Base class of the image stores, which give the images of a catalogue by their keys.
+
+    A store of files also has `names`, those of all files, sorted, without hidden files and
+    `__MACOSX`; `read`, which gives the bytes of a file; and `where`, how messages name it.
+    """
+
+    def image(self, key: str) -> Image.Image:
+        """One image, upright, grey ("L") or RGB. Raises `DataError`; see `decode`, `read`."""
+        return decode(self.read(key), self.where(key))
+
+    def pixels(
+        self, keys: Sequence, size: int | tuple[int, int] | None = None, channels: int = 3
+    ) -> np.ndarray:
+        """Many images as one array, decoded and scaled by a few threads.
+
+        Pillow decodes and scales without Python's global lock.
+
+        Parameters
+        ----------
+        keys : sequence
+            Which images, in which order.
+        size : int or (int, int), optional
+            Letterbox each to this size (see `letterbox`). Without it all must have one size.
+        channels : int
+            1 (grey) or 3 (RGB).
+
+        Returns
+        -------
+        array of shape (n, height, width, channels), uint8
+
+        Raises
+        ------
+        DataError
+            If an image cannot be read, or sizes differ and no `size` was given.
+        """
+        if size is None and not len(keys):
+            return np.empty((0, 0, 0, channels), np.uint8)
+        shape = self.image(keys[0]).size[::-1] if size is None else _height_width(size)
+        out = np.empty((len(keys), *shape, channels), np.uint8)
+
+        def fill(start: int) -> None:
+            for row in range(start, min(start + _BLOCK, len(keys))):
+                picture = self.image(keys[row])
+                if size is None and picture.size[::-1] != shape:
+                    raise DataError(
+                        f"{self.where(keys[row])}: {picture.width} x {picture.height} pixels, but "
+                        f"the first picture has {shape[1]} x {shape[0]}. Give a size to bring all "
+                        f"to one, for instance size={shape}."
+                    )
+                out[row] = letterbox(picture, shape, channels)
+
+        with ThreadPoolExecutor(min(cores(), 8)) as pool:
+            # The list waits for all; the first error ends it and cancels the rest.
+            list(pool.map(fill, range(0, len(keys), _BLOCK)))
+        return out
+
+
+class ArrayImages(Images):
     """Image store in memory: an array, whose rows are the keys of the images.
 
     Parameters
@@ -258,8 +311,9 @@ class ArrayImages:
         array = np.asarray(array)
         array = array[..., None] if array.ndim == 3 else array
         channels = 1 if array.shape[-1:] == (1,) else 3
-        check_array(array, ("n", "height", "width", channels), "Images in memory", kind="uint8")
-        self.array = array
+        self.array = check_array(
+            array, ("n", "height", "width", channels), "Images in memory", kind="uint8"
+        )
 
     def image(self, key: int) -> Image.Image:
         """The image in row `key`. Raises `DataError` for a row that does not exist."""
@@ -269,16 +323,15 @@ class ArrayImages:
     def pixels(
         self, keys: Sequence[int], size: int | tuple[int, int] | None = None, channels: int = 3
     ) -> np.ndarray:
-        """The images in rows `keys` as one array; see `FolderImages.pixels`."""
+        """The images in rows `keys` as one array; without threads if none is scaled."""
         rows = self._rows(keys)
         _, height, width, here = self.array.shape
         if size is None or _height_width(size) == (height, width):
-            _mode(channels)
             if channels == here:
                 return self.array[rows]
-            if here == 1:
-                return np.array(np.broadcast_to(self.array[rows], (len(rows), height, width, 3)))
-        return _pixels(self.image, rows.tolist(), size, channels)
+            if (here, channels) == (1, 3):
+                return self.array[rows].repeat(3, axis=3)
+        return super().pixels(rows.tolist(), size, channels)
 
     def _rows(self, keys: Sequence[int]) -> np.ndarray:
         rows = np.asarray(keys) if len(keys) else np.zeros(0, np.int64)
@@ -295,7 +348,7 @@ class ArrayImages:
 # names that lead out and of sizes, would still be needed. So Python's own modules read both.
 
 
-class FolderImages:
+class FolderImages(Images):
     """Image store that reads from a folder and the folders below it.
 
     The key of an image is its path from `root`, with "/".
@@ -338,37 +391,8 @@ class FolderImages:
                 f"{self.where(key)}: cannot be read ({error.strerror or error})."
             ) from error
 
-    def image(self, key: str) -> Image.Image:
-        """One image, upright, grey ("L") or RGB. Raises `DataError`; see `decode`."""
-        return decode(self.read(key), self.where(key))
 
-    def pixels(
-        self, keys: Sequence[str], size: int | tuple[int, int] | None = None, channels: int = 3
-    ) -> np.ndarray:
-        """Many images as one array, decoded by a few threads.
-
-        Parameters
-        ----------
-        keys : sequence of str
-            Which images, in which order.
-        size : int or (int, int), optional
-            Letterbox each to this size (see `letterbox`). Without it all must have one size.
-        channels : int
-            1 (grey) or 3 (RGB).
-
-        Returns
-        -------
-        array of shape (n, height, width, channels), uint8
-
-        Raises
-        ------
-        DataError
-            If an image cannot be read, or sizes differ and no `size` was given.
-        """
-        return _pixels(self.image, keys, size, channels, self.where)
-
-
-class ZipImages:
+class ZipImages(Images):
     """Image store that reads from a zip file without unpacking it.
 
     The file is opened once, and several threads may read it.
@@ -407,7 +431,6 @@ class ZipImages:
             )
         files = [name for name in members if not name.endswith("/")]
         self.names = tuple(sorted(name for name in files if not _hidden(name)))
-        """Every file in the archive, sorted, without hidden files and `__MACOSX`."""
 
     def where(self, key: str) -> str:
         """How messages name this member."""
@@ -437,51 +460,6 @@ class ZipImages:
                 f"{self.where(key)}: corrupt or unreadable ({error}). "
                 "Delete the zip and fetch it again."
             ) from error
-
-    def image(self, key: str) -> Image.Image:
-        """One image, upright, grey ("L") or RGB. Raises `DataError`; see `decode`, `read`."""
-        return decode(self.read(key), self.where(key))
-
-    def pixels(
-        self, keys: Sequence[str], size: int | tuple[int, int] | None = None, channels: int = 3
-    ) -> np.ndarray:
-        """Many images as one array, decoded by a few threads; see `FolderImages.pixels`."""
-        return _pixels(self.image, keys, size, channels, self.where)
-
-
-def _pixels(
-    image: Callable[[object], Image.Image],
-    keys: Sequence,
-    size: int | tuple[int, int] | None,
-    channels: int,
-    where: Callable[[object], str] = str,
-) -> np.ndarray:
-    """Fill one array, block by block, with a few threads.
-
-    Pillow decodes and scales without Python's global lock.
-    """
-    _mode(channels)
-    if size is None and not len(keys):
-        return np.empty((0, 0, 0, channels), np.uint8)
-    shape = image(keys[0]).size[::-1] if size is None else _height_width(size)
-    out = np.empty((len(keys), *shape, channels), np.uint8)
-
-    def fill(start: int) -> None:
-        for row in range(start, min(start + _BLOCK, len(keys))):
-            picture = image(keys[row])
-            if size is None and picture.size[::-1] != shape:
-                raise DataError(
-                    f"{where(keys[row])}: {picture.width} x {picture.height} pixels, but the first "
-                    f"picture has {shape[1]} x {shape[0]}. Give a size to bring all to one, "
-                    f"for instance size={shape}."
-                )
-            out[row] = letterbox(picture, shape, channels)
-
-    with ThreadPoolExecutor(min(cores(), 8)) as pool:
-        # The first error ends it and cancels the rest.
-        for _ in pool.map(fill, range(0, len(keys), _BLOCK)):
-            pass
-    return out
 
 
 def _upright(image: Image.Image, where: str) -> Image.Image:
@@ -568,19 +546,18 @@ def _bytes(path: Path | str) -> bytes:
 
 def _from_array(array: np.ndarray) -> Image.Image:
     plain = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
-    grey, colour = plain.ndim == 2, plain.ndim == 3 and plain.shape[2] in (3, 4)
-    if not (grey or colour) or not plain.size:
+    floats = plain.dtype.kind == "f"
+    fits = plain.ndim >= 2 and plain.shape[2:] in ((), (3,), (4,)) and plain.size
+    if not fits or not (floats or plain.dtype == np.uint8):
         raise DataError(
-            "An array of one picture is (height, width) or (height, width, 1, 3 or 4), "
-            f"got {array.shape}."
+            "An array of one picture is (height, width) or (height, width, 1, 3 or 4), of uint8 "
+            f"(0 to 255) or floats (0 to 1); got {array.dtype} {array.shape}."
         )
-    if plain.dtype.kind == "f":
+    if floats:
         if not (plain.min() >= 0 and plain.max() <= 1):
             raise DataError(
                 f"A picture of floats lies in [0, 1], this one goes from {plain.min():.3g} to "
                 f"{plain.max():.3g}. Divide by 255, or pass uint8."
             )
         plain = (plain * 255).round().astype(np.uint8)
-    if plain.dtype != np.uint8:
-        raise DataError(f"A picture is uint8 (0 to 255) or floats (0 to 1), got {plain.dtype}.")
     return Image.fromarray(np.ascontiguousarray(plain))

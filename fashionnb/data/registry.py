@@ -7,8 +7,6 @@ it. Most programs want `fashionnb.datasets.load`, which finds and reads a datase
 
 import os
 import shutil
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -181,9 +179,9 @@ def places(folder: Path | str | None = None) -> list[Path]:
     path = Path(given).expanduser()
     if not path.is_dir() or not os.access(path, os.R_OK | os.X_OK):
         what = "The data folder" if folder else "FASHIONNB_DATA"
-        why = "may not be read" if path.is_dir() else "is not a folder"
         raise DataNotFound(
-            f"{what} is {str(given)!r}, which {why}. Correct it, or leave it out to use the cache."
+            f"{what} is {str(given)!r}, which is not a folder, or may not be read. "
+            "Correct it, or leave it out to use the cache."
         )
     return [path, cache_folder()]
 
@@ -309,16 +307,22 @@ def check(name: str, path: Path | str | None = None) -> list[str]:
     DataError
         If it is damaged or incomplete.
     """
+    from fashionnb.data.images import ZipImages  # imported here, as the readers are
+
     source, path = get(name), find(name) if path is None else Path(path)
     if not path.exists():
         raise DataNotFound(
             f"{path}: there is no such file or folder. Name the place where {name} lies."
         )
-    findings = [f"{source.title} lies in {path}, {_size_of(path) / 1e6:,.1f} MB"]
+    size = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
+    findings = [f"{source.title} lies in {path}, {size / 1e6:,.1f} MB"]
     if path.is_file():
         if source.sha256.get(path.name) == sha256(path):
             findings.append("byte for byte a copy that is known to be good")
-        findings.append(_check_zip(path))
+        archive = ZipImages(path)
+        for member in archive.names:
+            archive.read(member)  # compares its CRC-32
+        findings.append(f"all {len(archive.names):,} files in the zip are whole")
     return findings + source.check(path)
 
 
@@ -356,12 +360,6 @@ def fingerprint(name: str) -> str:
     describe = sha256 if len(files) <= FEW_FILES else _size_and_time
     lines = [f"{file.relative_to(path).as_posix()} {describe(file)}" for file in files]
     return new_sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
-    files = [path] if path.is_file() else path.rglob("*")
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _size_and_time(file: Path) -> str:
@@ -414,20 +412,3 @@ def _by_hand(source: Source) -> str:
 
 def _names(source: Source) -> str:
     return " or ".join(file if Path(file).suffix else f"{file}/" for file in source.files)
-
-
-def _check_zip(path: Path) -> str:
-    """Read every member of the zip file and compare its CRC-32."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            bad, n = archive.testzip(), len(archive.namelist())
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise DataError(
-            f"{path}: not a zip file that can be read ({error}). Delete it and fetch it again."
-        ) from error
-    if bad:
-        raise DataError(
-            f"{path}: member {bad!r} is damaged (its CRC-32 is wrong). "
-            "Delete the file and fetch it again."
-        )
-    return f"all {n:,} members of the zip file are whole"

@@ -206,9 +206,7 @@ class _Draws:
 
 def _draws_by_class(labels: Tensor, generator: torch.Generator) -> list[_Draws]:
     """The rows of each class, in sorted order of the labels."""
-    check_array(labels, ("n",), "Labels", kind="integer")
-    if not len(labels):
-        raise DataError("Labels: expected one or more, got none.")
+    check_array(labels, ("n",), "Labels", kind="integer", least=1)
     sizes = labels.unique(return_counts=True)[1].tolist()
     rows = labels.argsort(stable=True).split(sizes)
     return [_Draws(part.cpu().numpy(), generator) for part in rows]
@@ -216,10 +214,7 @@ def _draws_by_class(labels: Tensor, generator: torch.Generator) -> list[_Draws]:
 
 def _numbers(values: Tensor | Sequence[float], name: str) -> np.ndarray:
     values = np.asarray(values, dtype=float)
-    check_array(values, ("c",), f"{name}, one for each class", finite=True)
-    if not len(values):
-        raise DataError(f"{name}: expected one for each class, got none.")
-    return values
+    return check_array(values, ("c",), f"{name}, one for each class", least=1, finite=True)
 
 
 def _check_counts(**counts: int) -> None:

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fashionnb.data.catalogue import Images
-from fashionnb.data.images import as_stored
+from fashionnb.data.images import Images, as_stored
 from fashionnb.errors import WriteError
 
 PROBE = 4

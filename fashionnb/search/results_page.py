@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from jinja2 import Environment
 from PIL import Image
 
-from fashionnb.data.catalogue import Images
-from fashionnb.data.images import letterbox
+from fashionnb.data.images import Images, letterbox
 from fashionnb.errors import DataError
 
 LARGEST = 240

@@ -167,7 +167,7 @@ def test_a_name_that_could_as_well_be_another_is_half_sure():
 @pytest.mark.parametrize(
     ("rgb", "names", "phrase"),
     [
-        (np.zeros(3, np.uint8), None, "are (n, 3)"),
+        (np.zeros(3, np.uint8), None, "Colours to be named: expected an array of shape (n, 3)"),
         (np.zeros((1, 3), np.uint8), ["Red", "Multi"], "No pixel can be called 'Multi'"),
         (np.zeros((1, 3), np.uint8), ["Red", "red"], "two or more different ones"),
         (np.zeros((1, 3), np.uint8), ["Red", "Bleu"], "Did you mean Blue"),

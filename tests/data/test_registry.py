@@ -401,7 +401,7 @@ def test_check_says_what_is_there_and_lets_the_reader_look(zip_source, cache, mo
     size = (cache / "toy.zip").stat().st_size / 1e6
     assert registry.check("toy") == [
         f"Toy lies in {cache / 'toy.zip'}, {size:.1f} MB",
-        "all 1 members of the zip file are whole",
+        "all 1 files in the zip are whole",
         "3 photos in toy.zip",
     ]
     (cache / "toy.zip").unlink()
@@ -412,7 +412,7 @@ def test_check_says_what_is_there_and_lets_the_reader_look(zip_source, cache, mo
 @pytest.mark.parametrize(
     ("damage", "phrase"),
     [
-        (lambda data: data.replace(b"aaaa", b"aaba", 1), "member 'a' is damaged"),
+        (lambda data: data.replace(b"aaaa", b"aaba", 1), "member a: corrupt"),
         (lambda data: data[: len(data) // 2], "not a zip file"),
         (lambda data: b"", "not a zip file"),
     ],

@@ -127,7 +127,7 @@ def test_a_folder_is_read_like_a_zip_wherever_it_begins(tmp_path):
         ),
         (
             {"outfits": [*OUTFITS, (2, "99-99")]},
-            "Outfit '2' names '99-99', which mango-outfits does not have",
+            r"1 item\(s\) of the outfits are not in mango-outfits, one is '99-99'",
         ),
         ({"without": ["2019_10_99.jpg"]}, "1 products have no photo, the first is 10-99"),
         (

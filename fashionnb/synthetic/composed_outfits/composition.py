@@ -94,8 +94,8 @@ def compose(
     ids = worn.table["id"].to_numpy()
     sets = {f"look{number:05d}": tuple(ids[rows]) for number, rows in enumerate(found)}
     if edition == "nondisjoint":
-        groups = near_identical(list(sets.values()))
-        split = by_hash([str(group) for group in groups], f"lookbook {seed}").tolist()
+        groups = near_identical(list(sets.values())).astype(str)
+        split = by_hash(groups.tolist(), f"lookbook {seed}").tolist()
     return Outfits(worn, sets, dict(zip(sets, split, strict=True)))
 
 
@@ -191,13 +191,12 @@ def _filled(
     n: int, pools: Mapping[str, np.ndarray], rules: Rulebook, rng: np.random.Generator, where: str
 ) -> list[list[int]]:
     """`n` different outfits, each a list of rows in the order of `ROLES`."""
-    has = {role for role, pool in pools.items() if len(pool)}
-    dressed = "dress" in has and has & set(EXTRAS)
-    if "shoes" not in has or not ({"top", "bottom"} <= has or dressed):
-        there = ", ".join(role for role in ROLES if role in has)
+    has = [role for role, pool in pools.items() if len(pool)]
+    dressed = "dress" in has and not set(EXTRAS).isdisjoint(has)
+    if "shoes" not in has or not ({"top", "bottom"}.issubset(has) or dressed):
         raise DataError(
             f"{where}: outfits need shoes, and tops and bottoms, or dresses and something with "
-            f"them; there is only {there or 'nothing to wear'}."
+            f"them; there is only {', '.join(has) or 'nothing to wear'}."
         )
     found: dict[frozenset, list[int]] = {}
     for _ in range(_ROUNDS):
@@ -222,8 +221,6 @@ def _filled_once(
     alive = np.ones(n, bool)
     for role in _ORDER:
         who = np.flatnonzero(wanted[role] & alive)
-        if not len(who):
-            continue
         drawn = rng.choice(pools[role], (len(who), _TRIES))
         there = chosen[who][:, :, None]
         fits = ((rules.broken(there, drawn[:, None]) == 0) | (there < 0)).all(1)
@@ -243,8 +240,7 @@ def _templates(n: int, has: set[str], rng: np.random.Generator) -> dict[str, np.
         one = rng.integers(len(there), size=n)
         for number, role in enumerate(there):
             extras[role] |= bare & (one == number)
-    parts = {"top": ~dress, "bottom": ~dress, "dress": dress, "shoes": np.ones(n, bool)}
-    return parts | extras
+    return extras | {"top": ~dress, "bottom": ~dress, "dress": dress, "shoes": np.ones(n, bool)}
 
 
 class _Pool:
@@ -265,9 +261,8 @@ class _Pool:
                 f"There is no outfit in the split {split!r}; "
                 f"there is {sorted(set(outfits.split.values()))}."
             )
-        self.kind = kinds(outfits.catalogue)
-        if hardness == "any":
-            self.kind = np.full(len(self.ids), "any", object)
+        one_kind = np.full(len(self.ids), "any", object)
+        self.kind = one_kind if hardness == "any" else kinds(outfits.catalogue)
         worn = np.concatenate(list(self.sets.values()))
         self.members = {kind: worn[self.kind[worn] == kind] for kind in set(self.kind[worn])}
 

@@ -18,7 +18,7 @@ from fashionnb.data.question_files import write_blanks, write_judged
 from fashionnb.errors import DataError
 from fashionnb.files import write_text, written_whole
 from fashionnb.synthetic.composed_outfits.composition import make_blanks, make_judged
-from fashionnb.synthetic.composed_outfits.rules import kinds
+from fashionnb.synthetic.composed_outfits.rules import kinds, roles
 
 
 def write_polyvore(
@@ -65,12 +65,17 @@ def write_polyvore(
             ]
             write_text(folder / edition / f"{published}.json", json.dumps(rows))
             if split != "train":
-                blanks = make_blanks(outfits, hardness, split, seed=seed)
-                write_blanks(folder / edition / f"fill_in_blank_{published}.json", blanks, outfits)
-                judged = make_judged(outfits, hardness, split, seed=seed)
-                write_judged(folder / edition / f"compatibility_{published}.txt", judged, outfits)
-        roles = sorted(set(catalogue.table["role"]))
-        pairs = list(combinations_with_replacement(roles, 2))
+                write_blanks(
+                    folder / edition / f"fill_in_blank_{published}.json",
+                    make_blanks(outfits, hardness, split, seed=seed),
+                    outfits,
+                )
+                write_judged(
+                    folder / edition / f"compatibility_{published}.txt",
+                    make_judged(outfits, hardness, split, seed=seed),
+                    outfits,
+                )
+        pairs = list(combinations_with_replacement(sorted(set(roles(catalogue))), 2))
         with written_whole(folder / edition / "typespaces.p") as aside:
             aside.write_bytes(pickle.dumps(pairs, protocol=2))  # lists, tuples and text only
     used = {
@@ -78,10 +83,11 @@ def write_polyvore(
     }
     worn = catalogue.take(catalogue.table["id"].isin(used))
     write_photos(worn, folder / "images")
-    categories = pd.MultiIndex.from_arrays([kinds(worn), worn.table["role"]])
-    fine, names = categories.factorize(sort=True)
-    lines = pd.DataFrame(names.tolist()).to_csv(header=False, lineterminator="\n")
-    write_text(folder / "categories.csv", lines)
+    fine, names = pd.MultiIndex.from_arrays([kinds(worn), roles(worn)]).factorize(sort=True)
+    write_text(
+        folder / "categories.csv",
+        pd.DataFrame(names.tolist()).to_csv(header=False, lineterminator="\n"),
+    )
     metadata = {
         row["id"]: {
             "url_name": "",
@@ -90,7 +96,7 @@ def write_polyvore(
             "title": row.get("name", ""),
             "related": [],
             "category_id": str(number),
-            "semantic_category": row["role"],
+            "semantic_category": names[number][1],
         }
         for row, number in zip(worn.table.to_dict("records"), fine, strict=True)
     }
@@ -134,10 +140,6 @@ def _one_catalogue(editions: Mapping[str, Outfits]) -> Catalogue:
             f"Expected outfits for disjoint, nondisjoint or both, got {sorted(editions) or 'none'}."
         )
     first, *others = (outfits.catalogue for outfits in editions.values())
-    if "role" not in first.table:
-        raise DataError(
-            f"{first.name}: its items have no role; write outfits that `compose` has made."
-        )
     if any(other.table["id"].tolist() != first.table["id"].tolist() for other in others):
         raise DataError("The editions have different catalogues; their items would get mixed up.")
     return first

@@ -7,7 +7,6 @@ say that a number was measured on collages. `write_scenes` writes the format of 
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,8 +113,7 @@ def draw_scenes(outfits: Outfits, size: int = 160, seed: int = 0) -> Iterator[Dr
         if len(pieces) > _KEPT:
             pieces = {}
         missing = {item for items in block.values() for item in items} - set(pieces)
-        photos = {item: catalogue.images.image(photo[item]) for item in sorted(missing)}
-        pieces |= _cut_out(photos)
+        pieces |= _cut_out({item: catalogue.images.image(photo[item]) for item in sorted(missing)})
         for name, items in block.items():
             if len(items) > 1:
                 yield _scene(name, items, pieces, role, size, seed)
@@ -150,9 +148,8 @@ def write_scenes(outfits: Outfits, folder: Path | str, size: int = 160, seed: in
     for scene in draw_scenes(outfits, size, seed):
         with written_whole(folder / "images" / f"{scene.name}.jpg") as aside:
             Image.fromarray(scene.picture).save(aside, "JPEG", quality=90)
-        split = outfits.split[scene.outfit]
         rows += [
-            (product, scene.name, *box, split)
+            (product, scene.name, *box, outfits.split[scene.outfit])
             for product, box in zip(scene.products, scene.boxes.round(6).tolist(), strict=True)
         ]
     if not rows:
@@ -169,14 +166,13 @@ def write_scenes(outfits: Outfits, folder: Path | str, size: int = 160, seed: in
 
 def _cut_out(photos: Mapping[str, Image.Image]) -> dict[str, Image.Image]:
     """Each item as RGBA, cropped to itself. Photos of one size are cut out together."""
-    several: dict[tuple, dict[str, np.ndarray]] = defaultdict(dict)
-    for item, photo in photos.items():
-        several[photo.size][item] = np.asarray(photo.convert("RGB"))
+    arrays = {item: np.asarray(photo.convert("RGB")) for item, photo in photos.items()}
     found = {}
-    for arrays in several.values():
-        masks = foreground(np.stack(list(arrays.values())))
-        for (item, photo), mask in zip(arrays.items(), masks, strict=True):
-            found[item] = _cropped(photo, mask)
+    for shape in {array.shape for array in arrays.values()}:
+        alike = [item for item in arrays if arrays[item].shape == shape]
+        masks = foreground(np.stack([arrays[item] for item in alike]))
+        for item, mask in zip(alike, masks, strict=True):
+            found[item] = _cropped(arrays[item], mask)
     return found
 
 
@@ -204,15 +200,14 @@ def _scene(
     width = round(_ASPECT * size)
     canvas = Image.fromarray(_background(size, width, rng))
     owner = np.full((size, width), -1)
-    mirrored, seen = rng.random() < 0.5, set()
+    mirrored = rng.random() < 0.5
     items = sorted(items, key=lambda item: list(SLOTS).index(role[item]))
     boxes, areas = [], []
     for number, item in enumerate(items):
         piece = pieces[item]
         x, y, most_wide, most_tall = SLOTS[role[item]]
-        if role[item] in seen:  # a second item of one role lies next to the first
+        if number and role[item] == role[items[number - 1]]:  # it lies beside the first of its role
             x, y = x + rng.choice([-0.2, 0.2]), y + rng.uniform(-0.1, 0.1)
-        seen.add(role[item])
         x, y = (1 - x if mirrored else x) + rng.normal(0, 0.04), y + rng.normal(0, 0.03)
         scale = rng.uniform(0.85, 1.15) * min(
             most_wide * width / piece.width, most_tall * size / piece.height
@@ -230,8 +225,7 @@ def _scene(
         areas.append(np.count_nonzero(covered))
     if rng.random() < _CLUTTER:
         _lay_over(canvas, owner, rng)
-    shown = np.array([np.count_nonzero(owner == number) for number in range(len(items))])
-    visible = shown / np.maximum(areas, 1)
+    visible = np.bincount(owner[owner >= 0], minlength=len(items)) / np.maximum(areas, 1)
     good = np.flatnonzero(visible >= VISIBLE)
     return DrawnScene(
         digest[:32],

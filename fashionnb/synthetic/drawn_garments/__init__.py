@@ -28,7 +28,7 @@ _KNOWN = {
     "category": CATEGORIES,
     "colour": tuple(COLOURS),
     "pattern": PATTERNS,
-    "season": SEASONS,
+    "season": tuple(SEASONS),
 }
 
 
@@ -76,23 +76,24 @@ def catalogue(
         If an argument is out of range or unknown.
     """
     _check(n, channels, categories, background, splits)
-    shape = _checked_size(size)
     chances = _generator(seed).random((n + -n % len(categories), CHANCES))
     order = np.argsort(chances[:, 0].reshape(-1, len(categories)), axis=1).ravel()[:n]
     chances = chances[:n]
     chosen = {
-        "category": np.array([CATEGORIES.index(name) for name in categories])[order],
+        "category": np.array([_number("category", name) for name in categories])[order],
         "colour": (chances[:, 1] * len(COLOURS)).astype(int),
         "pattern": np.maximum((chances[:, 2] * (len(PATTERNS) + 2)).astype(int) - 2, 0),
         "season": (chances[:, 3] * len(SEASONS)).astype(int),
     }
-    table = pd.DataFrame({"id": [f"drawn-{i:05d}" for i in range(n)]})
-    for column, numbers in chosen.items():
-        table[column] = np.array(_KNOWN[column], dtype=object)[numbers]
-    table = table.assign(split=_deal(n, splits), image=np.arange(n))
-    images = ArrayImages(paint(chosen, chances, shape, channels, background))
+    columns = {
+        "id": [f"drawn-{i:05d}" for i in range(n)],
+        **{kind: np.array(_KNOWN[kind], object)[numbers] for kind, numbers in chosen.items()},
+        "split": _deal(n, splits),
+        "image": np.arange(n),
+    }
+    images = ArrayImages(paint(chosen, chances, _checked_size(size), channels, background))
     kept = tuple(name for name in CATEGORIES if name in categories)
-    return Catalogue("atelier", table, images, kept, stands_in_for)
+    return Catalogue("atelier", pd.DataFrame(columns), images, kept, stands_in_for)
 
 
 def draw(
@@ -127,9 +128,7 @@ def draw(
         If an attribute is unknown, or the size is out of range.
     """
     asked = {"category": category, "colour": colour, "pattern": pattern, "season": season}
-    for kind, name in asked.items():
-        _check_known(kind, name)
-    chosen = {kind: np.array([_KNOWN[kind].index(name)]) for kind, name in asked.items()}
+    chosen = {kind: np.array([_number(kind, name)]) for kind, name in asked.items()}
     chances = _generator(seed).random((1, CHANCES))
     return paint(chosen, chances, _checked_size(size))[0]
 
@@ -161,8 +160,6 @@ def _check(n, channels, categories, background, splits) -> None:
             f"Expected a list of different categories, got {categories!r}; "
             f"choose from {CATEGORIES}."
         )
-    for name in categories:
-        _check_known("category", name)
     shares = list(splits.values())
     numbers = all(isinstance(share, int | float) and share >= 0 for share in shares)
     if not numbers or not 0 < sum(shares) < np.inf:
@@ -172,11 +169,13 @@ def _check(n, channels, categories, background, splits) -> None:
         )
 
 
-def _check_known(kind: str, name: str) -> None:
+def _number(kind: str, name: str) -> int:
+    """The position of a category, colour, pattern or season among those that can be drawn."""
     if name not in _KNOWN[kind]:
         raise DataError(
             f"There is no {kind} {name!r} to draw; choose one of: {', '.join(_KNOWN[kind])}."
         )
+    return _KNOWN[kind].index(name)
 
 
 def _generator(seed) -> np.random.Generator:

@@ -92,11 +92,10 @@ def _sleeves(
 
 
 def _body(f: _Frame, waist: Number) -> Part:
-    inner = np.minimum(f.shoulder, f.chest) - 0.012
     return shape(symmetric([
         (0.0, f.top + 0.02), (f.neck, f.top, SHARP), (f.shoulder, f.drop, SHARP),
-        (inner, mix(f.drop, f.armpit, 0.6)), (f.chest, f.armpit, SHARP),
-        (mix(f.chest, waist, 0.6), mix(f.armpit, f.hem, 0.22)),
+        (np.minimum(f.shoulder, f.chest) - 0.012, mix(f.drop, f.armpit, 0.6)),
+        (f.chest, f.armpit, SHARP), (mix(f.chest, waist, 0.6), mix(f.armpit, f.hem, 0.22)),
         (waist, mix(f.armpit, f.hem, 0.45)),
         (mix(waist, f.hip, 0.7), mix(f.armpit, f.hem, 0.74)), (f.hip, f.hem, SHARP),
         (f.hip * 0.5, f.hem + 0.008), (0.0, f.hem + 0.01),
@@ -138,10 +137,12 @@ def t_shirt(cut: Cut) -> list[Part]:
         hem=cut.between(0.76, 0.93),
         depth=cut.between(0.15, 0.19) + 0.09 * vee, vee=vee,
     )
-    length = np.where(long, cut.between(0.46, 0.58), cut.between(0.09, 0.22))
-    angle = np.where(long, cut.between(0.12, 0.34), cut.between(0.5, 0.85))
-    cuff = np.where(long, 0.042, cut.between(0.07, 0.088))
-    sleeves = _sleeves(cut, f, np.where(strappy, 0, length), angle, 0.084, cuff)
+    sleeves = _sleeves(
+        cut, f,
+        np.where(strappy, 0, np.where(long, cut.between(0.46, 0.58), cut.between(0.09, 0.22))),
+        np.where(long, cut.between(0.12, 0.34), cut.between(0.5, 0.85)), 0.084,
+        np.where(long, 0.042, cut.between(0.07, 0.088)),
+    )
     waist = chest - cut.between(0.0, 0.03)
     ringer = cut.perhaps(0.25)
     pocket = cut.perhaps(0.25)
@@ -300,9 +301,9 @@ def dress(cut: Cut) -> list[Part]:
         drop=0.06 + np.where(strappy, 0.008, 0.035), armpit=cut.between(0.24, 0.28), hem=hem,
         depth=cut.between(0.13, 0.18) + 0.06 * vee, vee=vee,
     )
-    length = np.where(long, cut.between(0.34, 0.5), cut.between(0.06, 0.16))
     sleeves = _sleeves(
-        cut, f, np.where(strappy, 0.0, length),
+        cut, f,
+        np.where(strappy, 0.0, np.where(long, cut.between(0.34, 0.5), cut.between(0.06, 0.16))),
         np.where(long, cut.between(0.14, 0.3), cut.between(0.45, 0.75)), 0.062,
         np.where(long, cut.between(0.034, 0.06), 0.062),
     )

@@ -9,6 +9,7 @@ does not depend on the others in the block.
 from functools import cache
 
 import numpy as np
+from scipy import ndimage
 
 
 def smooth(points: np.ndarray, sharp: np.ndarray, steps: int, closed: bool = True) -> np.ndarray:
@@ -34,7 +35,6 @@ def smooth(points: np.ndarray, sharp: np.ndarray, steps: int, closed: bool = Tru
     if not closed:
         sharp = sharp.copy()
         sharp[[0, -1]] = True
-    k = points.shape[2]
     chord = np.roll(points, -1, axis=2) - points
     length = np.sqrt(chord[0] ** 2 + chord[1] ** 2) + np.float32(1e-6)
     ahead = chord / length
@@ -43,11 +43,14 @@ def smooth(points: np.ndarray, sharp: np.ndarray, steps: int, closed: bool = Tru
     leave = np.where(sharp, ahead, tangent) * length
     arrive = np.where(np.roll(sharp, -1), ahead, np.roll(tangent, -1, axis=2)) * length
     t = np.arange(steps, dtype=np.float32) / steps
-    curve = points[..., None] + (t * t * (3 - 2 * t)) * chord[..., None]
-    curve += (t * (1 - t) ** 2) * leave[..., None]
-    curve += (t * t * (t - 1)) * arrive[..., None]
+    curve = (
+        points[..., None]
+        + (t * t * (3 - 2 * t)) * chord[..., None]
+        + (t * (1 - t) ** 2) * leave[..., None]
+        + (t * t * (t - 1)) * arrive[..., None]
+    )
     curve = curve.reshape(2, points.shape[1], -1)
-    return curve if closed else curve[..., : (k - 1) * steps + 1]
+    return curve if closed else curve[..., : curve.shape[2] - steps + 1]
 
 
 def ribbon(line: np.ndarray, width: np.ndarray | float) -> np.ndarray:
@@ -133,12 +136,9 @@ def blur(field: np.ndarray, sigma: float) -> np.ndarray:
         Values 0 to 1.
     """
     _, height, width = field.shape
-    down, across = _gauss(height, sigma), _gauss(width, sigma)
-    once = np.rint(field * 1023) @ across
-    once *= np.float32(1 / 4096)
-    twice = down @ np.rint(once, out=once)
-    twice *= np.float32(1 / 4096 / 1023)
-    return twice
+    once = np.rint(field * 1023) @ _gauss(width, sigma)
+    twice = _gauss(height, sigma) @ np.rint(once * np.float32(1 / 4096))
+    return twice * np.float32(1 / 4096 / 1023)
 
 
 def reach(sigma: float) -> int:
@@ -164,7 +164,4 @@ def _gauss(n: int, sigma: float) -> np.ndarray:
     kernel = np.exp(-0.5 * (taps / sigma) ** 2)
     kernel = np.rint(4096 * kernel / kernel.sum())
     kernel[len(taps) // 2] += 4096 - kernel.sum()
-    matrix = np.zeros((n, n), np.float32)
-    for tap, weight in zip(taps, kernel, strict=True):
-        matrix += np.eye(n, k=int(tap), dtype=np.float32) * np.float32(weight)
-    return matrix
+    return ndimage.convolve1d(np.eye(n, dtype=np.float32), kernel, mode="constant")

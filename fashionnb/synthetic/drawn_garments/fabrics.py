@@ -21,7 +21,16 @@ COLOURS = {
     "Purple": (128, 88, 156),
 }
 PATTERNS = ("Solid", "Striped", "Checked", "Dotted", "Printed")
-SEASONS = ("Spring", "Summer", "Autumn", "Winter")
+SEASONS = {
+    "Spring": (0.62, (255, 252, 244), 0.09),
+    "Summer": (1.0, (255, 236, 190), 0.0),
+    "Autumn": (0.33, (150, 92, 44), 0.1),
+    "Winter": (0.0, (34, 42, 62), 0.08),
+}
+"""Season -> its warmth (0 to 1), the tint of its colours, and how much of that is mixed in."""
+
+WARMTH = np.array([warmth for warmth, _, _ in SEASONS.values()])
+"""From 0 for winter to 1 for summer, in the order of `SEASONS`."""
 
 # Second colours for each colour: of a stripe, dot, flower, trim or belt.
 _BESIDE = {
@@ -38,32 +47,8 @@ _BESIDE = {
     "Navy Blue": ("White", "Beige", "Red", "Blue"),
     "Purple": ("White", "Pink", "Grey", "Black"),
 }
-# The tint of a season, and how much of it is mixed in.
-_TINT = {
-    "Spring": ((255, 252, 244), 0.09),
-    "Summer": ((255, 236, 190), 0.0),
-    "Autumn": ((150, 92, 44), 0.1),
-    "Winter": ((34, 42, 62), 0.08),
-}
-_WARM = {"Spring": 0.62, "Summer": 1.0, "Autumn": 0.33, "Winter": 0.0}
 # Fixed random numbers for 1024 cells of a flowered fabric, the same for every fabric.
 _SCATTER = np.random.default_rng(7).random((4, 1024), dtype=np.float32)
-
-
-def warmth(season: np.ndarray) -> np.ndarray:
-    """Map the season of each garment and its fabric to warmth.
-
-    Parameters
-    ----------
-    season : ndarray of shape (b,), int
-        Positions in `SEASONS`.
-
-    Returns
-    -------
-    ndarray of shape (b,), float64
-        From 0 for winter to 1 for summer.
-    """
-    return np.array([_WARM[name] for name in SEASONS])[season]
 
 
 def palette(colour: np.ndarray, season: np.ndarray, chances: np.ndarray) -> dict[str, np.ndarray]:
@@ -73,7 +58,7 @@ def palette(colour: np.ndarray, season: np.ndarray, chances: np.ndarray) -> dict
     ----------
     colour, season : ndarray of shape (b,), int
         Positions in `COLOURS` and `SEASONS`.
-    chances : ndarray of shape (b, 5)
+    chances : ndarray of shape (b, 5), float32
         Random numbers in [0, 1).
 
     Returns
@@ -83,31 +68,31 @@ def palette(colour: np.ndarray, season: np.ndarray, chances: np.ndarray) -> dict
     """
     names, values = list(COLOURS), np.array(list(COLOURS.values()), np.float32)
     beside = np.array([[names.index(other) for other in _BESIDE[name]] for name in names])
-    tint = np.array([_TINT[name][0] for name in SEASONS], np.float32)[season]
-    share = np.array([_TINT[name][1] for name in SEASONS], np.float32)[season][:, None]
-    c = chances.astype(np.float32)
+    tint = np.array([tint for _, tint, _ in SEASONS.values()], np.float32)[season]
+    share = np.array([share for _, _, share in SEASONS.values()], np.float32)[season][:, None]
 
     own = values[colour] + share * (tint - values[colour])
-    own = own * (0.955 + 0.09 * c[:, :1]) + np.float32([6, 0, -6]) * (
-        c[:, 1:2] - 0.5
+    own = own * (0.955 + 0.09 * chances[:, :1]) + np.float32([6, 0, -6]) * (
+        chances[:, 1:2] - 0.5
     )  # dyes differ a little
-    other = values[beside[colour, (c[:, 2] * 4).astype(int)]]
     pale, dark = np.float32([244, 241, 234]), np.float32([52, 46, 44])
     leather = np.float32([[60, 48, 42], [148, 98, 62], [196, 152, 104], [40, 40, 44]])[
-        (c[:, 3] * 4).astype(int)
+        (chances[:, 3] * 4).astype(int)
     ]
     bright = (own * np.float32([0.3, 0.6, 0.1])).sum(1) > 120
     return {
         "fabric": np.clip(own, 0, 255),
-        "accent": other,
-        "strap": np.where(c[:, 4:5] < 0.55, own * 0.9, leather),
+        "accent": values[beside[colour, (chances[:, 2] * 4).astype(int)]],
+        "strap": np.where(chances[:, 4:5] < 0.55, own * 0.9, leather),
         "light": np.broadcast_to(pale, own.shape),
-        "sole": np.where(c[:, 3:4] < 0.6, leather, dark),
+        "sole": np.where(chances[:, 3:4] < 0.6, leather, dark),
         "metal": np.where(
-            c[:, 4:5] < 0.6, np.float32([212, 176, 104]), np.float32([196, 200, 206])
+            chances[:, 4:5] < 0.6, np.float32([212, 176, 104]), np.float32([196, 200, 206])
         ),
         "button": np.where(
-            bright[:, None] & (c[:, 3:4] < 0.6), own * 0.55, np.where(bright[:, None], dark, pale)
+            bright[:, None] & (chances[:, 3:4] < 0.6),
+            own * 0.55,
+            np.where(bright[:, None], dark, pale),
         ),
     }
 
@@ -158,7 +143,7 @@ def weave(
         shift = 0.5 * (np.floor(y) % 2)
         x, y = x + shift - np.floor(x + shift) - 0.5, y - np.floor(y) - 0.5
         return np.clip(0.5 + (big - np.sqrt(x * x + y * y)) * (size / often), 0, 1), 0.0
-    return _flowers(u, v, (a, b, c, d), size)
+    return _flowers(u, v, a, b, c, d, size)
 
 
 def _bands(x, often, wide, size):
@@ -168,9 +153,8 @@ def _bands(x, often, wide, size):
     return np.clip(0.5 + (wide / 2 - away) * (size / often), 0, 1)
 
 
-def _flowers(u, v, chances, size):
+def _flowers(u, v, a, b, c, d, size):
     """Scattered five-petalled flowers, each in a cell of its own."""
-    a, b, c, d = chances
     often = np.minimum(5 + 4 * a, size / 9)
     x, y = u * often + 40 * c, v * often + 40 * d
     row = np.floor(y)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fashionnb.synthetic.drawn_garments import clothes, curves_and_fills, shoes_and_bags
-from fashionnb.synthetic.drawn_garments.fabrics import PATTERNS, palette, warmth, weave
+from fashionnb.synthetic.drawn_garments.fabrics import PATTERNS, WARMTH, palette, weave
 from fashionnb.synthetic.drawn_garments.garment_parts import Cut, Part
 
 CUTS = {
@@ -72,13 +72,12 @@ def paint(
             colour, pattern, season = (
                 chosen[name][block] for name in ("colour", "pattern", "season")
             )
-            cut = Cut(iter(chances[block, _CUT:].T), warmth(season))
-            parts = draw(cut)
+            cut = Cut(iter(chances[block, _CUT:].T), WARMTH[season])
             cloth = chances[block, _CLOTH:_CUT].astype(np.float32)
             colours = palette(colour, season, cloth[:, 3:8])
             pose = _pose(chances[block, _POSE:_CLOTH])
             places = _unplaced(pose, shape)
-            page = _paint_parts(parts, pose, places, colours)
+            page = _paint_parts(draw(cut), pose, places, colours)
             fold = _folds(cut, *places, cloth)
             page["bright"] *= 1 + fold
             page["place"][0] += 0.1 * fold  # stripes follow the folds
@@ -93,23 +92,26 @@ def _outlines(part: Part, who: np.ndarray | slice, pose, shape) -> np.ndarray:
     points = part.points(b)[:, :, who]
     _, r, some, k = points.shape
     sharp = np.array([len(point) > 2 for point in part.rings[0]])
-    steps = int(np.ceil(part.span * size)) + 1
     curves = curves_and_fills.smooth(
-        points.reshape(2, r * some, k), sharp, steps, closed=part.width is None
+        points.reshape(2, r * some, k),
+        sharp,
+        steps=int(np.ceil(part.span * size)) + 1,
+        closed=part.width is None,
     )
     if part.width is not None:
-        width = np.full(b, part.width, np.float32)[who]
-        curves = curves_and_fills.ribbon(curves, np.tile(width, r))
+        widths = np.full(b, part.width, np.float32)[who]
+        curves = curves_and_fills.ribbon(curves, np.tile(widths, r))
     across, down, tilt, right, low = (number[who] for number in pose)
     x, y = curves.reshape(2, r, some, -1)
     x, y = x * across, (y - 0.5) * down
     cos, sin = np.cos(tilt), np.sin(tilt)
     height, width = shape
-    x, y = (
-        width / 2 + size * (x * cos - y * sin + right),
-        height / 2 + size * (x * sin + y * cos + low),
+    return np.stack(
+        [
+            width / 2 + size * (x * cos - y * sin + right),
+            height / 2 + size * (x * sin + y * cos + low),
+        ]
     )
-    return np.stack([x, y])
 
 
 def _paint_parts(parts, pose, places, colours) -> dict[str, np.ndarray]:

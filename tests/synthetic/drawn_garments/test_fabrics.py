@@ -9,8 +9,8 @@ from fashionnb.synthetic.drawn_garments.fabrics import (
     COLOURS,
     PATTERNS,
     SEASONS,
+    WARMTH,
     palette,
-    warmth,
     weave,
 )
 
@@ -28,7 +28,7 @@ def test_no_two_colours_are_close():
 
 
 def test_seasons_go_from_cold_to_warm():
-    warm = dict(zip(SEASONS, warmth(np.arange(4)), strict=True))
+    warm = dict(zip(SEASONS, WARMTH, strict=True))
     assert sorted(warm, key=warm.get) == ["Winter", "Autumn", "Spring", "Summer"]
 
 

@@ -126,7 +126,6 @@ def to_onnx(
     from fashionnb import checkpoints, models
 
     _need("onnx")
-    _need("onnxruntime")
     height, width = (size, size) if isinstance(size, int) else size
     shape = (height, width, channels)
     facts = {
@@ -329,8 +328,7 @@ def _quantised(file: Path, images: np.ndarray) -> Path:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Batches(CalibrationDataReader):
-        parts = np.array_split(images, max(1, len(images) // 16))
-        left = iter([{INPUT: part} for part in parts])
+        left = iter([{INPUT: part} for part in np.array_split(images, max(1, len(images) // 16))])
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             return next(self.left, None)

@@ -1,5 +1,6 @@
 """`fashionnb index build`, `search`, `recommend` and `embed`: find pictures in a catalogue."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -65,7 +66,7 @@ def index_build(
     embedded = engine.embed_dataset(
         source,
         cache=cache or cache_folder() / "vectors",
-        unreadable="skip" if skip_unreadable else "raise",
+        skip_unreadable=skip_unreadable,
     )
     engine.index(embedded, kind=kind)
     engine.save(out)
@@ -247,13 +248,15 @@ def embed(
     """Embed all pictures. If it was stopped, run it again to resume."""
     from fashionnb.search.embed_catalogue import embed_to_file
 
-    done = embed_to_file(
+    began = time.monotonic()
+    found = embed_to_file(
         source, model, out, size=size, processes=processes, batch_size=batch_size, device=device
     )
-    before = done.pictures - done.embedded
+    seconds = time.monotonic() - began
+    before = len(found.vectors) - found.new
     print(
-        f"{out}: {done.pictures:,} pictures; {done.embedded:,} embedded in {done.seconds:.1f} s, "
-        f"{done.embedded / max(done.seconds, 1e-9):,.0f} a second"
+        f"{out}: {len(found.vectors):,} pictures; {found.new:,} embedded in {seconds:.1f} s, "
+        f"{found.new / max(seconds, 1e-9):,.0f} a second"
         f"{f'; {before:,} were there' if before else ''}."
     )
 
@@ -261,14 +264,14 @@ def embed(
 def _query(item: str, known) -> str | Path:
     """The id of an item, or the path of a picture; raises for anything else."""
     from fashionnb.data.folder import SUFFIXES
-    from fashionnb.search.recommend import as_image
+    from fashionnb.data.images import open_picture
 
     if (known.table["id"] == item).any():
         return item
     path = Path(item)
     if not path.is_file() and path.suffix.lower() not in SUFFIXES:
         known.row(item)
-    as_image(path)
+    open_picture(path)
     return path
 
 

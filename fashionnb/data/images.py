@@ -193,15 +193,49 @@ def letterbox(image: Image.Image, size: int | tuple[int, int], channels: int) ->
     return np.array(canvas).reshape(height, width, channels)
 
 
+def open_picture(picture: Picture) -> Image.Image:
+    """Open an image given in any form: a path, the bytes of a file, a PIL image or an array.
+
+    Parameters
+    ----------
+    picture : path, bytes, PIL.Image.Image or array
+        A file; the bytes of one; or an array of shape (height, width) or (height, width, 1, 3 or
+        4), uint8 or floats in [0, 1]. Of an animation the first frame counts; of a PIL image the
+        one that it shows.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Upright; transparent parts of files and PIL images are white.
+
+    Raises
+    ------
+    DataNotFound
+        If there is no such file.
+    DataError
+        If it is not an image, damaged, empty, or has more than 50 megapixels.
+    """
+    if isinstance(picture, str | Path):
+        return decode(_bytes(picture), str(picture))
+    if isinstance(picture, bytes | bytearray):
+        return decode(bytes(picture), "the bytes given")
+    if isinstance(picture, np.ndarray):
+        return _from_array(picture)
+    if isinstance(picture, Image.Image):
+        return _upright(picture, "the PIL image")
+    raise DataError(
+        "A picture is a path, the bytes of a file, a PIL image or an array; "
+        f"got {type(picture).__name__}."
+    )
+
+
 def prepared(picture: Picture, size: int | tuple[int, int], channels: int) -> np.ndarray:
     """Prepare an image in any form as pixels for a model: upright, letterboxed on white.
 
     Parameters
     ----------
     picture : path, bytes, PIL.Image.Image or array
-        A file; the bytes of one; or an array of shape (height, width) or (height, width, 1, 3 or
-        4), uint8 or floats in [0, 1]. Transparent parts become white. Of an animation the first
-        frame counts; of a PIL image the one that it shows.
+        As `open_picture` takes it. Transparent parts become white.
     size : int or (int, int)
         Pixels: one number for a square, or (height, width).
     channels : int
@@ -219,20 +253,7 @@ def prepared(picture: Picture, size: int | tuple[int, int], channels: int) -> np
     DataError
         If it is not an image, damaged, empty, or has more than 50 megapixels.
     """
-    if isinstance(picture, str | Path):
-        image = decode(_bytes(picture), str(picture))
-    elif isinstance(picture, bytes | bytearray):
-        image = decode(bytes(picture), "the bytes given")
-    elif isinstance(picture, np.ndarray):
-        image = _from_array(picture)
-    elif isinstance(picture, Image.Image):
-        image = _upright(picture, "the PIL image")
-    else:
-        raise DataError(
-            "A picture is a path, the bytes of a file, a PIL image or an array; "
-            f"got {type(picture).__name__}."
-        )
-    return letterbox(image, size, channels)
+    return letterbox(open_picture(picture), size, channels)
 
 
 class Images:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from fashionnb.arrays import slices
 from fashionnb.checkpoints import fingerprint, image_size
 from fashionnb.data.catalogue import Catalogue, Images
 from fashionnb.data.images import decode, letterbox
@@ -202,7 +203,7 @@ def embed_images(
         If the store cannot be written.
     """
     read = partial(_read, catalogue.images, size, channels, store)
-    again = partial(_pixels, catalogue.images, size, channels)
+    again = partial(_read, catalogue.images, size, channels, None)
     keys = catalogue.table["image"].tolist()
     vectors = []
     failures = []
@@ -242,12 +243,13 @@ def _embed_catalogue(
             "catalogue.tensor(size, channels))."
         )
     size = image_size(card, type(model).__name__)
-    parts = []
-    for start in range(0, len(catalogue) or 1, CHUNK):
-        some = catalogue.take(np.arange(start, min(start + CHUNK, len(catalogue))))
-        images = some.tensor(size, card.channels)
-        parts.append(embed(model, images, batch_size=batch_size, device=device, cache=cache))
-    return np.concatenate(parts)
+    rows = np.arange(len(catalogue))
+    # At least one chunk, so that no images give an array (0, d).
+    chunks = [catalogue.take(rows[chunk]) for chunk in slices(len(rows) or 1, CHUNK)]
+    options = {"batch_size": batch_size, "device": device, "cache": cache}
+    return np.concatenate(
+        [embed(model, some.tensor(size, card.channels), **options) for some in chunks]
+    )
 
 
 def _compute(model: nn.Module, images: Tensor, batch_size: int, device: str | None) -> np.ndarray:
@@ -298,21 +300,17 @@ def _read(
         return _Image(key, failure=str(error))
 
 
-def _pixels(images: Images, size: int | tuple[int, int], channels: int, key: object) -> np.ndarray:
-    return letterbox(images.image(key), size, channels)
-
-
 def _embed_batch(
     encode: Encode,
     images: list[_Image],
-    again: Callable[[object], np.ndarray],
+    again: Callable[[object], _Image],
     store: FeatureStore | None,
 ) -> np.ndarray:
-    """Embed images that could be read; `again` decodes one that was not, by its key."""
+    """Embed images that could be read; `again` reads one that was not decoded, by its key."""
 
     def compute(rows: np.ndarray) -> dict[str, np.ndarray]:
         some = [images[row] for row in rows]
-        pixels = [again(one.key) if one.pixels is None else one.pixels for one in some]
+        pixels = [again(one.key).pixels if one.pixels is None else one.pixels for one in some]
         return {"vector": encode(np.stack(pixels))}
 
     if store is None:

@@ -55,9 +55,6 @@ class Garments:
     seen: Tensor
     colours: Tensor
 
-    def __len__(self) -> int:
-        return len(self.catalogue)
-
     @cached_property
     def pixels(self) -> np.ndarray:
         """The photos as they are, uint8 (n, height, width, 3)."""

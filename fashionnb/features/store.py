@@ -25,8 +25,6 @@ PROBE = 4
 # What SQLite calls a file that is damaged, is no database, or has other tables.
 _BROKEN = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")
 
-_AT_ONCE = 500  # digests that one statement asks for
-
 _TABLES = """
 CREATE TABLE IF NOT EXISTS layouts (name TEXT PRIMARY KEY, layout TEXT);
 CREATE TABLE IF NOT EXISTS features (digest BLOB PRIMARY KEY, layout TEXT, content BLOB);
@@ -114,14 +112,12 @@ class FeatureStore:
         layouts = {
             name: _row_type(json.loads(text)) for name, text in self._run("SELECT * FROM layouts")
         }
-        found = {}
-        for start in range(0, len(digests), _AT_ONCE):
-            some = list(digests[start : start + _AT_ONCE])
-            places = ", ".join("?" * len(some))
-            rows = self._run(f"SELECT * FROM features WHERE digest IN ({places})", some)
-            for digest, layout, content in rows:
-                found[digest] = _unpacked(layouts.get(layout), content)
-        return [found.get(digest) for digest in digests]
+        found = []
+        for digest in digests:
+            rows = self._run("SELECT layout, content FROM features WHERE digest = ?", (digest,))
+            layout, content = rows[0] if rows else (None, None)
+            found.append(_unpacked(layouts.get(layout), content))
+        return found
 
     def knows(self, digest: bytes) -> bool:
         """Are there features under this digest?"""
@@ -155,8 +151,7 @@ class FeatureStore:
         with self._lock:
             for attempt in (1, 2):
                 try:
-                    database = self._open()
-                    with database:
+                    with self._open() as database:
                         execute = database.executemany if many else database.execute
                         return execute(statement, values).fetchall()
                 except (sqlite3.Error, OSError) as error:
@@ -165,8 +160,8 @@ class FeatureStore:
                     if attempt == 2 or self.file is None or not code.startswith(_BROKEN):
                         raise WriteError(
                             f"{self.file}: cannot be used as a cache ({error}). Name another "
-                            f"folder that "
-                            "you may write to, make room on the disk, or go without a cache."
+                            f"folder "
+                            "that you may write to, make room on the disk, or go without a cache."
                         ) from error
                     logger.warning("%s is broken (%s); computing it again.", self.file, error)
                     for file in (self.file, self.file.with_name(f"{self.file.name}-journal")):
@@ -174,11 +169,10 @@ class FeatureStore:
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
-            place = ":memory:"
             if self.file is not None:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
-                place = self.file
             # Up to a minute of waiting for another process that writes; threads wait for the lock.
+            place = self.file or ":memory:"
             self._database = sqlite3.connect(place, timeout=60, check_same_thread=False)
             self._database.executescript(_TABLES)
         return self._database

@@ -75,16 +75,7 @@ def recall(found: np.ndarray, true: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (q,), float64
         From 0 to 1.
-
-    Raises
-    ------
-    DataError
-        If the shapes differ or are empty.
     """
-    if np.shape(found) != np.shape(true) or not np.size(true):
-        raise DataError(
-            f"Recall compares two arrays (q, k) of ids, got {np.shape(found)} and {np.shape(true)}."
-        )
     return np.array([np.isin(one, other).mean() for one, other in zip(true, found, strict=True)])
 
 
@@ -128,8 +119,9 @@ def trade_off(
             f"Expected true neighbours for each query, got {len(queries)} queries "
             f"and {len(true)} rows."
         )
-    rows = [on_one_thread(_measured, index, queries, true, effort, batch) for effort in efforts]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        [on_one_thread(_measured, index, queries, true, effort, batch) for effort in efforts]
+    )
 
 
 def _measured(

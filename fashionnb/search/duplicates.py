@@ -12,20 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from sklearn.cluster import DBSCAN
-from torch import Tensor
 
 from fashionnb.errors import DataError
 from fashionnb.evaluation.neighbours import (
     SAME,
+    Array,
     check_vectors,
     nearest_neighbours,
     squared_distances,
 )
 
 
-def near_duplicates(
-    embeddings: np.ndarray | Tensor, ids: Sequence[str], threshold: float
-) -> pd.DataFrame:
+def near_duplicates(embeddings: Array, ids: Sequence[str], threshold: float) -> pd.DataFrame:
     """Group the near duplicates of a catalogue: items no farther apart than a threshold.
 
     Two items are in one group if a chain of near items leads from one to the other (single
@@ -97,7 +95,7 @@ class Threshold:
     mistaken: float
 
 
-def threshold_from(embeddings: np.ndarray | Tensor, copies: np.ndarray | Tensor) -> Threshold:
+def threshold_from(embeddings: Array, copies: Array) -> Threshold:
     """Find the threshold for near duplicates with the fewest errors, from items and their copies.
 
     Copies are easily made: save the pictures again as small JPEG files, crop them a little, and

@@ -10,10 +10,9 @@ import multiprocessing
 import os
 import shutil
 import threading
-import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,28 +23,9 @@ from fashionnb import datasets, profiles
 from fashionnb.data.catalogue import Catalogue
 from fashionnb.errors import DataError, RunError, WriteError
 from fashionnb.features import vector_files
-from fashionnb.features.embedding import BATCH, embed_images
+from fashionnb.features.embedding import BATCH, Embedded, embed_images
 from fashionnb.files import write_text
 from fashionnb.search.engine import Size, VisualSearchEngine
-
-
-@dataclass(frozen=True)
-class Done:
-    """Result of embedding a catalogue into a file: how many images, and how long it took.
-
-    Parameters
-    ----------
-    pictures : int
-        All images.
-    embedded : int
-        Those that were embedded by this call.
-    seconds : float
-        How long the call took.
-    """
-
-    pictures: int
-    embedded: int
-    seconds: float
 
 
 def embed_to_file(
@@ -57,7 +37,7 @@ def embed_to_file(
     processes: int = 1,
     batch_size: int = BATCH,
     device: str | None = None,
-) -> Done:
+) -> Embedded:
     """Embed a whole catalogue into one file, in several processes if wanted.
 
     The images are those of a folder, a zip file, a catalogue in memory or a dataset. Stopped at any
@@ -85,8 +65,8 @@ def embed_to_file(
 
     Returns
     -------
-    Done
-        What this call did.
+    Embedded
+        What is in the file; `new` counts the images that this call embedded.
 
     Raises
     ------
@@ -118,17 +98,16 @@ def embed_to_file(
     engine = VisualSearchEngine(model, size=size, device=device)
     parts = out.with_name(f".{out.name}.parts")
     write_text(parts / "of", str(source))  # now, and not after an hour
-    began = time.monotonic()
     new = 0
     if processes > 1:
         starts = range(0, len(gallery), batch_size)
         new = _fill_cache(starts, processes, (source, model, size, parts, batch_size, device))
     found = engine.embed_dataset(gallery, cache=parts, batch_size=batch_size)
-    ids = gallery.ids
-    made = vector_files.Vectors(found.vectors, ids, gallery.name, engine.fingerprint)
-    vector_files.save(out, made)
+    vector_files.save(
+        out, vector_files.Vectors(found.vectors, gallery.ids, gallery.name, engine.fingerprint)
+    )
     shutil.rmtree(parts, ignore_errors=True)
-    return Done(len(ids), new + found.new, time.monotonic() - began)
+    return replace(found, new=new + found.new)
 
 
 def _fill_cache(starts: range, processes: int, arguments: tuple) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from fashionnb import checkpoints, datasets, profiles
 from fashionnb.data.catalogue import Catalogue, Images
@@ -34,6 +34,7 @@ Source = Path | str | Catalogue
 Size = int | tuple[int, int]
 
 SHOWN = 96  # pixels of a picture in a figure
+UNREADABLE = Image.new("RGB", (SHOWN, SHOWN), (225, 225, 225))  # shown instead of such a picture
 logger = logging.getLogger(__name__)
 
 
@@ -121,7 +122,7 @@ class VisualSearchEngine:
         source: Source,
         *,
         cache: Path | str | None = None,
-        unreadable: str = "raise",
+        skip_unreadable: bool = False,
         batch_size: int = BATCH,
         progress: bool = True,
     ) -> Embedded:
@@ -137,9 +138,9 @@ class VisualSearchEngine:
         cache : Path or str, optional
             A folder. Each embedding is kept there under the content of its image and the model's
             weights, so that only new images are embedded next time.
-        unreadable : {"raise", "skip"}
-            "skip" leaves out images that cannot be read; they are listed in the result and counted
-            in the log.
+        skip_unreadable : bool
+            Leave out images that cannot be read; they are listed in the result and counted in the
+            log.
         batch_size : int
             Images at a time; lower it if memory runs out.
         progress : bool
@@ -155,24 +156,22 @@ class VisualSearchEngine:
             If there is nothing at `source`.
         DataError
             If there are no images, or some cannot be read (the message names the first and counts
-            them), or, with "skip", none can.
+            them), or, if those are skipped, none can.
         WriteError
             If the cache cannot be written.
         """
-        if unreadable not in ("raise", "skip"):
-            raise DataError(f"unreadable is 'raise' or 'skip', got {unreadable!r}.")
         gallery = datasets.open_catalogue(source)
         with nullcontext() if cache is None else closing(self.store(cache)) as kept:
             found = embed_images(
                 self.encode, gallery, self.size, self.channels, store=kept, batch_size=batch_size,
-                strict=unreadable == "raise", progress=progress,
+                strict=not skip_unreadable, progress=progress,
             )  # fmt: skip
         failed = len(found.unreadable)
-        if failed and (unreadable == "raise" or not len(found.vectors)):
+        if failed and not (skip_unreadable and len(found.vectors)):
             raise DataError(
                 f"{failed:,} of {len(gallery):,} pictures cannot be read. The first: "
                 f"{found.unreadable['why'][0]} Then run the same again; or leave out all that "
-                "cannot be read, with unreadable='skip' (`fashionnb index build "
+                "cannot be read, with skip_unreadable=True (`fashionnb index build "
                 "--skip-unreadable`)."
             )
         if failed:
@@ -257,18 +256,12 @@ class VisualSearchEngine:
         """
         from fashionnb.notebook import plots
 
-        pictures, titles = [], []
-        if query is not None:
-            pictures.append(prepared(query, SHOWN, 3))
-            titles.append("query")
+        pictures = [] if query is None else [prepared(query, SHOWN, 3)]
+        titles = ["query"] * len(pictures)
         for row, picture in zip(results.itertuples(), self.pictures(results), strict=True):
-            pictures.append(
-                np.full((SHOWN, SHOWN, 3), 225, np.uint8)
-                if picture is None
-                else prepared(picture, SHOWN, 3)
-            )
             below = "not readable" if picture is None else row.category
             titles.append(f"{row.rank} · {row.score:.2f}\n{below}")
+            pictures.append(prepared(UNREADABLE if picture is None else picture, SHOWN, 3))
         return plots.image_grid(np.stack(pictures), titles, columns=min(len(pictures), 8))
 
     def pictures(self, results: pd.DataFrame) -> list[Image.Image | None]:
@@ -301,15 +294,14 @@ class VisualSearchEngine:
         index, gallery = self._searched()
         categories, codes = np.unique(gallery.table["category"].to_numpy(str), return_inverse=True)
         keys = gallery.table["image"].tolist()
-        about = _About(
+        index.extra = _About(
             checkpoint=self.checkpoint,
             size=self.size,
             source=_source(gallery),
             categories=categories.tolist(),
             category=codes.tolist(),
             images=None if keys == gallery.table["id"].tolist() else keys,
-        )
-        index.extra = about.model_dump()
+        ).model_dump()
         index.save(path)
 
     @classmethod
@@ -340,8 +332,9 @@ class VisualSearchEngine:
             names = np.array(about.categories, dtype=object)[about.category]
             keys = about.images or index.ids
             table = pd.DataFrame({"id": index.ids, "category": names, "image": keys})
-            images = _ImagesElsewhere(about.source)
-            gallery = Catalogue(about.source, table, images, tuple(sorted(set(names))))
+            gallery = Catalogue(
+                about.source, table, _ImagesElsewhere(about.source), tuple(sorted(set(names)))
+            )
         except (ValidationError, ValueError, IndexError) as error:
             raise DataError(
                 f"{path}: an index, but no search engine wrote it, or it is damaged "
@@ -443,7 +436,7 @@ def _paths(catalogue: Catalogue, rows: np.ndarray) -> list[str]:
     return [f"{above}{key}" for key in catalogue.table["image"].iloc[rows]]
 
 
-class _About(BaseModel):
+class _About(BaseModel, extra="forbid"):
     """What an engine keeps in the file of its index, besides embeddings and ids.
 
     Attributes
@@ -453,8 +446,6 @@ class _About(BaseModel):
     images : list, optional
         The key of each image; None if they are the ids.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     checkpoint: str
     size: int | tuple[int, int]

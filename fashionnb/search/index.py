@@ -359,12 +359,10 @@ def _different_strings(ids: Sequence[str]) -> pa.StringArray:
 
 def _checked(path: Path, content: bytes) -> bytes:
     """What follows name, version and checksum of a file, if all three are right."""
-    if not content.startswith(FILE_NAME):
-        raise DataError(f"{path} is not an index of fashionnb. `Index.save` writes such files.")
     if not content.startswith(FILE_NAME + FILE_VERSION):
         raise DataError(
-            f"{path} was written by a newer version of fashionnb. "
-            "Install that, or build the index again."
+            f"{path} is not an index of fashionnb, or one of a newer version of fashionnb. "
+            "`Index.save` writes such files; install the newer version, or build the index again."
         )
     start = len(FILE_NAME + FILE_VERSION)
     checksum, body = content[start : start + 32], content[start + 32 :]

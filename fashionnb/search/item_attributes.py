@@ -1,21 +1,23 @@
-"""The attributes of a catalogue's items, as numbers that are compared for all items at once.
+"""The attributes of a catalogue's items: to select and compare items by, and to give reasons with.
 
-A recommender asks which items have the attributes that are wanted, and which agree with one item.
-An unknown value ("") does neither. `fashionnb.data.attribute_encoder` encodes attributes for models
-instead.
+A recommender asks which items have the attributes that are wanted, and which agree with one item;
+an unknown value ("") does neither. `table_with_reasons` describes what it chose: which attributes
+agree, how the colours harmonize, and how similar the pictures are.
+`fashionnb.data.attribute_encoder` encodes attributes for models instead.
 """
 
 import difflib
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from fashionnb.data import colour
 from fashionnb.data.catalogue import Catalogue
-from fashionnb.data.colour import COLOURS, METALS, canonical, dominant_colour, name_colours
 from fashionnb.data.foreground import foreground
 from fashionnb.errors import DataError
 
@@ -88,8 +90,7 @@ class Attributes:
             ]
             if column not in texts:
                 raise DataError(f"{self.name} has no attribute {column!r}{_hint(column, texts)}")
-            known = self.table[column].where(self.table[column] != "")
-            numbers, values = pd.factorize(known)
+            numbers, values = pd.factorize(self.table[column].replace("", None))
             self._numbered[column] = numbers, values.tolist()
         return self._numbered[column]
 
@@ -108,7 +109,7 @@ class Attributes:
             plain = SYNONYMS.get(plain, plain)
         if plain not in known and column == "colour":
             with suppress(DataError):
-                plain = canonical(plain).casefold()
+                plain = colour.canonical(plain).casefold()
         if plain not in known:
             counts = np.bincount(numbers[numbers >= 0], minlength=len(values))
             common = [values[i] for i in np.argsort(-counts, kind="stable")]
@@ -189,13 +190,13 @@ class Attributes:
         pixels, larger = np.asarray(image), -(-SMALLEST // min(image.size))
         pixels = pixels.repeat(larger, 0).repeat(larger, 1)
         mask = foreground(pixels[None])[0]
-        rgb, share = dominant_colour(pixels, mask if mask.any() else None)
+        rgb, share = colour.dominant_colour(pixels, mask if mask.any() else None)
         used = [
             value
             for value in self.numbers("colour")[1]
-            if COLOURS.get(value) and value not in METALS
+            if colour.COLOURS.get(value) and value not in colour.METALS
         ]
-        (name,), (score,) = name_colours(rgb[None], used if len(used) > 1 else None)
+        (name,), (score,) = colour.name_colours(rgb[None], used if len(used) > 1 else None)
         logger.info(
             "The picture's colour is %s (%.2f sure), so is %.0f %% of the garment.",
             name,
@@ -203,6 +204,123 @@ class Attributes:
             100 * share,
         )
         return {"colour": name}
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """Item or picture asked for, with what reasons are made of: similarities and attributes.
+
+    If only attributes were asked for, the similarities are NaN, and there are no values.
+
+    Parameters
+    ----------
+    similarity : ndarray of shape (n,), float32
+        Cosine similarity of its picture to that of each item, -1 to 1.
+    values : dict of str to str
+        Its known attributes: column -> value.
+    row : int or None
+        Its row in the catalogue; None if it is not one of the items.
+    """
+
+    similarity: np.ndarray
+    values: dict[str, str]
+    row: int | None
+
+
+def table_with_reasons(
+    catalogue: Catalogue,
+    columns: Sequence[str],
+    rows: np.ndarray,
+    score: np.ndarray,
+    query: Query,
+    asked: Sequence[str] = (),
+    by_colour: bool = False,
+) -> pd.DataFrame:
+    """Make the table of recommended items with the reasons for each, as numbers and in words.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Of n items.
+    columns : sequence of str
+        The attributes that the catalogue has.
+    rows : ndarray of shape (k,), int64
+        The recommended items, the best first.
+    score : ndarray of shape (k,), float
+        Of these items.
+    query : Query
+        What the items are compared with.
+    asked : sequence of str
+        Columns for which values were asked.
+    by_colour : bool
+        The harmony of the colours is the first reason.
+
+    Returns
+    -------
+    DataFrame
+        One row per item, with the columns of `fashionnb.search.recommend.Recommender`.
+    """
+    own = query.values
+    table = catalogue.table[["id", *columns]].iloc[rows].reset_index(drop=True)
+    garments = table[[*columns]].to_dict("records")
+    wanted = catalogue.table[[*asked]].iloc[rows].to_dict("records")
+    table.insert(0, "rank", np.arange(1, len(rows) + 1))
+    similarity = query.similarity[rows].astype(np.float64).clip(-1, 1)
+    table = table.assign(score=np.asarray(score, np.float64), similarity=similarity)
+    said = []
+    for garment, values, alike in zip(garments, wanted, similarity, strict=True):
+        both = [name for name in columns if garment[name] and name in own]
+        agree = tuple(name for name in both if garment[name] == own[name])
+        colours = harmony(own.get("colour", ""), garment.get("colour", ""))
+        kind = "" if colours.kind == "unknown" else colours.kind
+        sentences = list(_sentences(garment, values, agree, len(both), alike))
+        if by_colour:
+            pair = f"{garment['colour']} with {own['colour']}"
+            sentences.insert(0, f"{pair} is {colours.kind}: {colours.reason}")
+        said.append((agree, len(both), kind, "; ".join(sentences)))
+    added = pd.DataFrame(said, columns=["agree", "known", "harmony", "reasons"], dtype=object)
+    return table.join(added.astype({"known": np.int64}))
+
+
+def harmony(a: str, b: str) -> colour.Harmony:
+    """Rate how well two colours go together, as a reason for a recommendation.
+
+    This is `fashionnb.data.colour.harmony`, where a colour that has no reference is unknown.
+
+    Parameters
+    ----------
+    a, b : str
+        Names of colours in any spelling; "" if unknown.
+
+    Returns
+    -------
+    fashionnb.data.colour.Harmony
+        Of the kind "unknown" if either colour is.
+    """
+    return colour.harmony(_with_reference(a), _with_reference(b))
+
+
+def _sentences(
+    garment: dict[str, str],
+    wanted: dict[str, str],
+    agree: tuple[str, ...],
+    known: int,
+    similarity: float,
+) -> Iterator[str]:
+    if wanted:
+        yield "as asked: " + ", ".join(f"{name} {value}" for name, value in wanted.items())
+    if known:
+        same = ", ".join(f"{name} {garment[name]}" for name in agree) or "nothing"
+        yield f"the same: {same} ({len(agree)} of {known} known attributes)"
+    if not np.isnan(similarity):
+        yield f"picture similarity {similarity:.2f}"
+
+
+def _with_reference(name: str) -> str:
+    try:
+        return name and colour.canonical(name)
+    except DataError:
+        return ""
 
 
 def _hint(wanted: object, known: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
 """Recommend items of a catalogue, with reasons: similar items, and items to wear together.
 
 A `Recommender` has a catalogue's attributes and one vector per item. It gives tables that say which
-attributes agree and how similar the pictures are (`fashionnb.search.reasons`). Ranking is in
-`fashionnb.search.ranking`, clusters of items in `fashionnb.search.clusters`, colours in
+attributes agree and how similar the pictures are (`fashionnb.search.item_attributes`). Ranking is
+in `fashionnb.search.ranking`, clusters of items in `fashionnb.search.clusters`, colours in
 `fashionnb.data.colour`. `fashionnb recommend` does the same from the command line.
 """
 
@@ -17,13 +17,12 @@ from PIL import Image
 
 from fashionnb.data import colour
 from fashionnb.data.catalogue import Catalogue
-from fashionnb.data.images import ArrayImages, decode
-from fashionnb.errors import DataError, DataNotFound
+from fashionnb.data.images import open_picture
+from fashionnb.errors import DataError
 from fashionnb.evaluation.neighbours import check_vectors
 from fashionnb.features import vector_files
 from fashionnb.search import ranking
-from fashionnb.search.item_attributes import Attributes
-from fashionnb.search.reasons import Query, harmony, table_with_reasons
+from fashionnb.search.item_attributes import Attributes, Query, harmony, table_with_reasons
 from fashionnb.search.results_page import Entry, open_readable, page
 
 if TYPE_CHECKING:
@@ -114,7 +113,8 @@ class Recommender:
         Parameters
         ----------
         item : str, Path, PIL image or ndarray
-            The id of an item; or a picture, as an array uint8 (height, width, 1 or 3).
+            The id of an item; or a picture, as `fashionnb.data.images.open_picture` takes it, but
+            its path as a Path.
         top_k : int
             How many; fewer if there are fewer.
         diversity : float
@@ -153,7 +153,9 @@ class Recommender:
                 "Say what is wanted, for instance colour='Blue'. "
                 f"There is: {', '.join(self.attributes.columns)}."
             )
-        return self._answer(np.ones(len(self.vectors)), None, wanted, top_k, diversity)
+        n = len(self.vectors)
+        nothing = Query(np.full(n, np.nan, np.float32), {}, None)
+        return self._answer(np.ones(n), nothing, wanted, top_k, diversity)
 
     def get_seasonal_recommendations(
         self, season: str, top_k: int = 10, *, diversity: float = 0.0, **wanted: str | Sequence[str]
@@ -189,8 +191,7 @@ class Recommender:
             As `find_similar_items`, or for a catalogue without colours.
         """
         query = self._query(item)
-        numbers, _ = self.attributes.numbers("colour")
-        found = self._harmonies(query)
+        numbers, found = self._harmonies(query)
         allowed = np.isin([each.kind for each in found], COMPATIBLE)[numbers]
         allowed &= self.attributes.worn_with(query.row, query.values, wanted)
         score = np.array([each.score for each in found])[numbers]
@@ -243,8 +244,7 @@ class Recommender:
         if not all(0 <= weight < np.inf for weight in values) or not sum(values) > 0:
             raise DataError(f"Weights are 0 or more, and not all 0; got {dict(weights)}.")
         total = sum(weight * signals[name].astype(np.float64) for name, weight in weights.items())
-        score = total / sum(values)
-        return self._answer(score, query, wanted, top_k, diversity)
+        return self._answer(total / sum(values), query, wanted, top_k, diversity)
 
     def signals(self, item: Item) -> dict[str, np.ndarray]:
         """The similarity of every item to this one, in each way: name -> (n,) from 0 to 1.
@@ -317,7 +317,7 @@ class Recommender:
         """
         asked = None
         if item is not None:
-            picture = self.catalogue.image(item) if isinstance(item, str) else as_image(item)
+            picture = self.catalogue.image(item) if isinstance(item, str) else open_picture(item)
             asked = Entry(picture, "what was asked by")
         entries = []
         pictures = open_readable(self.catalogue.images, self._items(table).table["image"])
@@ -335,9 +335,10 @@ class Recommender:
         WriteError
             If the file cannot be written.
         """
-        catalogue = self.catalogue
-        found = vector_files.Vectors(self.vectors, catalogue.ids, catalogue.name, self.model)
-        vector_files.save(path, found)
+        vector_files.save(
+            path,
+            vector_files.Vectors(self.vectors, self.catalogue.ids, self.catalogue.name, self.model),
+        )
 
     @classmethod
     def load(
@@ -364,8 +365,7 @@ class Recommender:
 
     def _items(self, table: pd.DataFrame) -> Catalogue:
         """The items of an answer."""
-        ids = pd.Index(self.catalogue.table["id"])
-        return self.catalogue.take(ids.get_indexer(table["id"]))
+        return self.catalogue.take([self.attributes.row(item) for item in table["id"]])
 
     def _query(self, item: Item) -> Query:
         if isinstance(item, str):
@@ -377,7 +377,7 @@ class Recommender:
                 "A picture as the query needs the model that made the vectors: "
                 "give `embed` (--model on the command line)."
             )
-        image = as_image(item)
+        image = open_picture(item)
         vector = check_vectors(np.asarray(self.embed(image))[None], "the picture", "cosine")[0]
         if vector.shape != self.vectors[0].shape:
             raise DataError(
@@ -387,10 +387,14 @@ class Recommender:
         similarity = ranking.similarities(self.vectors, vector)
         return Query(similarity, self.attributes.from_picture(image), None)
 
-    def _harmonies(self, query: Query) -> list[colour.Harmony]:
-        """Of the query's colour with each colour of the catalogue; the last is the unknown one."""
-        _, values = self.attributes.numbers("colour")
-        return [harmony(query.values.get("colour", ""), value) for value in (*values, "")]
+    def _harmonies(self, query: Query) -> tuple[np.ndarray, list[colour.Harmony]]:
+        """The number of each item's colour, and that colour's harmony with the query's.
+
+        The last harmony is that of the unknown colour, whose number is -1.
+        """
+        numbers, values = self.attributes.numbers("colour")
+        own = query.values.get("colour", "")
+        return numbers, [harmony(own, value) for value in (*values, "")]
 
     def _signals(self, query: Query) -> dict[str, np.ndarray]:
         signals = {"image": (1 + query.similarity.clip(-1, 1)) / 2}
@@ -398,8 +402,8 @@ class Recommender:
             value = query.values.get(column, "")
             signals[column] = self.attributes.equal(column, value).astype(np.float32)
         if query.values.get("colour"):
-            numbers, _ = self.attributes.numbers("colour")
-            difference = np.array([each.difference for each in self._harmonies(query)])
+            numbers, found = self._harmonies(query)
+            difference = np.array([each.difference for each in found])
             near = np.nan_to_num(1 - difference / FULL_DIFFERENCE).clip(0, 1)
             signals["colour"] = np.maximum(signals["colour"], near[numbers])
         return signals
@@ -407,7 +411,7 @@ class Recommender:
     def _answer(
         self,
         score: np.ndarray,
-        query: Query | None,
+        query: Query,
         wanted: Mapping[str, str | Sequence[str]],
         top_k: int,
         diversity: float,
@@ -421,10 +425,9 @@ class Recommender:
                 "diversity goes from 0 (the most relevant) to 1 (the most different); "
                 f"got {diversity!r}."
             )
-        if "color" in wanted:
-            wanted = {
-                "colour" if column == "color" else column: value for column, value in wanted.items()
-            }
+        wanted = {
+            "colour" if column == "color" else column: value for column, value in wanted.items()
+        }
         rows = np.flatnonzero(self._eligible(query, wanted, allowed))
         if diversity:
             rows = np.sort(ranking.best(score, POOL * top_k, rows))
@@ -438,28 +441,27 @@ class Recommender:
 
     def _eligible(
         self,
-        query: Query | None,
+        query: Query,
         wanted: Mapping[str, str | Sequence[str]],
         allowed: np.ndarray | None,
     ) -> np.ndarray:
         """The items, (n,) bool, that may be in an answer. If there are none, the log says why."""
-        mask = self.attributes.matching(wanted)
-        problem = "there is nothing else but the item itself and its copies"
-        if not mask.any():
-            problem = self.attributes.why_no_match(wanted)
-        if allowed is not None:
-            if mask.any() and not (mask & allowed).any():
-                problem = (
-                    "no such item has a colour that goes with it, is of another kind and for the "
-                    "same people"
-                )
-            mask &= allowed
-        if query is not None:
-            mask &= query.similarity < 1 - self.copies
-            if query.row is not None:
-                mask[query.row] = False
-        if not mask.any():
-            logger.warning("Nothing was found: %s.", problem)
+        as_wanted = self.attributes.matching(wanted)
+        suitable = as_wanted if allowed is None else as_wanted & allowed
+        mask = suitable & ~(query.similarity >= 1 - self.copies)
+        if query.row is not None:
+            mask[query.row] = False
+        if not as_wanted.any():
+            logger.warning("Nothing was found: %s.", self.attributes.why_no_match(wanted))
+        elif not suitable.any():
+            logger.warning(
+                "Nothing was found: no such item has a colour that goes with it, is of another "
+                "kind and for the same people."
+            )
+        elif not mask.any():
+            logger.warning(
+                "Nothing was found: there is nothing else but the item itself and its copies."
+            )
         return mask
 
 
@@ -537,39 +539,3 @@ def without_pictures(catalogue: Catalogue) -> Recommender:
         To be used for `Recommender.recommend_by_attributes` only.
     """
     return Recommender(catalogue, np.ones((len(catalogue), 1), np.float32))
-
-
-def as_image(picture: Path | Image.Image | np.ndarray) -> Image.Image:
-    """Open the picture that recommendations are asked for: a path, a PIL image or an array.
-
-    Parameters
-    ----------
-    picture : Path, PIL image or ndarray of shape (height, width, 1 or 3), uint8
-        A `str` is the id of an item, and no picture.
-
-    Returns
-    -------
-    PIL image
-        As it is, or decoded.
-
-    Raises
-    ------
-    DataError
-        If it is not a picture, or is damaged.
-    DataNotFound
-        If there is no such file.
-    """
-    if isinstance(picture, Path):
-        if not picture.is_file():
-            raise DataNotFound(
-                f"{picture}: there is no such picture, and no item of that id. Check the path."
-            )
-        return decode(picture.read_bytes(), str(picture))
-    if isinstance(picture, Image.Image):
-        return picture
-    if isinstance(picture, np.ndarray):
-        return ArrayImages(picture[None]).image(0)
-    raise DataError(
-        "Ask by an id, or by a picture: a Path, a PIL image or an array; "
-        f"got {type(picture).__name__}."
-    )

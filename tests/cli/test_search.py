@@ -418,7 +418,7 @@ def test_a_folder_of_pictures_is_a_shop_and_an_id_comes_before_a_file(shop, tmp_
         ([FIRST, "--data", "found"], "name a file of them (--vectors FILE), a model"),
         ([FIRST, "--data", "found", "--vectors", "none"], "none: there is no such file"),
         ([FIRST[:-1], *SHOP], "drawn-0000'; did you mean fashion_analysis_a/drawn-000"),
-        (["mine.jpg", *SHOP], "mine.jpg: there is no such picture, and no item of that id"),
+        (["mine.jpg", *SHOP], "mine.jpg: there is no such picture"),
         (["--data", "found", "--colour", "Bleu"], "no item has the colour 'Bleu'"),
         (["--data", "nowhere", "--colour", "Red"], "nowhere: there is no such file or folder"),
         (["--data", "fashion-product-images-small", "--colour", "Red"], "fashion-product-images-small"),

@@ -33,7 +33,7 @@ def shop(folder, looks) -> Catalogue:
 
 def test_walls_are_gone_and_garments_stay(tmp_path):
     found = garment_features(shop(tmp_path, [(RED, GREY), (RED, CREAM), (BLUE, GREY)]))
-    assert len(found) == 3
+    assert len(found.catalogue) == 3
     assert found.mask[:, 32:78, 22:58].all()
     assert not found.mask[:, :20].any()
     assert (found.white[:, :20] == 255).all()
@@ -61,7 +61,7 @@ def test_chunks_do_not_show(tmp_path, monkeypatch):
     )
     whole = garment_features(catalogue)
     monkeypatch.setattr("fashionnb.features.garments.CHUNK", 2)
-    assert len(whole) < CHUNK
+    assert len(whole.catalogue) < CHUNK
     parts = garment_features(catalogue)
     np.testing.assert_array_equal(whole.mask, parts.mask)
     torch.testing.assert_close(whole.seen, parts.seen, atol=1e-3, rtol=1e-3)

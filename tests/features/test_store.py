@@ -86,7 +86,7 @@ def test_it_is_kept_on_disk_by_chunks(tmp_path):
     assert len(compute.asked) == 20 - 6 + PROBE
 
 
-def test_many_digests_are_asked_for_in_parts():
+def test_many_digests_and_one_that_is_not_known():
     store = FeatureStore(None, "numbers")
     Numbers(range(1300)).fill(store)
     assert all(store.get([digest_of(str(number)) for number in range(1300)]))

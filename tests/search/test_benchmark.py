@@ -99,9 +99,6 @@ def test_it_measures_on_one_thread_and_leaves_the_others(asked, monkeypatch):
 def test_recall():
     shares = recall([["a", "b"], ["c", "d"]], [["b", "x"], ["c", "d"]])
     assert shares.tolist() == [0.5, 1]
-    for found, true in ((np.empty((0, 3)), np.empty((0, 3))), ([["a"]], [["a", "b"]])):
-        with pytest.raises(DataError, match="two arrays"):
-            recall(found, true)
 
 
 @pytest.mark.parametrize("part", [slice(0, 0), slice(0, 7)])

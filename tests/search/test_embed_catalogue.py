@@ -54,7 +54,7 @@ def command(out, *more) -> list[str]:
 
 def test_it_holds_what_the_engine_says(photos):
     done = run("out.safetensors")
-    assert (done.pictures, done.embedded) == (PICTURES, PICTURES)
+    assert (len(done.vectors), done.new) == (PICTURES, PICTURES)
     engine = VisualSearchEngine("model")
     found = vector_files.load("out.safetensors", model=engine.fingerprint)
     assert found.ids == [f"{number:02d}.png" for number in range(PICTURES)]
@@ -93,7 +93,7 @@ def test_stopped_between_any_two_batches_it_becomes_the_same_file(photos, monkey
         else:
             assert moment == 6, "six batches: 0 to 5"
     done = run("out.safetensors")
-    assert done.embedded == (PICTURES - BATCH * moment if moment < 6 else PICTURES)
+    assert done.new == (PICTURES - BATCH * moment if moment < 6 else PICTURES)
     assert Path("out.safetensors").read_bytes() == Path("whole.safetensors").read_bytes()
 
 
@@ -143,7 +143,7 @@ def test_sigkill_and_again(photos, processes):
         time.sleep(0.05)
     slow.unlink()
     slow.write_bytes(content)
-    assert run("out.safetensors").embedded < PICTURES  # what two processes began, one may end
+    assert run("out.safetensors").new < PICTURES  # what two processes began, one may end
     if processes == 1:
         assert Path("out.safetensors").read_bytes() == Path("whole.safetensors").read_bytes()
     else:  # each of two has fewer threads, which may change the last bit
@@ -159,7 +159,7 @@ def test_a_picture_that_changed_meanwhile_is_embedded_again(photos, monkeypatch)
         with pytest.raises(KilledError):
             run("out.safetensors")
     Image.new("RGB", (20, 20), (200, 0, 0)).save("photos/05.png")
-    assert run("out.safetensors").embedded == 1
+    assert run("out.safetensors").new == 1
     run("fresh.safetensors")
     found, fresh = vector_files.load("out.safetensors"), vector_files.load("fresh.safetensors")
     np.testing.assert_allclose(found.values, fresh.values, atol=1e-6)
@@ -170,7 +170,7 @@ def test_a_catalogue_in_memory(photos):
 
     catalogue = drawn_garments.catalogue(20, seed=0)
     done = embed_to_file(catalogue, "model", "out.safetensors", batch_size=4)
-    assert done.pictures == len(vector_files.load("out.safetensors").ids) == len(catalogue)
+    assert len(done.vectors) == len(vector_files.load("out.safetensors").ids) == len(catalogue)
 
 
 def test_the_command(photos, capsys):

@@ -338,7 +338,7 @@ def test_unreadable_pictures_stop_it_and_are_counted(engine, shop):
     spoil(shop)
     with pytest.raises(
         DataError,
-        match=r"4 of 28 pictures cannot be read. The first: .*Bag/bomb.jpg.*unreadable='skip'",
+        match=r"4 of 28 pictures cannot be read. The first: .*Bag/bomb.jpg.*skip_unreadable=True",
     ):
         engine.embed_dataset(shop, progress=False)
 
@@ -346,7 +346,7 @@ def test_unreadable_pictures_stop_it_and_are_counted(engine, shop):
 def test_unreadable_pictures_are_left_out_if_asked_and_listed(engine, shop, caplog):
     whole = engine.embed_dataset(shop, progress=False)
     spoil(shop)
-    found = engine.embed_dataset(shop, unreadable="skip", progress=False, batch_size=4)
+    found = engine.embed_dataset(shop, skip_unreadable=True, progress=False, batch_size=4)
     assert found.gallery.ids == whole.gallery.ids
     np.testing.assert_allclose(found.vectors, whole.vectors, atol=1e-5)
     assert found.unreadable["id"].tolist() == [f"Bag/{name}.jpg" for name in sorted(BROKEN)]
@@ -354,14 +354,12 @@ def test_unreadable_pictures_are_left_out_if_asked_and_listed(engine, shop, capl
         SAYS[name] in why for name, why in zip(sorted(BROKEN), found.unreadable["why"], strict=True)
     )
     assert "4 of 28 pictures cannot be read and are left out" in caplog.text
-    with pytest.raises(DataError, match="'raise' or 'skip', got 'ignore'"):
-        engine.embed_dataset(shop, unreadable="ignore")
 
 
 def test_nothing_that_can_be_read(engine, tmp_path):
     (tmp_path / "a.png").write_bytes(b"x")
     with pytest.raises(DataError, match="1 of 1 pictures cannot be read"):
-        engine.embed_dataset(tmp_path, unreadable="skip", progress=False)
+        engine.embed_dataset(tmp_path, skip_unreadable=True, progress=False)
 
 
 def test_a_catalogue_whose_picture_is_missing(engine, shop):
@@ -377,7 +375,7 @@ def test_a_catalogue_whose_picture_is_missing(engine, shop):
         match=r"1 of 2 pictures cannot be read.*Bag/nowhere.png: cannot be read \(No such file",
     ):
         engine.embed_dataset(catalogue, progress=False)
-    engine.index(catalogue, unreadable="skip", progress=False)
+    engine.index(catalogue, skip_unreadable=True, progress=False)
     assert engine.search(shop / table.loc[1, "image"])["id"].tolist() == ["b"]
 
 

@@ -468,7 +468,7 @@ def test_another_safetensors_file_holds_no_vectors(tmp_path):
             lambda s: s.find_similar_items("xyz"),
             "no item 'xyz'. There is: drawn-00000, drawn-00001",
         ),
-        (lambda s: s.find_similar_items(7), "Ask by an id, or by a picture"),
+        (lambda s: s.find_similar_items(7), "A picture is a path, the bytes of a file"),
         (lambda s: s.find_similar_items("drawn-00000", 0), "top_k is a whole number"),
         (lambda s: s.find_similar_items("drawn-00000", diversity=2), "diversity goes from 0"),
         (lambda s: s.recommend_by_attributes(), "Say what is wanted"),

@@ -13,8 +13,7 @@ import numpy as np
 
 from fashionnb.data.catalogue import Catalogue
 from fashionnb.errors import DataError
-from fashionnb.search.item_attributes import Attributes
-from fashionnb.search.reasons import harmony
+from fashionnb.search.item_attributes import Attributes, harmony
 from fashionnb.synthetic.composed_outfits.rules import RULES, Rulebook, roles
 
 SHARED_ATTRIBUTES = ("season", "usage", "gender")

@@ -142,9 +142,8 @@ def load_model(model: Path | str) -> nn.Module:
             f"{card.sha256[:12]}…. One of the two was changed or cut short; fetch or train the "
             "model again."
         )
-    kind = models.architecture(card.architecture)
     try:
-        network = kind(**card.arguments)
+        network = models.architecture(card.architecture)(**card.arguments)
     except Exception as error:  # a stranger's arguments make torch raise nearly anything
         raise ModelMismatch(
             f"{folder / CARD}: {card.architecture} cannot be built: {error}."

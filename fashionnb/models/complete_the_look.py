@@ -124,8 +124,10 @@ class Tower(nn.Module):
             parts.append(self.kind(kinds))
         if self.labels:
             counts = [table.num_embeddings for table in self.labels]
-            what = f"The network takes {len(counts)} labels of each product"
-            check_array(labels, (n, len(counts)), what, _NUMBERS, kind="whole", below=counts)
+            check_array(
+                labels, (n, len(counts)), f"The network takes {len(counts)} labels of each product",
+                _NUMBERS, kind="whole", below=counts,
+            )  # fmt: skip
             parts += [table(labels[:, column]) for column, table in enumerate(self.labels)]
         return normalize(self.layers(torch.cat(parts, 1)).float())
 
@@ -192,13 +194,12 @@ class CompleteTheLook(nn.Module):
         """
         return self.scene(scene[0])
 
-    def similarities(self, looked: Tensor, products: Tensor, kinds: Tensor) -> Tensor:
-        """Compute cosines (n, m) of the output of `look` with products (m, dimensions)."""
-        return looked @ products.T
-
     def logits(self, looked: Tensor, products: Tensor, kinds: Tensor) -> Tensor:
-        """Divide the similarities (n, m) by the temperature, for the softmax and for ranking."""
-        return self.similarities(looked, products, kinds) / _temperature(self.log_temperature)
+        """Compute cosines (n, m) of the output of `look` with products (m, dimensions).
+
+        They are divided by the temperature, for the softmax and for ranking.
+        """
+        return looked @ products.T / _temperature(self.log_temperature)
 
 
 class LookAround(nn.Module):
@@ -295,14 +296,11 @@ class LookAround(nn.Module):
         Raises
         ------
         DataError
-            If the vectors have another width, or shapes disagree.
+            If the vectors have another width.
         """
         crops, there, pieces, boxes = scene
         check_array(crops, ("n", self.width), "Vectors of scenes", _WIDTH)
-        check_array(there, (len(crops), "k"), "Which pieces there are", "As bool.", kind="bool")
         n, k = there.shape
-        t = int(there.sum())
-        check_array(pieces, (t, self.width), f"Vectors of {t} pieces", _WIDTH)
         encoded = self.piece(torch.cat([pieces, boxes], 1))
         x = encoded.new_zeros(n, k + 1, encoded.shape[1])
         x[:, :-1][there] = encoded

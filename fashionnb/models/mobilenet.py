@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, softmax
 
-from fashionnb.arrays import check_images
 from fashionnb.errors import DataError, ModelMismatch
-from fashionnb.models.style2vec import ResidualBlock, blocks_of, convolution
+from fashionnb.models.style2vec import ImageNetwork, ResidualBlock, blocks_of, convolution
 
 STEM = 24
 """Channels of a backbone's first convolution."""
@@ -106,7 +105,7 @@ BACKBONES: dict[str, type[nn.Module]] = {"inverted": MobileNetBackbone, "dense":
 """Backbones by the names that networks take."""
 
 
-class PhotoNetwork(nn.Module):
+class PhotoNetwork(ImageNetwork):
     """Base of photo networks on a MobileNet or dense backbone: check, normalisation, pooling.
 
     Parameters
@@ -126,19 +125,13 @@ class PhotoNetwork(nn.Module):
         If the backbone is unknown.
     """
 
-    channels, smallest = 3, 32
-
     def __init__(
         self, backbone: str, mean: Sequence[float], std: Sequence[float], **arguments: Any
     ) -> None:
-        super().__init__()
         if backbone not in BACKBONES:
             raise DataError(f"There is no backbone {backbone!r}; there are {', '.join(BACKBONES)}.")
-        self.arguments = {
-            "backbone": backbone, "mean": list(mean), "std": list(std), **arguments,
-        }  # fmt: skip
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+        arguments = {"backbone": backbone, "mean": list(mean), "std": list(std), **arguments}
+        super().__init__(3, 32, mean, std, arguments)
         self.backbone = BACKBONES[backbone]().to(memory_format=torch.channels_last)
 
     def features(self, images: Tensor) -> Tensor:
@@ -159,12 +152,8 @@ class PhotoNetwork(nn.Module):
         DataError
             If the shape or the dtype is another.
         """
-        return self.backbone(self._normalised(images)).mean((2, 3))
-
-    def _normalised(self, images: Tensor) -> Tensor:
-        check_images(images, self.channels, self.smallest, type(self).__name__)
-        x = (images - self.mean) / self.std
-        return x.contiguous(memory_format=torch.channels_last)
+        x = self.normalised(images).contiguous(memory_format=torch.channels_last)
+        return self.backbone(x).mean((2, 3))
 
 
 class MobileNetClassifier(PhotoNetwork):

@@ -114,7 +114,7 @@ class MultiStageEncoder(PhotoNetwork):
         DataError
             If the shape or the dtype is another.
         """
-        x = self._normalised(images)
+        x = self.normalised(images).contiguous(memory_format=torch.channels_last)
         pooled = []
         for block in self.backbone:
             x = block(x)

@@ -15,9 +15,6 @@ from torch.nn.utils.rnn import pad_sequence
 from fashionnb.arrays import check_array
 from fashionnb.errors import DataError
 
-UNKNOWN_TYPE = 0
-"""Number of an unknown type; known types count from 1."""
-
 
 @dataclass(frozen=True, eq=False)
 class Items:
@@ -66,14 +63,11 @@ class Items:
 
     def __getitem__(self, rows: Tensor) -> "Items":
         """Select rows, (n,) or (n, size) int64 or a mask; the parts take the shape of the rows."""
-        return Items(*(part if part is None else part[rows] for part in self._parts()))
+        return Items(*(part if part is None else part[rows] for part in vars(self).values()))
 
     def to(self, device: torch.device | str) -> "Items":
         """Copy the items to another device."""
-        return Items(*(part if part is None else part.to(device) for part in self._parts()))
-
-    def _parts(self) -> tuple[Tensor | None, ...]:
-        return self.features, self.types, self.colours, self.labels
+        return Items(*(part if part is None else part.to(device) for part in vars(self).values()))
 
 
 def padded(outfits: Sequence[Sequence[int]]) -> Tensor:
@@ -82,7 +76,7 @@ def padded(outfits: Sequence[Sequence[int]]) -> Tensor:
     Parameters
     ----------
     outfits : sequence of sequences of int
-        n lists of rows, each of 1 or more.
+        n lists of rows, n and each length 1 or more.
 
     Returns
     -------
@@ -93,10 +87,8 @@ def padded(outfits: Sequence[Sequence[int]]) -> Tensor:
     Raises
     ------
     DataError
-        If there is no outfit, or an outfit is empty.
+        If an outfit is empty.
     """
-    if not len(outfits):
-        raise DataError("There is no outfit.")
     for number, outfit in enumerate(outfits):
         if not len(outfit):
             raise DataError(f"Outfit {number} is empty; a set has 1 item or more.")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from fashionnb.arrays import check_array
-from fashionnb.models.outfit_inputs import UNKNOWN_TYPE, Items, check_items
+from fashionnb.models.outfit_inputs import Items, check_items
 
 _LABEL = 16  # length of the vector of a type or label
 
@@ -130,7 +130,7 @@ class OutfitTransformer(nn.Module):
         """
         there = self._mask(items, there)
         if wanted is None:
-            wanted = torch.full((len(there),), UNKNOWN_TYPE, device=there.device)
+            wanted = torch.zeros(len(there), dtype=torch.int64, device=there.device)
         check_array(
             wanted, (len(there),), "One wanted type for each outfit", "0 is any type.",
             kind="whole", below=max(self.types, 1),
@@ -228,9 +228,7 @@ class _ItemEncoder(nn.Module):
         super().__init__()
         self.needs = {"width": width, "types": types, "colours": colours, "labels": tuple(labels)}
         self.meanings = nn.ModuleList(
-            nn.Embedding(count, _LABEL, padding_idx=UNKNOWN_TYPE)
-            for count in (types, *labels)
-            if count
+            nn.Embedding(count, _LABEL, padding_idx=0) for count in (types, *labels) if count
         )
         with torch.no_grad():
             for table in self.meanings:

@@ -19,6 +19,7 @@ from fashionnb.arrays import check_images
 from fashionnb.errors import DataError, DataNotFound, ModelMismatch
 from fashionnb.files import sha256, written_whole
 from fashionnb.models import load_weights
+from fashionnb.models.style2vec import ImageNetwork
 
 SMALLEST = 32
 """Least height and width of an image in pixels."""
@@ -33,11 +34,10 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, red, 
 _TIMEOUT = 20  # seconds without a byte after which a download is given up
 
 
-class _PretrainedEncoder(nn.Module):
+class _PretrainedEncoder(ImageNetwork):
     """What these encoders share: a network that another library builds, sizes and normalisation."""
 
     task = "embedding"
-    channels = 3
 
     def __init__(
         self,
@@ -47,19 +47,16 @@ class _PretrainedEncoder(nn.Module):
         mean: Sequence[float] = _MEAN,
         std: Sequence[float] = _STD,
     ) -> None:
-        super().__init__()
         if size < SMALLEST:
             raise DataError(f"Images are scaled to {SMALLEST} pixels or more, got size={size}.")
+        super().__init__(3, SMALLEST, mean, std, {"size": size})
         self.network, self.dimensions = network, dimensions
-        self.arguments = {"size": size}
-        self.register_buffer("mean", torch.tensor(mean).reshape(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).reshape(1, 3, 1, 1))
         # Among the weights, so that another size is another fingerprint.
         self.register_buffer("size", torch.tensor(size))
 
     def _prepared(self, images: Tensor) -> Tensor:
         """Check, scale and normalise images."""
-        check_images(images, self.channels, SMALLEST, type(self).__name__)
+        check_images(images, self.channels, self.smallest, type(self).__name__)
         size, (height, width) = self.arguments["size"], images.shape[2:]
         shorter = min(height, width)
         if shorter != size:
@@ -93,7 +90,7 @@ class ResNet50(_PretrainedEncoder):
         "layer4": 2048,
     }
     """Outputs of `layers`: name to channels, from the first to the last."""
-    _state_dict_of, _prefix, _unused = "torchvision's resnet50", "", ("fc",)
+    _state_dict_of, _prefix, _unused = "torchvision's resnet50", "", ("fc.",)
 
     def __init__(self, size: int = 224) -> None:
         import torchvision  # takes seconds, and most users of this module need none of it
@@ -154,7 +151,7 @@ class VGG16(_PretrainedEncoder):
     Simonyan & Zisserman (2015), Very Deep Convolutional Networks for Large-Scale Image Recognition.
     """
 
-    _state_dict_of, _prefix, _unused = "torchvision's vgg16", "features", ("classifier",)
+    _state_dict_of, _prefix, _unused = "torchvision's vgg16", "features.", ("classifier.",)
 
     def __init__(self, size: int = 224) -> None:
         from torchvision.models import vgg
@@ -197,8 +194,8 @@ class SigLIP(_PretrainedEncoder):
     Zhai, Mustafa, Kolesnikov & Beyer (2023), Sigmoid Loss for Language Image Pre-Training.
     """
 
-    _state_dict_of, _prefix = "open_clip's SigLIP", "visual"
-    _unused = ("text", "logit_scale", "logit_bias")
+    _state_dict_of, _prefix = "open_clip's SigLIP", "visual."
+    _unused = ("text.", "logit_scale", "logit_bias")
 
     def __init__(self, size: int = 224, kind: str = "ViT-B-16-SigLIP") -> None:
         try:
@@ -229,7 +226,7 @@ class SigLIP(_PretrainedEncoder):
     def forward(self, images: Tensor) -> Tensor:
         """Compute one vector of each image, (n, dimensions) float32; errors as `ResNet50`."""
         size = self.arguments["size"]
-        check_images(images, self.channels, SMALLEST, "SigLIP")
+        check_images(images, self.channels, self.smallest, "SigLIP")
         if images.shape[2:] != (size, size):
             # Stretched, as in its training; bicubic interpolation may leave [0, 1].
             images = interpolate(images, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
@@ -329,9 +326,16 @@ def pretrained(
         model = known.network(size)
     if weights != "none":
         published = weights == "auto" or (weights == "imagenet" and known.owner == "ImageNet's")
-        file = _published_file(name) if published else Path(weights)
+        file = _published_file(name, known) if published else Path(weights)
         remedy = f"Expected the state dict of {model._state_dict_of}."
-        load_weights(model.network, _used(model, _read_state_dict(file)), file, remedy)
+        saved = _read_state_dict(file)
+        # The weights that the network has, by its own names for them.
+        used = {
+            key.removeprefix(model._prefix): tensor
+            for key, tensor in saved.items()
+            if not key.startswith(model._unused)
+        }
+        load_weights(model.network, used, file, remedy)
     return model.eval()
 
 
@@ -366,19 +370,8 @@ def _pooled(x: Tensor) -> Tensor:
     return x.mean((2, 3)).float()
 
 
-def _used(model: nn.Module, saved: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights that the network has, by its own names for them."""
-    found = {}
-    for key, tensor in saved.items():
-        part, _, rest = key.partition(".")
-        if part not in model._unused:
-            found[rest if part == model._prefix else key] = tensor
-    return found
-
-
-def _published_file(name: str) -> Path:
+def _published_file(name: str, known: _Published) -> Path:
     """Find the file of published weights, and download it if need be."""
-    known = _KNOWN[name]
     file = Path(torch.hub.get_dir()) / "checkpoints" / known.file
     if name == "siglip" and not file.is_file():
         from huggingface_hub import try_to_load_from_cache  # a dependency of open_clip
@@ -386,7 +379,7 @@ def _published_file(name: str) -> Path:
         if isinstance(found := try_to_load_from_cache(_MARQO, _MARQO_FILE), str):
             return Path(found)
     if not file.is_file():
-        _download(name, file)
+        _download(name, known, file)
     if known.sha256 and not sha256(file).startswith(known.sha256):
         raise ModelMismatch(
             f"{file} is damaged or cut short: its SHA-256 does not begin with {known.sha256}. "
@@ -395,11 +388,10 @@ def _published_file(name: str) -> Path:
     return file
 
 
-def _download(name: str, file: Path) -> None:
+def _download(name: str, known: _Published, file: Path) -> None:
     import pooch
     import requests
 
-    known = _KNOWN[name]
     remedy = (
         f"Put {known.url} into {file.parent}, as {file.name}, or name a file that you have: "
         f"`pretrained({name!r}, 'a/file')`, for commands `--model {name}:a/file`. {ALTERNATIVES}"

@@ -7,6 +7,7 @@ Losses are in `fashionnb.losses`, the training loop is in `fashionnb.training`.
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,44 @@ from torch.nn.functional import normalize
 from fashionnb.arrays import check_images
 
 
-class Style2Vec(nn.Module):
+class ImageNetwork(nn.Module):
+    """Base of networks that look at images: what they accept, and mean and deviation.
+
+    Parameters
+    ----------
+    channels : int
+        1 for grey images, 3 for colour.
+    smallest : int
+        Least height and width in pixels.
+    mean : float or sequence of float
+        Of the training images in [0, 1], one number or one per channel.
+    std : float or sequence of float
+        Their standard deviation.
+    arguments : dict
+        With which the constructor makes the network again.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        smallest: int,
+        mean: float | Sequence[float],
+        std: float | Sequence[float],
+        arguments: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.channels, self.smallest, self.arguments = channels, smallest, arguments
+        for name, value in (("mean", mean), ("std", std)):
+            per_channel = torch.as_tensor(value).float().expand(channels).reshape(1, -1, 1, 1)
+            self.register_buffer(name, per_channel.clone())
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Check images (n, channels, height, width), and subtract mean, divide by deviation."""
+        check_images(images, self.channels, self.smallest, type(self).__name__)
+        return (images - self.mean) / self.std
+
+
+class Style2Vec(ImageNetwork):
     """Style2Vec, a small residual network from images of garments to embeddings of length 1.
 
     Two choices serve the CPU: the first convolution halves the image at once, since the first
@@ -62,19 +100,16 @@ class Style2Vec(nn.Module):
         mean: float | Sequence[float] = 0.2860,
         std: float | Sequence[float] = 0.3530,
     ) -> None:
-        super().__init__()
         stages = [[outputs, stride] for outputs, stride in stages]  # as the JSON of a card has them
-        self.arguments = {
+        arguments = {
             "dimensions": dimensions, "channels": channels, "stem": stem,
             "stem_stride": stem_stride, "stages": stages, "mirror": mirror,
             "mean": mean, "std": std,
         }  # fmt: skip
-        self.channels, self.mirror = channels, mirror
         # The last stage needs 2 x 2 pixels.
-        self.smallest = 2 * stem_stride * prod(stride for _, stride in stages)
-        for name, value in (("mean", mean), ("std", std)):
-            per_channel = torch.as_tensor(value).float().expand(channels).reshape(1, -1, 1, 1)
-            self.register_buffer(name, per_channel.clone())
+        smallest = 2 * stem_stride * prod(stride for _, stride in stages)
+        super().__init__(channels, smallest, mean, std, arguments)
+        self.mirror = mirror
         self.stem = nn.Sequential(
             convolution(channels, stem, size=5, stride=stem_stride), nn.ReLU()
         )
@@ -101,10 +136,8 @@ class Style2Vec(nn.Module):
         DataError
             If the shape or the dtype is another.
         """
-        check_images(images, self.channels, self.smallest, "Style2Vec")
-        x = (images - self.mean) / self.std
-        x = self.stem(x.contiguous(memory_format=torch.channels_last))
-        return self.stages(x).mean((2, 3))
+        x = self.normalised(images).contiguous(memory_format=torch.channels_last)
+        return self.stages(self.stem(x)).mean((2, 3))
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed images; accepts and refuses what `features` does.

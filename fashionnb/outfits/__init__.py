@@ -1,1 +1,1 @@
-"""Outfits: questions, negatives, baselines, scores by any model, and suggestions from scores."""
+"""Outfits: questions, baselines, scores by any model, and suggestions from scores."""

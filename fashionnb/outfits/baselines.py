@@ -68,12 +68,7 @@ def by_label(blanks: Sequence[Blank], catalogue: Catalogue, labels: Sequence) ->
         If there is not one label for each item, an item is unknown, or the questions differ in
         their number of answers.
     """
-    labels, rows = _values_and_rows(labels, catalogue)
-    scores = []
-    for blank in blanks:
-        shown = labels[rows(blank.asked)]
-        scores.append([np.mean(shown == label) for label in labels[rows(blank.answers)]])
-    return _scores(scores)
+    return _mean_over_shown(blanks, catalogue, np.asarray(labels), np.equal)
 
 
 def by_distance(blanks: Sequence[Blank], catalogue: Catalogue, features: np.ndarray) -> np.ndarray:
@@ -100,34 +95,32 @@ def by_distance(blanks: Sequence[Blank], catalogue: Catalogue, features: np.ndar
     DataError
         As `by_label`.
     """
-    features, rows = _values_and_rows(features, catalogue)
-    features = features.reshape(len(features), -1).astype(float)
-    scores = []
-    for blank in blanks:
-        differences = features[rows(blank.answers)][:, None] - features[rows(blank.asked)]
-        scores.append(-np.linalg.norm(differences, axis=2).mean(1))
-    return _scores(scores)
+
+    def nearness(answers: np.ndarray, shown: np.ndarray) -> np.ndarray:
+        return -np.linalg.norm(answers - shown, axis=2)
+
+    features = np.asarray(features, float).reshape(len(features), -1)
+    return _mean_over_shown(blanks, catalogue, features, nearness)
 
 
-def _values_and_rows(
-    values: Sequence, catalogue: Catalogue
-) -> tuple[np.ndarray, Callable[[Sequence[str]], list[int]]]:
-    """The values as an array, and a function from item ids to rows."""
-    values = np.asarray(values)
+def _mean_over_shown(
+    blanks: Sequence[Blank], catalogue: Catalogue, values: np.ndarray, compare: Callable
+) -> np.ndarray:
+    """The comparison of each answer's value with those of the shown items, averaged over them."""
     if len(values) != len(catalogue):
         raise DataError(
             f"Expected one value for each of the {len(catalogue)} items of the catalogue, "
             f"got {len(values)}."
         )
-    known = {item: row for row, item in enumerate(catalogue.table["id"])}
-
-    def rows(items: Sequence[str]) -> list[int]:
-        unknown = [item for item in items if item not in known]
+    row = {item: number for number, item in enumerate(catalogue.table["id"])}
+    scores = []
+    for blank in blanks:
+        unknown = [item for item in (*blank.asked, *blank.answers) if item not in row]
         if unknown:
             raise DataError(f"A question shows {unknown[0]!r}, which is not in {catalogue.name}.")
-        return [known[item] for item in items]
-
-    return values, rows
+        answers, shown = ([row[item] for item in some] for some in (blank.answers, blank.asked))
+        scores.append(compare(values[answers][:, None], values[shown]).mean(1))
+    return _scores(scores)
 
 
 def _scores(rows: Sequence[Sequence[float]]) -> np.ndarray:

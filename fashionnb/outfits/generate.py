@@ -77,8 +77,7 @@ def pair_scores(scorer: Scores, outfit: Sequence[str]) -> pd.DataFrame:
     first, second = np.triu_indices(len(outfit), 1)
     pairs = [[outfit[i], outfit[j]] for i, j in zip(first, second, strict=True)]
     values = np.full((len(outfit), len(outfit)), np.nan)
-    values[first, second] = scorer(pairs)
-    values[second, first] = values[first, second]
+    values[first, second] = values[second, first] = scorer(pairs)
     return pd.DataFrame(values, index=outfit, columns=outfit)
 
 

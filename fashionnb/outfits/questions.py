@@ -158,10 +158,9 @@ class _Pool:
                 self.completing[items - {item}].add(item)
         uses = Counter(item for items in _sources(outfits, protocol, split) for item in items)
         self.weights = uses if protocol == "strict" else dict.fromkeys(uses, 1)
-        members = defaultdict(list)
+        self.members = defaultdict(list)
         for item in uses:
-            members[self.family[item]].append(item)
-        self.members = {family: np.array(items, object) for family, items in members.items()}
+            self.members[self.family[item]].append(item)
 
     def sample(self, item: str, excluded: set[str], n: int, rng: np.random.Generator) -> list[str]:
         """`n` items of the family of `item`; none if there are too few, or it is not worn."""

@@ -61,9 +61,10 @@ class Scorer:
             )
         self.items = items.to(next(model.parameters()).device)
         if model.pairwise:
-            rows = torch.arange(len(items), device=self.items.features.device)
             encoded = self._batched(
-                rows, lambda some: model.encode(self.items[some]).features, _ENCODED
+                torch.arange(len(items)),
+                lambda some: model.encode(self.items[some]).features,
+                _ENCODED,
             )
             self.items = replace(self.items, features=encoded)
 
@@ -137,17 +138,15 @@ class Scorer:
             return means.reshape(len(shown), -1)
         return self._nearness(padded(shown), torch.tensor(choices))
 
-    def seek(
-        self, outfits: Sequence[Sequence[Hashable]], wanted: Sequence[int] | None = None
-    ) -> np.ndarray:
+    def seek(self, outfits: Sequence[Sequence[Hashable]], wanted: Sequence[int]) -> np.ndarray:
         """Compute how near each item lies to the place that a set model predicts.
 
         Parameters
         ----------
         outfits : sequence of sequences of ids
             m incomplete outfits.
-        wanted : sequence of int, length m, optional
-            The type of the missing item; without it, any.
+        wanted : sequence of int, length m
+            The type of each missing item; 0 for any.
 
         Returns
         -------
@@ -168,11 +167,10 @@ class Scorer:
             )
         device = self.items.features.device
         rows = padded([self._known(outfit) for outfit in outfits]).to(device)
-        types = None if wanted is None else torch.as_tensor(np.asarray(wanted), device=device)
+        types = torch.as_tensor(np.asarray(wanted), device=device)
 
         def nearness(some: Tensor) -> Tensor:
-            type_ = None if types is None else types[some]
-            points = self.model.seek(self.items[rows[some]], type_, rows[some] >= 0)
+            points = self.model.seek(self.items[rows[some]], types[some], rows[some] >= 0)
             return (points @ places.T).cpu()
 
         with evaluating(self.model):
@@ -208,8 +206,7 @@ class Scorer:
         """
         rows = self._known(outfit)
         features = self.items.features[rows].detach().clone().requires_grad_()
-        items = self.items[torch.tensor(rows, device=features.device)]
-        items = replace(items, features=features)
+        items = replace(self.items[torch.tensor(rows)], features=features)
         with evaluating(self.model), torch.enable_grad():
             if self.model.pairwise:
                 pairs = torch.from_numpy(outfit_pairs([range(len(rows))])[0])

@@ -6,7 +6,7 @@ with the features of the products, which come from `fashionnb.features.garments`
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +63,7 @@ class Views:
 
     def to(self, device: torch.device | str) -> "Views":
         """Move to another device."""
-        return Views(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return Views(*(part.to(device) for part in vars(self).values()))
 
 
 def view(
@@ -333,4 +333,4 @@ class Pairs:
 
     def to(self, device: torch.device | str) -> "Pairs":
         """Move to another device."""
-        return Pairs(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return Pairs(*(part.to(device) for part in vars(self).values()))

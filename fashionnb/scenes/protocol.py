@@ -5,7 +5,6 @@ Scores are higher for products that fit better. Ties are counted as a random ord
 candidates would: a model that gives all products the same score is as good as chance.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,11 +64,10 @@ class Ranks:
         if k < 1:
             raise DataError(f"recall@{k} is not defined: k must be 1 or more.")
         places = np.clip(k - self.above, 0, self.tied)  # of tied candidates, within the first k
-        misses = self.tied - self.tied_hits
-        # Of all ways to fill these places with tied candidates, those without a hit.
-        ways = _log_choose(np.maximum(misses, places), places)
-        no_hit = np.exp(ways - _log_choose(self.tied, places))
-        return np.where(places > misses, 1.0, np.where(places == 0, 0.0, 1 - no_hit))
+        # Of all ways to fill these places with tied candidates, those without a hit. There is
+        # none, with a logarithm of -inf, if there are more places than misses.
+        without_hit = _log_choose(self.tied - self.tied_hits, places)
+        return 1 - np.exp(without_hit - _log_choose(self.tied, places))
 
     @property
     def rank(self) -> np.ndarray:
@@ -82,28 +80,17 @@ class Ranks:
         return 1 / self.rank
 
 
-def rank_hits(
-    scores: np.ndarray,
-    query: Sequence[int] | np.ndarray,
-    hit: Sequence[int] | np.ndarray,
-    *,
-    kinds: tuple[np.ndarray, np.ndarray] | None = None,
-    ignored: tuple[np.ndarray, np.ndarray] | None = None,
-) -> Ranks:
+def rank_hits(scores: np.ndarray, hits: np.ndarray, candidates: np.ndarray | None = None) -> Ranks:
     """Rank the gallery of products for each query scene, and find the first hit, for a protocol.
 
     Parameters
     ----------
     scores : ndarray of shape (q, g), float
         Of each query with each product of the gallery.
-    query, hit : array_like of shape (t,), int
-        Column `hit` is a hit of row `query`. A query may have several.
-    kinds : pair of ndarray, optional
-        The kind that each query asks for (q,), and that of each product (g,): only these are
-        candidates. Without it all are.
-    ignored : pair of ndarray, optional
-        Rows and columns that are neither hits nor candidates, such as a product that can be seen
-        in the scene. A hit is never ignored.
+    hits : ndarray of shape (q, g), bool
+        The products that count as found. A query may have several.
+    candidates : ndarray of shape (q, g), bool, optional
+        The products that are ranked, all hits among them; without it all.
 
     Returns
     -------
@@ -113,35 +100,22 @@ def rank_hits(
     Raises
     ------
     DataError
-        If shapes disagree, a score is NaN, a row or column does not exist, or a query has no hit
-        among its candidates.
+        If shapes disagree, a score is NaN, or a query has no hit.
     """
     scores = np.asarray(scores)
-    if scores.ndim != 2 or 0 in scores.shape or np.isnan(scores).any():
+    if scores.shape != hits.shape or np.isnan(scores).any():
         raise DataError(
-            f"Scores are (queries, gallery) without NaN, got {scores.dtype} {scores.shape}."
+            f"Scores are (queries, gallery) = {hits.shape} without NaN, got {scores.dtype} "
+            f"{scores.shape}."
         )
-    is_hit = _mask(query, hit, scores.shape, "A hit")
-    candidate = is_hit | ~_mask(*(ignored or ([], [])), scores.shape, "An ignored candidate")
-    if kinds is not None:
-        wanted, gallery = map(np.asarray, kinds)
-        if (*wanted.shape, *gallery.shape) != scores.shape:
-            raise DataError(
-                f"Kinds are (queries,) and (gallery,) for scores {scores.shape}; "
-                f"got {wanted.shape}, {gallery.shape}."
-            )
-        right_kind = wanted[:, None] == gallery
-        is_hit &= right_kind
-        candidate &= right_kind
-    lacking = np.flatnonzero(~is_hit.any(1))
+    lacking = np.flatnonzero(~hits.any(1))
     if len(lacking):
-        raise DataError(
-            f"Query {lacking[0]} has no hit among its candidates, so it has no rank. Leave it out."
-        )
-    best = np.where(is_hit, scores, -np.inf).max(1, keepdims=True)
-    tied = candidate & (scores == best)
-    above = candidate & (scores > best)
-    return Ranks(above.sum(1), tied.sum(1), (tied & is_hit).sum(1), candidate.sum(1))
+        raise DataError(f"Query {lacking[0]} has no hit, so it has no rank. Leave it out.")
+    candidates = np.ones_like(hits) if candidates is None else candidates
+    best = np.where(hits, scores, -np.inf).max(1, keepdims=True)
+    tied = candidates & (scores == best)
+    above = candidates & (scores > best)
+    return Ranks(above.sum(1), tied.sum(1), (tied & hits).sum(1), candidates.sum(1))
 
 
 def split_by_pair(scenes: Scenes) -> Scenes:
@@ -182,10 +156,8 @@ def split_strictly(scenes: Scenes) -> Scenes:
         their scene; `table.attrs["straddling"]` counts these.
     """
     table = scenes.table
-    if "split" in table:
-        own = table["split"]
-    else:
-        own = pd.Series(by_hash(table["scene"].astype(str), _SALT), table.index)
+    by_scene = pd.Series(by_hash(table["scene"].astype(str), _SALT), table.index)
+    own = table.get("split", by_scene)
     counts = pd.crosstab(table["product"], own).reindex(columns=list(SHARES)[::-1], fill_value=0)
     home = table["product"].map(counts.idxmax(axis=1))  # the first of equals
     kept = table.assign(split=own)[(home == own).to_numpy()].reset_index(drop=True)
@@ -208,8 +180,8 @@ class HeldOut:
         Rows of the products.
     hidden : ndarray of shape (q,), int64
         The gallery column of each hidden product.
-    query, hit : ndarray of shape (t,), int64
-        Every gallery column that belongs to the scene of each query.
+    in_scene : ndarray of shape (q, g), bool
+        Which products of the gallery belong to the scene of each query.
     kinds : pair of ndarray
         Of the hidden products (q,), and of the gallery (g,).
     """
@@ -217,8 +189,7 @@ class HeldOut:
     rows: Tensor
     gallery: Tensor
     hidden: np.ndarray
-    query: np.ndarray
-    hit: np.ndarray
+    in_scene: np.ndarray
     kinds: tuple[np.ndarray, np.ndarray]
 
     def ranks(self, scores: np.ndarray) -> dict[str, Ranks]:
@@ -236,12 +207,12 @@ class HeldOut:
             both, other products of the scene are ignored. "any of the scene": the first of the
             scene's products, the hidden one or another one that was held out with it.
         """
-        each, other = np.arange(len(self.hidden)), self.hit != self.hidden[self.query]
-        ignored = self.query[other], self.hit[other]
+        hidden = np.arange(len(self.gallery)) == self.hidden[:, None]
+        candidates = hidden | ~self.in_scene
         return {
-            "all kinds": rank_hits(scores, each, self.hidden, ignored=ignored),
-            "its kind": rank_hits(scores, each, self.hidden, kinds=self.kinds, ignored=ignored),
-            "any of the scene": rank_hits(scores, self.query, self.hit),
+            "all kinds": rank_hits(scores, hidden, candidates),
+            "its kind": rank_hits(scores, hidden, candidates & self._same_kind()),
+            "any of the scene": rank_hits(scores, self.in_scene),
         }
 
     def published_ranks(self, scores: np.ndarray) -> Ranks:
@@ -250,8 +221,7 @@ class HeldOut:
         A product of several pairs stands in the gallery once for each, and only the query's own
         row counts as a hit.
         """
-        each = np.arange(len(self.hidden))
-        return rank_hits(scores[:, self.hidden], each, each)
+        return rank_hits(scores[:, self.hidden], np.eye(len(self.hidden), dtype=bool))
 
     def binary_choice(self, scores: np.ndarray, seed: int = 0) -> np.ndarray:
         """Compare the hidden product with a random one of its kind.
@@ -283,13 +253,15 @@ class HeldOut:
         section 5.
         """
         check_finite(scores, "scores", infinity=True)
-        rng, allowed = np.random.default_rng(seed), self.kinds[0][:, None] == self.kinds[1]
-        allowed[self.query, self.hit] = False
+        allowed = self._same_kind() & ~self.in_scene
         each = np.flatnonzero(allowed.any(1))
-        chances = rng.random((len(each), allowed.shape[1]))
+        chances = np.random.default_rng(seed).random((len(each), allowed.shape[1]))
         negative = np.where(allowed[each], chances, -1).argmax(1)
         hidden, other = scores[each, self.hidden[each]], scores[each, negative]
         return (hidden > other) + (hidden == other) / 2
+
+    def _same_kind(self) -> np.ndarray:
+        return self.kinds[0][:, None] == self.kinds[1]
 
 
 def held_out(pairs: Pairs, rows: Tensor) -> HeldOut:
@@ -312,23 +284,8 @@ def held_out(pairs: Pairs, rows: Tensor) -> HeldOut:
     scene = pairs.views.scene[rows].unique(return_inverse=True)[1]
     in_scene = torch.zeros(int(scene.max()) + 1, len(gallery), dtype=torch.bool)
     in_scene[scene, hidden] = True
-    query, hit = in_scene[scene].nonzero(as_tuple=True)
     kinds = pairs.kinds[pairs.product[rows]].numpy(), pairs.kinds[gallery].numpy()
-    return HeldOut(rows, gallery, hidden.numpy(), query.numpy(), hit.numpy(), kinds)
-
-
-def _mask(
-    rows: Sequence[int], columns: Sequence[int], shape: tuple[int, int], what: str
-) -> np.ndarray:
-    """The cells of a table as a mask."""
-    cells = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
-    if cells[0].shape != cells[1].shape or not all(
-        ((side >= 0) & (side < most)).all() for side, most in zip(cells, shape, strict=True)
-    ):
-        raise DataError(f"{what} is a row and a column within {shape}, one column for each row.")
-    mask = np.zeros(shape, bool)
-    mask[cells] = True
-    return mask
+    return HeldOut(rows, gallery, hidden.numpy(), in_scene[scene].numpy(), kinds)
 
 
 def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import nll_loss
 
+from fashionnb.data.samplers import NegativeSampler
 from fashionnb.errors import DataError
 from fashionnb.losses import info_nce, similarity_triplet, spread
 from fashionnb.miners import hardest_negatives
 from fashionnb.models import evaluating
 from fashionnb.models.complete_the_look import CompleteTheLook, LookAround
-from fashionnb.outfits.negatives import NegativeSampler
 from fashionnb.scenes.features import Pairs
 from fashionnb.training import Batches, Recipe, fit
 
@@ -217,9 +217,6 @@ def train(
         raise DataError(
             f"{len(rows)} pairs do not fill a batch of {recipe.batch_size}; lower batch_size."
         )
-    on_device = pairs.to(recipe.device)
-    loss = _loss_of(configuration, on_device, rows, uncut)
-    batches = _batches(configuration, pairs, rows, recipe.batch_size)
     about = {
         "configuration": str(configuration),
         "margin": configuration.margin,
@@ -227,9 +224,17 @@ def train(
         "rows": len(rows),
     }
     return fit(
-        model, batches, loss, recipe, steps_per_epoch=len(rows) // recipe.batch_size,
-        folder=folder, validate=validate, monitor=monitor, progress=False, about=about,
-    )  # fmt: skip
+        model,
+        _batches(configuration, pairs, rows, recipe.batch_size),
+        _loss_of(configuration, pairs.to(recipe.device), rows, uncut),
+        recipe,
+        steps_per_epoch=len(rows) // recipe.batch_size,
+        folder=folder,
+        validate=validate,
+        monitor=monitor,
+        about=about,
+        progress=False,
+    )
 
 
 def score_gallery(
@@ -268,7 +273,8 @@ def score_gallery(
 
 def _loss_of(configuration: Configuration, pairs: Pairs, rows: Tensor, uncut: bool) -> Callable:
     """The loss of a model and a batch, as `fashionnb.training.fit` calls it."""
-    in_scene = _membership(pairs.views.scene[rows], pairs.product[rows], len(pairs.features))
+    n_products = len(pairs.features)
+    known = pairs.views.scene[rows] * n_products + pairs.product[rows]  # one number for each pair
     loss_of_batch = (
         _look_around_loss if configuration.architecture == "look around" else _tower_loss
     )
@@ -279,7 +285,7 @@ def _loss_of(configuration: Configuration, pairs: Pairs, rows: Tensor, uncut: bo
         features, kinds, labels = pairs.products(columns)
         points = model.product(features, kinds, labels)
         scene = model.look(pairs.scene(rows, uncut))
-        same_scene = in_scene(pairs.views.scene[rows], columns)
+        same_scene = torch.isin(pairs.views.scene[rows, None] * n_products + columns, known)
         value = loss_of_batch(configuration, model, scene, points, kinds, same_scene)
         return value, {"spread": spread(points)}
 
@@ -311,7 +317,7 @@ def _tower_loss(
     kinds: Tensor,
     same_scene: Tensor,
 ) -> Tensor:
-    similar = model.similarities(scene, points, kinds)
+    similar = scene @ points.T
     value, weight = points.new_zeros(()), 1.0
     if configuration.info_nce:
         used = len(same_scene) * (1 + configuration.extra_negatives)
@@ -339,18 +345,6 @@ def _triplets(
         negatives = (anchors + torch.randint(1, n, (n,), device=similar.device)) % n
     anchors = anchors[~same_scene[anchors, negatives]]  # a sampled product may be a positive
     return anchors, anchors, negatives[anchors]
-
-
-def _membership(scene: Tensor, product: Tensor, n_products: int) -> Callable:
-    """A function of scenes (n,) and products (m,): which products are in which scene, (n, m)."""
-    known = (scene * n_products + product).unique()
-
-    def in_scene(scene: Tensor, product: Tensor) -> Tensor:
-        codes = scene[:, None] * n_products + product
-        place = torch.searchsorted(known, codes).clamp_max(len(known) - 1)
-        return known[place] == codes
-
-    return in_scene
 
 
 def _batches(configuration: Configuration, pairs: Pairs, rows: Tensor, size: int) -> Batches:

@@ -202,7 +202,12 @@ def fit(
     with (
         interruptible() as stop,
         torch.random.fork_rng([device] if device.type == "cuda" else []),
-        _bar(recipe, steps_per_epoch, run, progress) as bar,
+        tqdm(
+            total=recipe.epochs * steps_per_epoch,
+            initial=(run.epoch - 1) * steps_per_epoch + run.step,
+            unit="step",
+            disable=not progress or not run.writes,
+        ) as bar,
     ):
         while run.epoch <= recipe.epochs:
             network.train()
@@ -264,29 +269,28 @@ def learning_rate(recipe: Recipe, done: float) -> float:
     Smith & Topin (2018), Super-Convergence: "one-cycle".
     Loshchilov & Hutter (2017), SGDR: "warm-cosine".
     """
-    share = 1.0
-    if recipe.schedule == "one-cycle" and done < 0.3:
-        share = 1 / 25 + 24 / 25 * (1 - math.cos(math.pi * done / 0.3)) / 2
+    warm_up = 0.3 if recipe.schedule == "one-cycle" else 0.1
+    if recipe.schedule == "constant":
+        share = 1.0
+    elif done >= warm_up:
+        share = (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up))) / 2
     elif recipe.schedule == "one-cycle":
-        share = (1 + math.cos(math.pi * (done - 0.3) / 0.7)) / 2
-    elif recipe.schedule == "warm-cosine" and done < 0.1:
-        share = done / 0.1
-    elif recipe.schedule == "warm-cosine":
-        share = (1 + math.cos(math.pi * (done - 0.1) / 0.9)) / 2
+        share = 1 / 25 + 24 / 25 * (1 - math.cos(math.pi * done / warm_up)) / 2
+    else:
+        share = done / warm_up
     return recipe.learning_rate * share
 
 
 def _device(recipe: Recipe, accelerator: Accelerator) -> torch.device:
     """The recipe's device; of several GPUs that of this process."""
-    here = accelerator.device
-    if recipe.device == here.type:
-        return here
     if recipe.device == "cpu" and accelerator.num_processes == 1:
         return torch.device("cpu")
-    raise TrainingError(
-        f"Recipe: device is {recipe.device!r}, but Accelerate finds only {here.type!r} here. "
-        f"Use device={here.type!r}."
-    )
+    if recipe.device != accelerator.device.type:
+        raise TrainingError(
+            f"Recipe: device is {recipe.device!r}, but Accelerate finds only "
+            f"{accelerator.device.type!r} here. Use device={accelerator.device.type!r}."
+        )
+    return accelerator.device
 
 
 @contextmanager
@@ -429,12 +433,6 @@ def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     }
     fused = recipe.device != "mps"  # one pass over all weights; the same numbers
     return torch.optim.AdamW([shrinking, others], weight_decay=recipe.weight_decay, fused=fused)
-
-
-def _bar(recipe: Recipe, steps_per_epoch: int, run: Run, progress: bool) -> tqdm:
-    done = (run.epoch - 1) * steps_per_epoch + run.step
-    hidden = not progress or not run.writes
-    return tqdm(total=recipe.epochs * steps_per_epoch, initial=done, unit="step", disable=hidden)
 
 
 def _warn_of_collapse(history: list[dict[str, float]], recipe: Recipe, margin: Any) -> None:

@@ -67,7 +67,6 @@ def test_outfits_are_padded_to_the_largest():
             lambda: Items(torch.rand(2, 2), labels=torch.ones(3, 1, dtype=torch.int64)),
             "one row of each part",
         ),
-        (lambda: padded([]), "no outfit"),
         (lambda: padded([[1], []]), "Outfit 1 is empty"),
     ],
 )

@@ -13,7 +13,7 @@ from fashionnb.scenes.training import (
     CONFIGURATIONS,
     Configuration,
     _batches,
-    _membership,
+    _loss_of,
     published_recipe,
     score_gallery,
     train,
@@ -103,12 +103,24 @@ def test_published_recipe():
     assert (recipe.weight_decay, recipe.clip, recipe.seed) == (0.01, 1.0, 3)
 
 
-def test_known_products_of_a_scene():
-    scene, product = torch.tensor([0, 0, 2, 5]), torch.tensor([1, 3, 1, 0])
-    known = _membership(scene, product, 4)
-    truth = set(zip(scene.tolist(), product.tolist(), strict=True))
-    found = known(torch.arange(7), torch.arange(4))
-    assert found.tolist() == [[(s, p) in truth for p in range(4)] for s in range(7)]
+def test_the_loss_knows_the_training_products_of_a_scene(monkeypatch):
+    data, rows = pairs(60), torch.arange(40)
+    data.views.scene[:] = data.views.scene // 4
+    seen = []
+
+    def loss_of_batch(*arguments):
+        seen.append(arguments[-1])
+        return torch.zeros(())
+
+    monkeypatch.setattr("fashionnb.scenes.training._tower_loss", loss_of_batch)
+    model = CONFIGURATIONS["v1"].build(WIDTH, KINDS)
+    some, sampled = torch.arange(7, 22, 3), torch.randint(PRODUCTS, (5, 9))
+    _loss_of(CONFIGURATIONS["v1"], data, rows, uncut=False)(model, (some, sampled))
+    known = set(zip(data.views.scene[:40].tolist(), data.product[:40].tolist(), strict=True))
+    columns = [*data.product[some].tolist(), *sampled.T.flatten().tolist()]
+    assert seen[0].tolist() == [
+        [(row // 4, one) in known for one in columns] for row in some.tolist()
+    ]
 
 
 @pytest.mark.parametrize(

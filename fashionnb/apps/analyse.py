@@ -19,9 +19,8 @@ from fashionnb import checkpoints
 from fashionnb.data import detector
 from fashionnb.data.attribute_encoder import AttributeEncoder
 from fashionnb.data.colour import dominant_colour, name_colours
-from fashionnb.data.detector import Item
 from fashionnb.data.folder import SUFFIXES
-from fashionnb.data.foreground import foreground
+from fashionnb.data.foreground import garment
 from fashionnb.data.images import FolderImages, letterbox
 from fashionnb.errors import DataError, DataNotFound, ModelMismatch
 from fashionnb.models.fusion import AttributeHeads
@@ -29,7 +28,6 @@ from fashionnb.models.fusion import AttributeHeads
 MODEL = "multitask"
 """The published model that is used by default."""
 
-_MIN_SIDE, _MAX_SIDE = 64, 256  # pixels in which the garment is separated from the background
 _MARGIN = 0.02  # of the photo's longer side, around the garment
 
 
@@ -144,10 +142,12 @@ def _load(model: Path | str | None) -> tuple[AttributeHeads, AttributeEncoder, i
     return heads, encoder, checkpoints.image_size(heads.card, folder, None)
 
 
-def _item(photo: Image.Image, heads: AttributeHeads, encoder: AttributeEncoder, size: int) -> Item:
+def _item(
+    photo: Image.Image, heads: AttributeHeads, encoder: AttributeEncoder, size: int
+) -> detector.Item:
     """The garment in one photo; its crop has no name yet."""
     photo = photo.convert("RGB")
-    small, mask = _garment(photo)
+    small, mask = garment(photo)
     colour, _ = dominant_colour(small, mask)
     (name,), (score,) = name_colours(colour[None])
     values = {
@@ -168,19 +168,7 @@ def _item(photo: Image.Image, heads: AttributeHeads, encoder: AttributeEncoder, 
             values |= {"det_label": label, "det_score": score}
         elif column in ("pattern", "season"):
             values[column] = {"label": label, "score": score}
-    return Item.model_validate(values)
-
-
-def _garment(photo: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-    """The photo at working size, and the mask of its garment."""
-    small = photo.copy()
-    small.thumbnail((_MAX_SIDE, _MAX_SIDE))
-    pixels, larger = np.asarray(small), -(-_MIN_SIDE // min(small.size))
-    pixels = pixels.repeat(larger, 0).repeat(larger, 1)
-    mask = foreground(pixels[None])[0]
-    if not mask.any():  # a white shirt on white: the whole photo, rather than nothing
-        mask = np.ones_like(mask)
-    return pixels, mask
+    return detector.Item.model_validate(values)
 
 
 def _box(mask: np.ndarray, size: tuple[int, int]) -> list[float]:

@@ -46,14 +46,13 @@ def collect(
 
     Run it again to resume a list that is not finished.
     """
-    from fashionnb.apps.collect import collect as collect_pictures
-    from fashionnb.apps.collect import report
+    from fashionnb.apps import collect as collecting
 
-    table = collect_pictures(
+    table = collecting.collect(
         links, out, pause=pause, max_bytes=megabytes * 1_000_000, allow_private=allow_private,
         again=again,
     )  # fmt: skip
-    print(*report(table), sep="\n")
+    print(*collecting.report(table), sep="\n")
 
 
 @app.command(

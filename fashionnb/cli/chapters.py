@@ -96,16 +96,16 @@ def run(
 
 
 @app.command(
-    epilog="Examples: [b]fashionnb results[/] · [b]fashionnb results --profile full --json[/]"
+    "results",
+    epilog="Examples: [b]fashionnb results[/] · [b]fashionnb results --profile full --json[/]",
 )
-def results(profile: Profile = "cpu", as_json: Json = False) -> None:
+def print_results(profile: Profile = "cpu", as_json: Json = False) -> None:
     """Print what the chapters measured."""
-    from fashionnb.notebook import comparisons
-    from fashionnb.notebook import results as book_results
+    from fashionnb.notebook import comparisons, results
 
-    found = book_results.load_all(profile)
+    found = results.load_all(profile)
     if not found:
-        folder = book_results.results_folder() / profile
+        folder = results.results_folder() / profile
         raise RunError(
             f"{folder}: no results of profile {profile}. "
             f"`fashionnb run --profile {profile}` makes them."

@@ -1,7 +1,6 @@
 """`fashionnb export` and `fashionnb evaluate`: ship a trained model as one file, and measure it."""
 
 import json
-import statistics
 from pathlib import Path
 from typing import Annotated
 
@@ -70,7 +69,7 @@ def export(
     )
     run = OnnxModel(out, threads=1)
     one = np.zeros((1, *run.size, card.channels), np.uint8)
-    milliseconds = 1_000 * statistics.median(latency(lambda: run(one)))
+    milliseconds = 1_000 * np.median(latency(lambda: run(one)))
     height, width = run.size
     print(
         f"{out}: {card.architecture}, {done.precision}, {done.bytes / 1e6:.2f} MB\n"

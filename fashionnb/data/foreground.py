@@ -7,6 +7,7 @@ white garment on white only shaded outlines and folds can be found.
 """
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
 from fashionnb.arrays import check_array, slices
@@ -16,6 +17,7 @@ from fashionnb.errors import DataError
 WORKING_HEIGHT = 112
 """Masks are found at about this height: averaging pixels reduces noise and time."""
 
+_SMALLEST, _LARGEST = 64, 256  # pixels of a photo in which one garment is found
 _CHUNK = 64  # images at a time, which bounds the memory
 # How far from the surface a pixel of the background may be, in CIELAB: at least, at most.
 _NEAR, _LOOSE = 2.0, 8.0
@@ -69,6 +71,29 @@ def foreground(images: np.ndarray) -> np.ndarray:
         large = small.repeat(factor, 1).repeat(factor, 2)
         masks[rows] = large[:, : images.shape[1], : images.shape[2]]
     return masks
+
+
+def garment(photo: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+    """Separate the garment in one photo of any size from its smooth background.
+
+    Parameters
+    ----------
+    photo : PIL image
+        As it was photographed.
+
+    Returns
+    -------
+    pixels : ndarray of shape (height, width, 3), uint8
+        The photo in a size in which the foreground is found well and fast.
+    mask : ndarray of shape (height, width), bool
+        True where the garment is: everywhere if none is found, as of a white shirt on white.
+    """
+    small = photo.convert("RGB")
+    small.thumbnail((_LARGEST, _LARGEST))
+    larger = -(-_SMALLEST // min(small.size))
+    pixels = np.asarray(small).repeat(larger, 0).repeat(larger, 1)
+    mask = foreground(pixels[None])[0]
+    return pixels, mask if mask.any() else np.ones_like(mask)
 
 
 def backdrop_colours(images: np.ndarray) -> np.ndarray:

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import grimp
-from grimp.exceptions import SourceSyntaxError
 from IPython.core.inputtransformer2 import TransformerManager
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -63,15 +62,17 @@ def key(chapter: Chapter, profile: str, parameters: Mapping[str, Any], book: Boo
     """
     reached = reach(chapter.code, book.package)
     sources = modules(book.package)
-    data = f"{book.package.name}.data"
-    readers = {name: f"{data}.{source.reader}" for name, source in registry.SOURCES.items()}
     dependencies = {
         "chapter": hashlib.sha256(chapter.text.encode()).hexdigest(),
         "profile": profile,
         "parameters": parameters,
         "modules": {name: files.sha256(sources[name]) for name in reached},
         "files": _other_files(chapter, profile, book),
-        "data": {name: registry.fingerprint(name) for name in readers if readers[name] in reached},
+        "data": {
+            name: registry.fingerprint(name)
+            for name, source in registry.SOURCES.items()
+            if f"{book.package.name}.data.{source.reader}" in reached
+        },
         "python": platform.python_version(),
         "libraries": libraries(),
         "chapters": {
@@ -128,10 +129,10 @@ def datasets(chapter: Chapter, parameters: Mapping[str, Any], book: Book) -> lis
     """
     sources = modules(book.package)
     opening = tuple(f"{book.package.name}.{room}." for room in ("data", "datasets", "synthetic"))
-    reached = reach(chapter.code, book.package)
-    outside = [name for name in reached if not f"{name}.".startswith(opening)]
     codes = [read_cell(cell) for cell in chapter.code]
-    codes += [read_module(sources[name]) for name in outside]
+    for name in reach(chapter.code, book.package):
+        if not f"{name}.".startswith(opening):
+            codes.append(read_module(sources[name]))
     named = {str(value) for value in parameters.values()}.union(*(code.strings for code in codes))
     return [name for name in registry.SOURCES if name in named]
 
@@ -225,7 +226,7 @@ def reach(cells: Iterable[str], package: Path) -> frozenset[str]:
     versions = tuple((path, path.stat().st_mtime_ns) for path in known.values())
     try:
         graph = import_graph(package, versions)
-    except SourceSyntaxError:
+    except grimp.exceptions.SourceSyntaxError:
         return frozenset(known)
     public = public_names(package)
     named = frozenset().union(*(_named_modules(code, known) for code in codes))

@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell
 
 from fashionnb.errors import PublishError
 from fashionnb.files import sha256
@@ -48,7 +46,7 @@ class PublishedChapter:
         For instance "02-style2vec".
     title : str
         Its heading.
-    notebook : NotebookNode
+    notebook : nbformat.NotebookNode
         Its page.
     run : mapping
         What it took, as `fashionnb.publishing.run_chapter.run_chapter` describes it.
@@ -62,7 +60,7 @@ class PublishedChapter:
 
     name: str
     title: str
-    notebook: NotebookNode
+    notebook: nbformat.NotebookNode
     run: Mapping[str, Any]
     results: Results | None
     error: str
@@ -124,7 +122,7 @@ def chapter_page(chapter: Chapter, profile: str, book: Book, pages: list[str]) -
     )
 
 
-def clean(notebook: NotebookNode, name: str) -> None:
+def clean(notebook: nbformat.NotebookNode, name: str) -> None:
     """Remove stderr, progress bars and empty displays from the notebook of a chapter's page.
 
     The cell of injected parameters is hidden. The site itself merges the pieces of stdout
@@ -132,7 +130,7 @@ def clean(notebook: NotebookNode, name: str) -> None:
 
     Parameters
     ----------
-    notebook : NotebookNode
+    notebook : nbformat.NotebookNode
         The executed notebook, which is changed.
     name : str
         What to call it in messages.
@@ -156,12 +154,14 @@ def clean(notebook: NotebookNode, name: str) -> None:
     notebook.metadata.pop("widgets", None)
 
 
-def dress(notebook: NotebookNode, *, top: str, bottom: str, link: Callable[[str], str]) -> None:
+def dress(
+    notebook: nbformat.NotebookNode, *, top: str, bottom: str, link: Callable[[str], str]
+) -> None:
     """Add text under the title of a chapter's page and at its end, and adapt its links to the site.
 
     Parameters
     ----------
-    notebook : NotebookNode
+    notebook : nbformat.NotebookNode
         The cleaned notebook, which is changed.
     top, bottom : str
         Markdown or HTML, for the place under the title and for the end.
@@ -183,7 +183,7 @@ def dress(notebook: NotebookNode, *, top: str, bottom: str, link: Callable[[str]
             "`# What is a garment?`."
         )
     notebook.cells[0].source = f"{title}\n\n{top}\n{rest}"
-    notebook.cells.append(new_markdown_cell(bottom))
+    notebook.cells.append(nbformat.v4.new_markdown_cell(bottom))
 
 
 def memory(megabytes: float) -> str:
@@ -202,12 +202,12 @@ def memory(megabytes: float) -> str:
     return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
 
 
-def picture(notebook: NotebookNode, tag: str) -> bytes | None:
+def picture(notebook: nbformat.NotebookNode, tag: str) -> bytes | None:
     """Extract the picture that the cell with a given tag drew on a chapter's page.
 
     Parameters
     ----------
-    notebook : NotebookNode
+    notebook : nbformat.NotebookNode
         The page.
     tag : str
         A tag of the cell, such as "cover".
@@ -223,7 +223,7 @@ def picture(notebook: NotebookNode, tag: str) -> bytes | None:
     return base64.b64decode(drawn[0]) if drawn else None
 
 
-def _executed(chapter: Chapter, profile: str, book: Book) -> NotebookNode:
+def _executed(chapter: Chapter, profile: str, book: Book) -> nbformat.NotebookNode:
     """The executed notebook, if it is the one of the chapter as it is now."""
     path = book.build / "run" / profile / f"{chapter.name}.ipynb"
     again = f"Run `fashionnb run {chapter.name} --profile {profile}`."
@@ -254,12 +254,12 @@ def _results(chapter: str, run: Mapping[str, Any], book: Book) -> Results | None
     return None
 
 
-def _mark_stop(notebook: NotebookNode, error: Mapping[str, Any]) -> None:
+def _mark_stop(notebook: nbformat.NotebookNode, error: Mapping[str, Any]) -> None:
     """Put a notice above the cell at which a run failed, in place of its error output.
 
     Parameters
     ----------
-    notebook : NotebookNode
+    notebook : nbformat.NotebookNode
         The executed notebook, which is changed.
     error : mapping
         As `fashionnb.publishing.run_chapter.run_chapter` describes it.
@@ -271,7 +271,7 @@ def _mark_stop(notebook: NotebookNode, error: Mapping[str, Any]) -> None:
         f"> **Here this run stopped:** {_error_line(error)}. "
         "Neither this cell nor any below it has finished."
     )
-    notebook.cells.insert(place, new_markdown_cell(text))
+    notebook.cells.insert(place, nbformat.v4.new_markdown_cell(text))
 
 
 def _error_line(error: Mapping[str, Any]) -> str:
@@ -322,9 +322,9 @@ def _measured_line(run: Mapping[str, Any]) -> str:
 
 def _stamp(run: Mapping[str, Any], root: Path) -> str:
     """HTML for the foot of a page: when, from which commit and with which versions it was built."""
-    built = f"Built {date.today():%Y-%m-%d} from {_commit(root)}"
     parts = [
-        f"{built}, profile {run['profile']}, run {run['date'][:10]}",
+        f"Built {date.today():%Y-%m-%d} from {_commit(root)}, profile {run['profile']}, "
+        f"run {run['date'][:10]}",
         f"Python {platform.python_version()}",
         *(f"{name} {importlib.metadata.version(name)}" for name in STAMPED),
     ]
@@ -332,8 +332,8 @@ def _stamp(run: Mapping[str, Any], root: Path) -> str:
 
 
 def _commit(root: Path) -> str:
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty= with changes"]
-    command += ["--abbrev=10", "--exclude=*"]  # never a tag
+    options = ("--always", "--dirty= with changes", "--abbrev=10", "--exclude=*")  # never a tag
+    command = ["git", "-C", str(root), "describe", *options]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
@@ -341,7 +341,7 @@ def _commit(root: Path) -> str:
     return f"commit {done.stdout.strip()}"
 
 
-def _is_nothing(output: NotebookNode) -> bool:
+def _is_nothing(output: nbformat.NotebookNode) -> bool:
     """Whether an output has no place on a page: stderr, bars of tqdm, an empty text."""
     if output.output_type == "stream":
         return output.name == "stderr" or not output.text.strip()

@@ -16,7 +16,6 @@ from typing import Any
 
 import jupytext
 import nbformat
-from nbformat import NotebookNode
 from pydantic import TypeAdapter, ValidationError
 
 import fashionnb
@@ -54,7 +53,7 @@ class Chapter:
         return self.path.read_text(encoding="utf-8")
 
     @cached_property
-    def notebook(self) -> NotebookNode:
+    def notebook(self) -> nbformat.NotebookNode:
         """The chapter as a notebook without outputs and with the same cell ids every time.
 
         Raises
@@ -104,9 +103,10 @@ class Chapter:
         found = {}
         for statement in body:
             match statement:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                    found[name] = ast.unparse(value)
-                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)], value=ast.expr() as value)
+                    | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+                ):
                     found[name] = ast.unparse(value)
         return found
 
@@ -222,12 +222,12 @@ class Book:
         return [chapter for chapter in every if not wanted or chapter.name in chosen]
 
 
-def tags(cell: NotebookNode) -> list[str]:
+def tags(cell: nbformat.NotebookNode) -> list[str]:
     """Return the tags of a cell of a chapter's notebook.
 
     Parameters
     ----------
-    cell : NotebookNode
+    cell : nbformat.NotebookNode
         The cell.
 
     Returns
@@ -238,12 +238,12 @@ def tags(cell: NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
-def own_code(notebook: NotebookNode) -> list[int]:
+def own_code(notebook: nbformat.NotebookNode) -> list[int]:
     """Find the code cells of a notebook that its chapter wrote, not papermill.
 
     Parameters
     ----------
-    notebook : NotebookNode
+    notebook : nbformat.NotebookNode
         A notebook of a chapter, executed or not.
 
     Returns

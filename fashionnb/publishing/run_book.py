@@ -95,8 +95,9 @@ def run(
         read.
     """
     if profile not in profiles.NAMES:
-        known = ", ".join(profiles.NAMES)
-        raise ProfileError(f"There is no profile {profile!r}. Use one of: {known}.")
+        raise ProfileError(
+            f"There is no profile {profile!r}. Use one of: {', '.join(profiles.NAMES)}."
+        )
     if jobs < 1:
         raise RunError(f"--jobs must be 1 or more, got {jobs}.")
     minutes = MINUTES[profile] if minutes is None else minutes
@@ -244,8 +245,7 @@ def not_held(claims: Mapping[str, Sequence[Claim]]) -> list[str]:
         for claim in several
     ]
     noun = "claims" if len(lines) > 1 else "claim"
-    title = f"{len(lines)} {noun} of the book did not hold in this run:"
-    return [title, *lines] if lines else []
+    return [f"{len(lines)} {noun} of the book did not hold in this run:", *lines] if lines else []
 
 
 def duration(seconds: float) -> str:
@@ -322,16 +322,14 @@ class TimeEstimate:
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables, and afterwards restore what they were before."""
-    before = {name: os.environ.get(name) for name in variables}
+    before = dict(os.environ)
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in variables:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _published(job: Job) -> Run | None:

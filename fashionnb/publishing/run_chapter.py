@@ -17,14 +17,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbformat import NotebookNode
 
 from fashionnb import files
 from fashionnb.errors import WriteError
@@ -247,7 +246,7 @@ def _prepare_models(job: Job, key: str) -> Path:
 
 def _execute(
     job: Job, key: str, running: set[subprocess.Popen], on_progress: OnProgress
-) -> NotebookNode:
+) -> nbformat.NotebookNode:
     """Execute the chapter in its own process; write and return the executed notebook."""
     begun = time.time()
     with tempfile.TemporaryDirectory() as scratch:
@@ -266,8 +265,8 @@ def _execute(
     }
     if job.recorded.exists() and job.recorded.stat().st_mtime >= begun:
         run["results"] = files.sha256(job.recorded)
-        recorded = json.loads(job.recorded.read_text(encoding="utf-8"))
-        run["hardware"] = recorded["run"]["hardware"]  # it also names the GPU
+        # What was recorded also names the GPU.
+        run["hardware"] = json.loads(job.recorded.read_text(encoding="utf-8"))["run"]["hardware"]
     if error := _failure(notebook, report, died_of):
         run["error"] = error
     notebook.cells = [cell for cell in notebook.cells if ERROR_MARK not in tags(cell)]
@@ -276,8 +275,7 @@ def _execute(
     try:
         files.write_text(job.notebook, nbformat.writes(notebook))
     except WriteError as error:
-        failure = _failure(notebook, {}, ("WriteError", str(error)))
-        notebook.metadata["fashionnb"]["error"] = failure
+        notebook.metadata["fashionnb"]["error"] = _failure(notebook, {}, ("WriteError", str(error)))
     return notebook
 
 
@@ -290,8 +288,14 @@ def _run_process(
     cells = len(job.chapter.notebook.cells) + bool(job.parameters)
     report, begun = {}, time.perf_counter()
     with tempfile.TemporaryFile("w+", errors="replace") as stderr:
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": stderr}
-        with subprocess.Popen(command, text=True, env=_environment(job), **pipes) as process:
+        with subprocess.Popen(
+            command,
+            text=True,
+            env=_environment(job),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        ) as process:
             running.add(process)
             timer = threading.Timer(job.limit, process.terminate)
             timer.start()
@@ -312,8 +316,9 @@ def _run_process(
 def _reason(job: Job, status: int, seconds: float, last: str) -> tuple[str, str]:
     """Name and value of the error of a chapter whose process ended without its last report."""
     if seconds >= job.limit:
-        minutes = f"{job.limit / 60:g} minutes (`--minutes` sets the limit)"
-        return "TimeoutError", f"the chapter took longer than {minutes}"
+        return "TimeoutError", (
+            f"the chapter took longer than {job.limit / 60:g} minutes (`--minutes` sets the limit)"
+        )
     hint = "; most often the memory was not enough" if status < 0 else ""
     ended = f"the process that ran the chapter ended with status {status} and no report{hint}."
     return "RunError", f"{ended} {last}".strip()
@@ -340,38 +345,32 @@ def _environment(job: Job) -> dict[str, str]:
 
 
 def _failure(
-    notebook: NotebookNode, report: Mapping[str, Any], died_of: tuple[str, str] | None
+    notebook: nbformat.NotebookNode, report: Mapping[str, Any], died_of: tuple[str, str] | None
 ) -> dict[str, Any] | None:
     """Where and how the chapter failed, as `run_chapter` describes it, or None.
 
     `report` is what the process told; `died_of` the name and value of the error that ended it.
     """
-    indices = own_code(notebook)
     no_cell_has_it = True
-    for number, index in enumerate(indices, start=1):
+    for number, index in enumerate(own_code(notebook), start=1):
         cell = notebook.cells[index]
+        place = {"cell": number, "source": cell.source}
         if died_of and index >= report.get("cell", 0):  # it may have died before a cell of text
-            return _place(cell, number) | _ended(died_of)
+            return place | _ended(*died_of)
         errors = [output for output in cell.outputs if output.output_type == "error"]
         if errors and "raises-exception" not in tags(cell):
-            return _place(cell, number) | _describe(errors[0])
+            return place | _describe(errors[0])
         no_cell_has_it = no_cell_has_it and not errors
+    # After the last cell of code, or where no cell holds the error.
     reason = died_of or (no_cell_has_it and report.get("failed"))
-    if reason:  # after the last cell of code, or where no cell holds the error
-        return _place(notebook.cells[indices[-1]], len(indices)) | _ended(reason)
-    return None
+    return place | _ended(*reason) if reason else None
 
 
-def _place(cell: NotebookNode, number: int) -> dict[str, Any]:
-    return {"cell": number, "source": cell.source}
-
-
-def _ended(reason: Sequence[str]) -> dict[str, Any]:
-    name, value = reason
+def _ended(name: str, value: str) -> dict[str, Any]:
     return {"line": 1, "name": name, "value": value, "traceback": [], "died": True}
 
 
-def _describe(error: NotebookNode) -> dict[str, Any]:
+def _describe(error: nbformat.NotebookNode) -> dict[str, Any]:
     """The error output of a cell: line in the cell, name, value and end of the traceback."""
     trace = _without_colours("\n".join(error.traceback))
     place = re.search(r"^\s*Cell In\[\d+\], line (\d+)", trace, re.MULTILINE)
@@ -397,8 +396,8 @@ def _message(job: Job, error: Mapping[str, Any]) -> str:
         where += f", line {above + error['line']}"
     line = "".join(source.splitlines()[error["line"] - 1 : error["line"]]).strip()
     lines = [f"{job.chapter.name} failed in code cell {error['cell']} ({where}): {line}"]
-    empty = re.compile(r"^[- ]*$|Traceback \(most recent")
-    trace = [part for part in error["traceback"] if not empty.search(part)]
+    empty = r"^[- ]*$|Traceback \(most recent"
+    trace = [part for part in error["traceback"] if not re.search(empty, part)]
     lines += [f"    {part}" for part in trace or [f"{error['name']}: {error['value'].strip()}"]]
     if job.notebook.is_file():
         lines.append(f"The executed notebook is {short(job.notebook)}.")

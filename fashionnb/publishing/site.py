@@ -68,8 +68,10 @@ class Site:
         lines += not_held({chapter.name: chapter.claims for chapter in self.chapters})
         failed = [chapter.name for chapter in self.chapters if chapter.error]
         if failed:
-            names = ", ".join(failed)
-            lines.append(f"{len(failed)} of them not complete, with a notice on its page: {names}.")
+            lines.append(
+                f"{len(failed)} of them not complete, with a notice on its page: "
+                f"{', '.join(failed)}."
+            )
         return "\n".join([*lines, str(self.index)])
 
 
@@ -236,8 +238,9 @@ def _copy_files(book: Path, staged: Path) -> None:
     others = ("*.md", "*.ipynb", "_ext", "_extra", "results", "checkpoints", "__pycache__")
     shutil.copytree(book, staged / "book", ignore=shutil.ignore_patterns(*others))
     for folder in ("_ext", "_extra"):
-        caches = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(book / folder, staged / folder, ignore=caches)
+        shutil.copytree(
+            book / folder, staged / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
     assets = staged / "_extra" / "assets"
     mathjax = importlib.util.find_spec("sphinx-mathjax-offline")  # a folder's name, with hyphens
     if mathjax is None:

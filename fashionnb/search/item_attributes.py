@@ -16,9 +16,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fashionnb.data import colour
+from fashionnb.data import colour, foreground
 from fashionnb.data.catalogue import Catalogue
-from fashionnb.data.foreground import foreground
 from fashionnb.errors import DataError
 
 ATTRIBUTES = ("category", "colour", "pattern", "season", "gender", "usage")
@@ -28,7 +27,6 @@ UNISEX = "Unisex"
 UNIQUE = ("id", "image", "name")  # columns in which every item has its own value
 SYNONYMS = {"autumn": "fall", "fall": "autumn"}
 MOST_LISTED = 12  # values in a message
-SMALLEST, LARGEST = 64, 256  # pixels: enough to separate garment and background, and for the colour
 logger = logging.getLogger(__name__)
 
 
@@ -185,12 +183,7 @@ class Attributes:
         """
         if "colour" not in self.columns:
             return {}
-        image = image.convert("RGB")
-        image.thumbnail((LARGEST, LARGEST))
-        pixels, larger = np.asarray(image), -(-SMALLEST // min(image.size))
-        pixels = pixels.repeat(larger, 0).repeat(larger, 1)
-        mask = foreground(pixels[None])[0]
-        rgb, share = colour.dominant_colour(pixels, mask if mask.any() else None)
+        rgb, share = colour.dominant_colour(*foreground.garment(image))
         used = [
             value
             for value in self.numbers("colour")[1]

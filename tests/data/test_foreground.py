@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fashionnb import datasets
 from fashionnb.data.colour import to_lab
-from fashionnb.data.foreground import _lab, backdrop_colours, foreground
+from fashionnb.data.foreground import _lab, backdrop_colours, foreground, garment
 from fashionnb.errors import DataError
 from fashionnb.synthetic import drawn_garments
 
@@ -157,6 +158,14 @@ def test_what_is_no_stack_of_photos_is_refused(call, bad):
 def test_tiny_pictures_are_refused():
     with pytest.raises(DataError, match="48 pixels or more"):
         foreground(np.zeros((1, 64, 47, 3), np.uint8))
+
+
+@pytest.mark.parametrize(("size", "shape"), [((20, 10), (70, 140)), ((1024, 512), (128, 256))])
+def test_one_photo_of_any_size_without_a_garment_counts_as_a_whole(size, shape):
+    pixels, mask = garment(Image.new("L", size, 255))
+    assert pixels.shape == (*shape, 3)
+    assert mask.shape == shape
+    assert mask.all()
 
 
 def test_real_studio_photos(real_data):

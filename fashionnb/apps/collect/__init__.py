@@ -31,8 +31,6 @@ from fashionnb.data import downloads
 from fashionnb.data.images import decode
 from fashionnb.errors import DataError, DataNotFound
 
-__all__ = ["collect", "report"]
-
 TRIES = 4
 """How often one link is tried in a run."""
 
@@ -202,8 +200,7 @@ def _fetch(row: Row, client: PoliteClient, folder: Path, by_content: dict[str, s
     try:
         picture = decode(data, "")
     except DataError as error:
-        reason = str(error).removeprefix(": ").partition(". ")[0]
-        raise FetchError("unusable", reason) from error
+        raise FetchError("unusable", str(error).removeprefix(": ").partition(". ")[0]) from error
     digest = sha256(data).hexdigest()
     file = by_content.get(digest)
     status = "duplicate" if file else "ok"

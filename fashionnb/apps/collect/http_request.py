@@ -20,7 +20,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from http.client import HTTPResponse
 
 import requests.certs
 from urllib3.exceptions import InvalidHeader, LocationParseError
@@ -98,8 +97,10 @@ def parse(text: str) -> Url:
     except LocationParseError as error:
         raise FetchError("refused", f"the address is broken ({error})") from error
     if url.scheme not in _PORTS:
-        got = url.scheme or "an address without scheme"
-        raise FetchError("refused", f"only http and https are asked, not {got!r:.30}")
+        raise FetchError(
+            "refused",
+            f"only http and https are asked, not {url.scheme or 'an address without scheme'!r:.30}",
+        )
     if url.auth:
         raise FetchError("refused", "the address holds a user name or password")
     host = (url.host or "").rstrip(".")
@@ -160,13 +161,20 @@ def checked_addresses(url: Url, allow_private: bool) -> list[tuple[str, int]]:
     except OSError as error:
         if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)):
             raise FetchError("failed", "there is no host of that name", host=url.host) from error
-        reason = f"the name of the host cannot be looked up ({error})"
-        raise FetchError("failed", reason, retry=True, host=url.host) from error
+        raise FetchError(
+            "failed",
+            f"the name of the host cannot be looked up ({error})",
+            retry=True,
+            host=url.host,
+        ) from error
     private = [address for address in addresses if not is_public(address)]
     if private and not allow_private:
         where = host if host == private[0] else f"{host} is {private[0]}, which"
-        reason = f"{where} is no address of the public internet (private, local or reserved)"
-        raise FetchError("refused", reason, host=url.host)
+        raise FetchError(
+            "refused",
+            f"{where} is no address of the public internet (private, local or reserved)",
+            host=url.host,
+        )
     return [(address, port) for address in addresses]
 
 
@@ -195,7 +203,7 @@ def is_public(text: str) -> bool:
 
 
 @contextmanager
-def get(url: Url, accept: str, allow_private: bool) -> Iterator[HTTPResponse]:
+def get(url: Url, accept: str, allow_private: bool) -> Iterator[http.client.HTTPResponse]:
     """Make an HTTP request (GET) to a checked address; headers are read and the body is not.
 
     Parameters
@@ -209,7 +217,7 @@ def get(url: Url, accept: str, allow_private: bool) -> Iterator[HTTPResponse]:
 
     Yields
     ------
-    HTTPResponse
+    http.client.HTTPResponse
         Open within the ``with`` block.
 
     Raises
@@ -226,7 +234,7 @@ def get(url: Url, accept: str, allow_private: bool) -> Iterator[HTTPResponse]:
     deadline = time.monotonic() + TOTAL_TIMEOUT
     try:
         sock.sendall(request.encode("ascii"))
-        response = HTTPResponse(_TimedSocket(sock, deadline), method="GET")
+        response = http.client.HTTPResponse(_TimedSocket(sock, deadline), method="GET")
         response.begin()
         yield response
     except TimeoutError as error:
@@ -241,12 +249,12 @@ def get(url: Url, accept: str, allow_private: bool) -> Iterator[HTTPResponse]:
         sock.close()
 
 
-def read_body(response: HTTPResponse, limit: int) -> bytes:
+def read_body(response: http.client.HTTPResponse, limit: int) -> bytes:
     """Read the body of the answer to an HTTP request, and unpack it.
 
     Parameters
     ----------
-    response : HTTPResponse
+    response : http.client.HTTPResponse
         Of `get`.
     limit : int
         What comes after so many bytes, unpacked, is not read.
@@ -276,12 +284,12 @@ def read_body(response: HTTPResponse, limit: int) -> bytes:
     return content
 
 
-def status_error(response: HTTPResponse, host: str) -> FetchError:
+def status_error(response: http.client.HTTPResponse, host: str) -> FetchError:
     """Make the error for the answer to an HTTP request whose status is not 200.
 
     Parameters
     ----------
-    response : HTTPResponse
+    response : http.client.HTTPResponse
         Of `get`.
     host : str
         The host that answered.
@@ -338,8 +346,9 @@ def _connect(url: Url, addresses: list[tuple[str, int]]) -> socket.socket:
                 sock = _tls().wrap_socket(sock, server_hostname=url.host.strip("[]"))
             return sock
         except ssl.SSLCertVerificationError as error:
-            reason = f"its certificate is not valid ({error.verify_message})"
-            raise FetchError("failed", reason, host=url.host) from error
+            raise FetchError(
+                "failed", f"its certificate is not valid ({error.verify_message})", host=url.host
+            ) from error
         except OSError as error:
             reason = error.strerror or str(error)
     raise FetchError("failed", f"no connection ({reason})", retry=True, host=url.host)

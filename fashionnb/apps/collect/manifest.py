@@ -78,8 +78,9 @@ def _check_columns(columns: list[str], where: Path | str) -> None:
     if twice:
         raise DataError(f"{where}: the column(s) {', '.join(twice)} stand twice.")
     if "url" not in columns:
-        there = ", ".join(columns) or "none"
-        raise DataError(f"{where}: there is no column url; the columns are {there}.")
+        raise DataError(
+            f"{where}: there is no column url; the columns are {', '.join(columns) or 'none'}."
+        )
     taken = [column for column in FINDINGS if column in columns]
     if taken:
         raise DataError(
@@ -175,12 +176,9 @@ class Manifest:
 
     def _save(self, first: Iterable[str]) -> None:
         ids = dict.fromkeys([*(item for item in first if item in self.rows), *self.rows])
-        text = io.StringIO(newline="")
-        # Its "\r\n" at line ends makes it quote both within a field.
-        writer = csv.DictWriter(text, _column_order(self.rows.values()), restval="")
-        writer.writeheader()
-        writer.writerows(self.rows[item] for item in ids)
-        write_text(self.folder / MANIFEST, text.getvalue())
+        table = _as_text(self.rows.values()).set_index("id", drop=False).loc[[*ids]]
+        # "\r\n" at line ends makes it quote both within a field.
+        write_text(self.folder / MANIFEST, table.to_csv(index=False, lineterminator="\r\n"))
         (self.folder / JOURNAL).unlink(missing_ok=True)
 
 
@@ -198,17 +196,18 @@ def as_table(rows: Iterable[Row]) -> pd.DataFrame:
         One row for each link. `bytes`, `width` and `height` are int64, 0 if unknown; the rest is
         text, "" if unknown.
     """
-    rows = list(rows)
-    table = pd.DataFrame(rows, columns=_column_order(rows)).fillna("")
+    table = _as_text(rows)
     for column in ("bytes", "width", "height"):
         table[column] = [int(value) if value.isdigit() else 0 for value in table[column]]
     return table
 
 
-def _column_order(rows: Iterable[Row]) -> list[str]:
-    """The columns of all rows, those of the list first, then the findings."""
+def _as_text(rows: Iterable[Row]) -> pd.DataFrame:
+    """The rows with the columns of all, those of the list first, then the findings."""
+    rows = list(rows)
     columns = dict.fromkeys([*_COLUMNS, *(name for row in rows for name in row)])
-    return [*(column for column in columns if column not in FINDINGS), *FINDINGS]
+    own = [column for column in columns if column not in FINDINGS]
+    return pd.DataFrame(rows, columns=[*own, *FINDINGS]).fillna("")
 
 
 def _read_csv(path: Path) -> tuple[list[str], list[Row]]:

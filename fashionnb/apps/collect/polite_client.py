@@ -116,8 +116,10 @@ class PoliteClient:
             if obey_robots:
                 self.read_robots(asked)
                 if not self._robots[_origin(asked)].can_fetch(asked.url, ROBOT):
-                    reason = f"robots.txt of {asked.host} asks robots to leave this address alone"
-                    raise FetchError("refused", reason)
+                    raise FetchError(
+                        "refused",
+                        f"robots.txt of {asked.host} asks robots to leave this address alone",
+                    )
             early = self.ready.get(asked.host, 0.0) - time.monotonic()
             if early > 0:
                 time.sleep(early)
@@ -145,9 +147,12 @@ class PoliteClient:
         except FetchError as error:
             if error.host == url.host:  # it fails whatever it is asked for
                 raise
-            reason = f"its robots.txt cannot be had, so it is left alone: {error.reason}"
             raise FetchError(
-                "failed", reason, retry=error.retry, wait=error.wait, host=url.host
+                "failed",
+                f"its robots.txt cannot be had, so it is left alone: {error.reason}",
+                retry=error.retry,
+                wait=error.wait,
+                host=url.host,
             ) from error
 
 

@@ -279,12 +279,10 @@ def open_backend(data: str = "drawn") -> DemoBackend:
     WriteError
         If the cache cannot be written.
     """
-    drawn = data in DRAWN_NAMES
-    if drawn:
+    if data in DRAWN_NAMES:
         catalogue = drawn_garments.catalogue(DRAWN_GARMENTS, DRAWN_SIZE)
     else:
         catalogue = datasets.open_catalogue(data)
-    cache = cache_folder() / "vectors"
-    recommender = open_recommender(catalogue, model=MODEL, cache=cache)
+    recommender = open_recommender(catalogue, model=MODEL, cache=cache_folder() / "vectors")
     recommender.copies = -1  # a photo that is a copy of a garment should find it
     return DemoBackend(recommender)

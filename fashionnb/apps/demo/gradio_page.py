@@ -172,13 +172,14 @@ def build(backend: DemoBackend, photos: PhotoStore) -> gr.Blocks:
         The page, with all that happens on a click.
     """
     handlers = _Handlers(backend, photos)
-    outfits = backend.scores_outfits
     with gr.Blocks(title="fashionnb: complete the look", analytics_enabled=False) as page:
         query, outfit = gr.State(""), gr.State(())
-        drawn = backend.catalogue.name in DRAWN_NAMES
         gr.HTML(
-            ABOUT.render(backend=backend, catalogue=backend.catalogue, model=MODEL, drawn=drawn)
-        )
+            ABOUT.render(
+                backend=backend, catalogue=backend.catalogue, model=MODEL,
+                drawn=backend.catalogue.name in DRAWN_NAMES,
+            )
+        )  # fmt: skip
         with gr.Row():
             with gr.Column(scale=1, min_width=280):
                 upload = gr.HTML(UPLOAD, elem_id="upload", js_on_load=SEND_PHOTO)
@@ -187,22 +188,22 @@ def build(backend: DemoBackend, photos: PhotoStore) -> gr.Blocks:
             with gr.Column(scale=3, min_width=280), gr.Tabs():
                 with gr.Tab("Similar"):
                     similar = _clickable(NO_QUERY, "similar")
-                with gr.Tab("Complete the look", visible=outfits):
+                with gr.Tab("Complete the look", visible=backend.scores_outfits):
                     role = gr.Dropdown(
                         [ALL_MISSING, *backend.roles], value=ALL_MISSING, label="Look for"
                     )
                     complete = _clickable(NO_QUERY, "complete")
-                with gr.Tab("Your outfit", visible=outfits):
+                with gr.Tab("Your outfit", visible=backend.scores_outfits):
                     outfit_html = _clickable(EMPTY_OUTFIT, "outfit")
                     score = _clickable("", "score")
                     adder = _picker(
                         handlers, "add", "Click garments to put them into your outfit", "add"
                     )
                     more = _clickable("", "more")
-        of_query = [query, query_html, similar, complete]
-        of_outfit = [outfit, outfit_html, score, more]
+        # The parts that depend on the query, then those that depend on the outfit.
+        parts = [query, query_html, similar, complete, outfit, outfit_html, score, more]
         for part in (upload, picker, similar, complete, outfit_html, score, adder, more):
-            part.click(handlers.clicked, [query, outfit, role], [*of_query, *of_outfit], **EVENT)
+            part.click(handlers.clicked, [query, outfit, role], parts, **EVENT)
         role.change(handlers.completions_html, [query, role], complete, **EVENT)
     return page
 
@@ -363,11 +364,7 @@ def _picker(handlers: _Handlers, act: str, label: str, name: str) -> gr.HTML:
     classes = [category for category in catalogue.classes if category in present]
     category = gr.Dropdown(classes, value=classes[0], label=label)
     garments = _clickable(handlers.category_html(classes[0], act), name)
-
-    def choose(category: str) -> str:
-        return handlers.category_html(category, act)
-
-    category.change(choose, category, garments, **EVENT)
+    category.change(lambda name: handlers.category_html(name, act), category, garments, **EVENT)
     return garments
 
 

@@ -6,7 +6,6 @@ is a picture. So no name can lead to a file, and no visitor can ask for the file
 
 import secrets
 import threading
-from collections import OrderedDict
 
 from PIL import Image
 
@@ -30,7 +29,7 @@ class PhotoStore:
     """
 
     def __init__(self) -> None:
-        self._photos: OrderedDict[str, Image.Image] = OrderedDict()
+        self._photos: dict[str, Image.Image] = {}
         # A photo of 50 megapixels takes 150 MB while it is decoded: one at a time.
         self._adding = threading.Lock()
 
@@ -51,7 +50,7 @@ class PhotoStore:
             photo.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BICUBIC)
             self._photos[token] = photo
             if len(self._photos) > MAX_WAITING:
-                self._photos.popitem(last=False)
+                del self._photos[next(iter(self._photos))]
         return token
 
     def take(self, token: str) -> Image.Image:

@@ -83,7 +83,7 @@ class RuleBasedScorer:
         Raises
         ------
         DataError
-            If there is no outfit, or one of fewer than two items, or an unknown id.
+            If an id is unknown.
         """
         rows = [self.rules.rows(outfit) for outfit in outfits]
         pairs = [
@@ -91,8 +91,6 @@ class RuleBasedScorer:
         ]
         owner, one, other = np.array(pairs, np.int64).reshape(-1, 3).T
         count = np.bincount(owner, minlength=len(outfits))
-        if not len(outfits) or not count.all():
-            raise DataError("Give an outfit or more, each of two items or more.")
         score = self._harmony[self._colours[one], self._colours[other]]
         if len(self._shared):
             a, b = self._shared[:, one], self._shared[:, other]

@@ -64,8 +64,10 @@ def take(address: str, folder: Path | str) -> list[Path]:
         context.set_default_timeout(TIMEOUT_MS)
         page = context.new_page()
         page.goto(address)
-        photo = {"name": "coat.jpg", "mimeType": "image/jpeg", "buffer": _coat()}
-        page.set_input_files("label.upload input", photo)
+        page.set_input_files(
+            "label.upload input",
+            {"name": "coat.jpg", "mimeType": "image/jpeg", "buffer": _coat()},
+        )
         page.get_by_role("tab", name="Complete the look").click()
         page.wait_for_selector("#complete .garment")
         for scheme in ("light", "dark"):

@@ -13,7 +13,6 @@ from functools import lru_cache
 
 import gradio
 from fastapi import FastAPI, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -87,7 +86,7 @@ def build_app(backend: DemoBackend, hosts: Sequence[str] | None) -> ASGIApp:
     async def photo(request: Request) -> Response:
         try:
             async with asyncio.timeout(UPLOAD_SECONDS), slots:
-                token = await run_in_threadpool(photos.add, await request.body())
+                token = await asyncio.to_thread(photos.add, await request.body())
         except FashionNBError as error:
             return PlainTextResponse(str(error), 400)
         except TimeoutError:

@@ -133,6 +133,44 @@ def bootstrap_statistic(
     return _bootstrap(np.arange(len(members)), of_groups, of, n_resamples, seed)[0]
 
 
+def bootstrap_statistics(
+    statistic: Callable[[np.ndarray], Sequence[float]],
+    n: int,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    of: str = "test items",
+) -> list[Interval]:
+    """Compute bootstrap confidence intervals for several statistics of the same rows at once.
+
+    The same as `bootstrap_statistic` for each of them, but each draw of rows is scored once.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes the rows that were drawn, (n,) int64 with repeats, and returns m numbers for them.
+    n : int
+        How many rows there are.
+    n_resamples : int
+        How often rows are drawn with replacement.
+    seed : int
+        The same seed draws the same rows.
+    of : str
+        What the rows are, for the sentence in `Interval.how`.
+
+    Returns
+    -------
+    list of m Interval
+        By the percentile method.
+
+    Raises
+    ------
+    DataError
+        As `bootstrap_statistic`.
+    """
+    return _bootstrap(np.arange(n), statistic, of, n_resamples, seed)
+
+
 def bootstrap_groups(
     values: np.ndarray,
     groups: Sequence[Hashable] | np.ndarray,

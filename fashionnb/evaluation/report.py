@@ -18,7 +18,7 @@ from fashionnb.arrays import check_array
 from fashionnb.data.catalogue import Catalogue
 from fashionnb.errors import DataError, ModelMismatch
 from fashionnb.evaluation.classification import Array, classification, confusion
-from fashionnb.evaluation.intervals import Interval, bootstrap, bootstrap_statistic
+from fashionnb.evaluation.intervals import Interval, bootstrap, bootstrap_statistics
 from fashionnb.evaluation.retrieval import retrieval
 from fashionnb.features.embedding import embed
 
@@ -106,12 +106,14 @@ def score_classifier(logits: Array, labels: Array, classes: Sequence[str]) -> Ev
     said = logits.argmax(1)
     found = classification(true, said, classes)
     right = true == said
+    averages = list(found.overall)[1:]
+
+    def averages_of(rows: np.ndarray) -> list[float]:
+        overall = classification(true[rows], said[rows], classes).overall
+        return [overall[name] for name in averages]
+
     spans = {"accuracy": bootstrap(right)}
-    for name in list(found.overall)[1:]:
-        spans[name] = bootstrap_statistic(
-            lambda rows, name=name: classification(true[rows], said[rows], classes).overall[name],
-            len(true),
-        )
+    spans |= dict(zip(averages, bootstrap_statistics(averages_of, len(true)), strict=True))
     per_class = pd.DataFrame(found.per_class, index=pd.Index(classes, name="class"))
     recalls = {classes[c]: bootstrap(right[true == c]) for c in np.unique(true)}
     for place, end in ((2, "low"), (3, "high")):

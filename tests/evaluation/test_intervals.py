@@ -12,6 +12,7 @@ from fashionnb.evaluation.intervals import (
     bootstrap,
     bootstrap_groups,
     bootstrap_statistic,
+    bootstrap_statistics,
     over_seeds,
 )
 
@@ -190,3 +191,15 @@ def test_an_interval_reads_well_and_does_not_change():
 def test_bad_input(call, phrase):
     with pytest.raises(DataError, match=phrase):
         call()
+
+
+def test_several_statistics_at_once_are_those_one_by_one():
+    values = np.random.default_rng(3).normal(size=40)
+    together = bootstrap_statistics(
+        lambda rows: [values[rows].mean(), values[rows].max()], len(values), n_resamples=50, seed=2
+    )
+    alone = [
+        bootstrap_statistic(lambda rows: score(values[rows]), len(values), n_resamples=50, seed=2)
+        for score in (np.mean, np.max)
+    ]
+    assert together == alone

@@ -45,6 +45,7 @@ COUNTS = {"products in fashion-cat.json": 38_111, "leaves in fashion-cat.json": 
 _Signature = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][\w.-]{0,99}$")]
 _GET_IT = "Get it from the authors' page."
 _Category = Annotated[str, Field(pattern=r"[^| ]")]  # its parts are divided by "|"
+_Split = Literal["", *SHARES]
 
 
 def _within(box: tuple[float, ...]) -> tuple[float, ...]:
@@ -67,7 +68,7 @@ class _Pair(BaseModel):
     scene: _Signature
     product: Annotated[_Signature, AfterValidator(_listed)]
     bbox: Annotated[tuple[float, float, float, float], AfterValidator(_within)]
-    split: Literal["", *SHARES] = ""
+    split: _Split = ""
 
 
 def read(path: Path | str) -> Catalogue:

@@ -84,6 +84,10 @@ def test_every_chapter_is_published_with_what_the_site_adds(site, pages):
         ):
             [badge] = [link for link in pages[address].links if link.startswith(start)]
             assert badge.endswith(f"/blob/main/book/{chapter.name}.ipynb")
+        prompts = re.findall(r'class="(?:collapsed|expanded) admonition-title">([^<]*)', text)
+        assert {"Install", "Set-up", "Code of this figure", "Solution"} <= set(prompts)
+        assert "code cell" not in " ".join(prompts), "a folded cell says what it holds"
+        assert "#@title" not in text
         assert "injected-parameters" not in text
         assert "# Parameters" not in text
         assert "|--" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL), (

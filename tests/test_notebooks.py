@@ -4,11 +4,13 @@ On real data the same chapters are run by `fashionnb run` for the pages of `test
 """
 
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from fashionnb.publishing import chapters
@@ -20,6 +22,23 @@ NOTEBOOKS = sorted(BOOK.glob("[0-9][0-9]-*.ipynb"))
 
 def test_no_pair_is_stale():
     assert chapters.stale(Book.find(BOOK)) == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_hidden_cells_and_no_others_are_folded_wherever_the_notebook_is_opened(path):
+    """In Colab, Kaggle, JupyterLab and VS Code. Each says what it holds."""
+    found = {True: 0, False: 0}
+    for cell in nbformat.read(path, as_version=4).cells:
+        hidden = any(tag.startswith("hide-") for tag in cell.metadata.get("tags", []))
+        found[hidden] += 1
+        folds = (
+            cell.metadata.get("cellView") == "form",
+            re.match(r"#@title \S.*\n", cell.source) is not None,
+            cell.metadata.get("_kg_hide-input") is True,
+            cell.metadata.get("jupyter", {}).get("source_hidden") is True,
+        )
+        assert folds == (hidden,) * 4, cell.source
+    assert min(found.values()) > 0
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ FLOORS = {
     "datasets": 3, "features": 3,
     "search": 4, "notebook": 4,
     "outfits": 5, "scenes": 6,
-    "publishing": 6, "apps": 6,
+    "publishing": 6, "apps": 6, "doctor": 6,
     "cli": 7,
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import fashionnb
-from fashionnb.cli import apps, chapters, data, models, search
+from fashionnb.cli import apps, chapters, data, doctor, models, search
 from fashionnb.errors import FashionNBError
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
-for group in (chapters, models, apps, search):
+for group in (chapters, models, apps, search, doctor):
     app.registered_commands += group.app.registered_commands
 app.add_typer(data.app, name="data")
 app.add_typer(search.index, name="index")

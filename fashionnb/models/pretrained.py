@@ -279,6 +279,9 @@ _KNOWN = {
 NAMES = {name: known.about for name, known in _KNOWN.items()}
 """What `pretrained` can build: name to description."""
 
+URLS = {name: known.url for name, known in _KNOWN.items()}
+"""Where the published weights of each come from: name to address."""
+
 
 def pretrained(
     name: str, weights: Path | str = "auto", *, size: int = 224, seed: int = 0

@@ -29,7 +29,7 @@ from packaging.utils import canonicalize_name
 
 from fashionnb import files
 from fashionnb.data import registry
-from fashionnb.publishing.chapters import Book, Chapter
+from fashionnb.publishing.chapters import Book, Chapter, tags
 
 # With these names a module can import what no `import` statement shows.
 IMPORTERS = frozenset({"import_module", "__import__", "exec", "eval", "runpy", "pkgutil"})
@@ -63,7 +63,8 @@ def key(chapter: Chapter, profile: str, parameters: Mapping[str, Any], book: Boo
     reached = reach(chapter.code, book.package)
     sources = modules(book.package)
     dependencies = {
-        "chapter": hashlib.sha256(chapter.text.encode()).hexdigest(),
+        # Titles of folded cells are left out: a new one changes no number.
+        "chapter": [(cell.cell_type, cell.source, tags(cell)) for cell in chapter.notebook.cells],
         "profile": profile,
         "parameters": parameters,
         "modules": {name: files.sha256(sources[name]) for name in reached},

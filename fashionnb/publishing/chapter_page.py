@@ -25,7 +25,7 @@ from fashionnb.files import sha256
 from fashionnb.notebook.claims import Claim, claims_in
 from fashionnb.notebook.results import Results, load, recorded
 from fashionnb.publishing import site_markdown
-from fashionnb.publishing.chapters import INJECTED, Book, Chapter, own_code, tags
+from fashionnb.publishing.chapters import INJECTED, Book, Chapter, folded_title, own_code, tags
 from fashionnb.publishing.run_book import duration
 
 RECORDED = "Recorded results"  # the heading of what a page shows whose own run failed
@@ -233,12 +233,17 @@ def _executed(chapter: Chapter, profile: str, book: Book) -> nbformat.NotebookNo
             f"the chapter was not run in profile {profile}. {again}"
         )
     notebook = nbformat.read(path, as_version=4)
-    sources = [cell.source for cell in notebook.cells if INJECTED not in tags(cell)]
-    same = sources == [cell.source for cell in chapter.notebook.cells]
+    own = [cell for cell in notebook.cells if INJECTED not in tags(cell)]
+    now = chapter.notebook.cells
+    same = [cell.source for cell in own] == [cell.source for cell in now]
     if not same or "fashionnb" not in notebook.metadata:
         raise PublishError(
             f"{chapter.path.name} changed since it was run in profile {profile}. {again}"
         )
+    for cell, as_now in zip(own, now, strict=True):
+        if heading := folded_title(as_now):  # a new title needs no new run
+            prompts = {"code_prompt_show": heading, "code_prompt_hide": heading}
+            cell.metadata["mystnb"] = prompts | as_now.metadata.get("mystnb", {})
     return notebook
 
 

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,14 @@ PATTERN = "[0-9][0-9]-*"
 
 INJECTED = "injected-parameters"
 """The tag of the cell that papermill adds to an executed notebook to set the parameters."""
+
+FOLDED = {"hide-cell": "Solution", "hide-input": "Code of this result"}
+"""Tags of the cells whose code is folded, and the title of one that has no title of its own.
+
+With "hide-cell" what the cell shows is folded, too.
+"""
+
+_TITLE_LINE = re.compile(r"\A#@title .*\n")  # only in the notebooks that `sync` writes
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,8 @@ class Chapter:
             )
         seen: Counter[str] = Counter()
         for cell in notebook.cells:
+            if folded_title(cell):  # jupytext has written back a notebook that `sync` made
+                cell.source = _TITLE_LINE.sub("", cell.source)
             # An id that follows from the text: a new cell changes no other cell's id.
             digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
             seen[digest] += 1
@@ -238,6 +249,24 @@ def tags(cell: nbformat.NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
+def folded_title(cell: nbformat.NotebookNode) -> str:
+    """Return what a folded cell of a chapter says that it holds.
+
+    Parameters
+    ----------
+    cell : nbformat.NotebookNode
+        The cell. `:mystnb: {code_prompt_show: Set-up}` below its tags gives it a title of its own.
+
+    Returns
+    -------
+    str
+        Such as "Set-up"; empty if the cell is not folded.
+    """
+    of_tag = [FOLDED[tag] for tag in tags(cell) if tag in FOLDED]
+    own = cell.metadata.get("mystnb", {}).get("code_prompt_show")
+    return own or of_tag[0] if of_tag else ""
+
+
 def own_code(notebook: nbformat.NotebookNode) -> list[int]:
     """Find the code cells of a notebook that its chapter wrote, not papermill.
 
@@ -317,7 +346,7 @@ def stale(book: Book) -> list[str]:
 def _changed(book: Book) -> dict[Path, str]:
     """Every notebook that is missing or not what its chapter says, and the text it should have."""
     texts = {
-        chapter.path.with_suffix(".ipynb"): nbformat.writes(chapter.notebook) + "\n"
+        chapter.path.with_suffix(".ipynb"): nbformat.writes(_folded(chapter.notebook)) + "\n"
         for chapter in book.chapters()
     }
     return {
@@ -325,6 +354,22 @@ def _changed(book: Book) -> dict[Path, str]:
         for path, text in texts.items()
         if not path.exists() or path.read_bytes() != text.encode()
     }
+
+
+def _folded(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A copy whose hidden cells are folded in Colab, Kaggle, JupyterLab and VS Code."""
+    notebook = deepcopy(notebook)
+    for cell in notebook.cells:
+        if heading := folded_title(cell):
+            cell.source = f"#@title {heading}\n{cell.source}"  # Colab shows it as a heading
+            cell.metadata |= {
+                "cellView": "form",  # Colab
+                "_kg_hide-input": True,  # Kaggle
+                "jupyter": {"source_hidden": True},  # JupyterLab and VS Code
+            }
+        if "hide-cell" in tags(cell):
+            cell.metadata["_kg_hide-output"] = cell.metadata["jupyter"]["outputs_hidden"] = True
+    return notebook
 
 
 def _named(wanted: str, every: list[Chapter]) -> list[Chapter]:

@@ -57,6 +57,7 @@ def recorded(tmp_path):
         ["results"],
         ["publish"],
         ["sync"],
+        ["doctor"],
         ["data"],
         *(["data", w] for w in ("where", "fetch")),
     ],
@@ -70,6 +71,16 @@ def test_help(call, words):
 
 def test_version(call):
     assert call("--version") == (0, f"fashionnb {fashionnb.__version__}\n", "")
+
+
+def test_doctor_says_whether_all_is_well(call, monkeypatch):
+    status, out, err = call("doctor", "--offline")
+    assert (status, err) == (0, "")
+    assert out.endswith("\nWell enough to run.\n")
+    monkeypatch.setenv("FASHIONNB_DATA", "no-such-folder")
+    status, out, err = call("doctor", "--offline")
+    assert (status, err) == (1, "")
+    assert "\n! data " in out
 
 
 def test_no_command_prints_the_help(call):

@@ -70,6 +70,19 @@ def test_files_that_do_not_change_the_key(book, file):
     assert key(book) == before
 
 
+def test_the_title_of_a_folded_cell_does_not_change_the_key_and_a_tag_does(book):
+    chapter = book.root / "book" / "01-look.md"
+    before = key(book)
+    chapter.write_text(
+        chapter.read_text().replace(
+            "[parameters]", "[parameters]\n:mystnb: {code_prompt_show: Parameters}"
+        )
+    )
+    assert key(book) == before
+    chapter.write_text(chapter.read_text().replace("[parameters]", "[parameters, hide-input]"))
+    assert key(book) != before
+
+
 def test_the_full_run_that_a_page_shows_changes_its_key_but_not_that_of_the_full_run_itself(book):
     shows = USES_HELPER.replace(
         "import VALUE", "import VALUE\nfrom fashionnb.notebook.results import full_run"

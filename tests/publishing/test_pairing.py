@@ -3,6 +3,7 @@
 import json
 import os
 
+import jupytext
 import nbformat
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -94,6 +95,81 @@ def test_missing_and_orphaned_notebooks_are_named(folder):
     missing, orphan = stale(folder)
     assert "01-one.ipynb is not what 01-one.md says" in missing
     assert "there is no 02-two.md" in orphan
+
+
+FOLDED = """
+```{code-cell} ipython3
+:tags: [hide-input]
+:mystnb: {code_prompt_show: Set-up}
+
+import math
+```
+
+```{code-cell} ipython3
+:tags: [hide-cell]
+
+# Solution 1
+1 + 1
+```
+
+```{code-cell} ipython3
+:mystnb: {code_prompt_show: Not folded}
+
+2 + 2
+```
+"""
+
+
+@pytest.fixture
+def with_folds(folder):
+    with (folder / "01-one.md").open("a") as file:
+        file.write(FOLDED)
+    sync(folder)
+    return folder
+
+
+def test_hidden_cells_are_folded_in_the_notebook_and_say_what_they_hold(with_folds):
+    notebook = nbformat.read(with_folds / "01-one.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    setup, solution, visible = notebook.cells[-3:]
+    assert setup.source == "#@title Set-up\nimport math"
+    assert solution.source == "#@title Solution\n# Solution 1\n1 + 1"
+    assert setup.metadata["cellView"] == solution.metadata["cellView"] == "form"
+    assert setup.metadata["jupyter"] == {"source_hidden": True}
+    assert setup.metadata["_kg_hide-input"]
+    assert "_kg_hide-output" not in setup.metadata
+    assert solution.metadata["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
+    assert solution.metadata["_kg_hide-output"]
+    assert visible.source == "2 + 2"
+    assert set(visible.metadata) == {"mystnb"}
+
+
+def test_what_is_run_and_published_has_no_title_lines(with_folds):
+    [chapter] = Book(with_folds.parent, with_folds.parent / "package").chapters()
+    assert chapter.code[-3:] == ("import math", "# Solution 1\n1 + 1", "2 + 2")
+
+
+def test_a_new_title_changes_the_id_of_no_cell(with_folds):
+    ids = [cell.id for cell in nbformat.read(with_folds / "01-one.ipynb", as_version=4).cells]
+    edit(with_folds / "01-one.md", "Set-up", "Imports")
+    sync(with_folds)
+    after = nbformat.read(with_folds / "01-one.ipynb", as_version=4).cells
+    assert after[-3].source.startswith("#@title Imports\n")
+    assert [cell.id for cell in after] == ids
+
+
+@pytest.mark.parametrize("kept", ["tags,mystnb,-all", "all"])
+def test_a_notebook_that_jupytext_writes_back_makes_the_same_notebook(with_folds, kept):
+    """`tags,mystnb,-all` is what pyproject.toml tells JupyterLab; elsewhere jupytext keeps more."""
+    notebook = nbformat.read(with_folds / "01-one.ipynb", as_version=4)
+    notebook.metadata["jupytext"]["cell_metadata_filter"] = kept
+    text = jupytext.writes(notebook, fmt="md:myst")
+    del notebook.metadata["jupytext"]["cell_metadata_filter"]
+    assert "#@title Set-up" in text
+    (with_folds / "01-one.md").write_text(text.replace(f"  cell_metadata_filter: {kept}\n", ""))
+    [chapter] = Book(with_folds.parent, with_folds.parent / "package").chapters()
+    again = chapters._folded(chapter.notebook)
+    assert again.cells == notebook.cells
 
 
 def test_bad_input(folder):

@@ -114,6 +114,20 @@ def test_chapters_are_staged_as_they_were_run(root):
     assert not (there / "book" / "01-one.md").exists()
 
 
+def test_a_folded_cell_says_what_it_holds_as_its_chapter_says_now(root):
+    chapter = root / "book" / "01-one.md"
+    hidden = "```{code-cell} ipython3\n:tags: [hide-input]"
+    chapter.write_text(f"{chapter.read_text()}\n{hidden}\n\n1 + 1\n```\n")
+    pretend_to_run(root, "01-one")
+    chapter.write_text(
+        chapter.read_text().replace(hidden, hidden + "\n:mystnb: {code_prompt_show: A sum}")
+    )
+    page = nbformat.read(staged(root) / "book" / "01-one.ipynb", as_version=4)
+    cell = page.cells[-2]
+    assert cell.source == "1 + 1"
+    assert cell.metadata["mystnb"] == {"code_prompt_show": "A sum", "code_prompt_hide": "A sum"}
+
+
 def test_plain_pages_link_to_pages_pictures_and_the_repository(root):
     text = (staged(root) / "book" / "index.md").read_text()
     url = site_markdown.repository(root)

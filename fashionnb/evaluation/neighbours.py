@@ -59,9 +59,15 @@ def nearest_neighbours(
         first.
     squared : ndarray of shape (q, k), float64
         Squared Euclidean distances.
+
+    Raises
+    ------
+    DataError
+        If the two sides have different dimensions.
     """
     if gallery is None:
         return _without_itself(*nearest_neighbours(queries, queries, min(k + 1, len(queries))))
+    _check_dimensions(queries, gallery)
     rows, squared = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
     direct = len(queries) < FEW or len(gallery) <= k + SPARE
     bytes_each = 4 * STEP + 8 * gallery.shape[1] * (k + SPARE)
@@ -200,11 +206,7 @@ def strips(queries: "Tensor", gallery: "Tensor") -> Iterator[tuple[slice, "Tenso
     DataError
         If the two sides have different dimensions.
     """
-    if queries.shape[1] != gallery.shape[1]:
-        raise DataError(
-            f"The queries have {queries.shape[1]} dimensions and the gallery {gallery.shape[1]}. "
-            "Embed both with the same model."
-        )
+    _check_dimensions(queries, gallery)
     centre = gallery.mean(0)
     rounding = SAME**2 * centre.norm()  # all that separates equal rows after the subtraction
     gallery = gallery - centre
@@ -215,6 +217,14 @@ def strips(queries: "Tensor", gallery: "Tensor") -> Iterator[tuple[slice, "Tenso
         squared = gallery_square.addmm(query, gallery.T, alpha=-2).add_(length.square())
         distances = squared.clamp_min_(0).sqrt_()
         yield rows, distances.masked_fill_(distances <= SAME * length + rounding, 0.0)
+
+
+def _check_dimensions(queries: Array, gallery: Array) -> None:
+    if queries.shape[1] != gallery.shape[1]:
+        raise DataError(
+            f"The queries have {queries.shape[1]} dimensions and the gallery {gallery.shape[1]}. "
+            "Embed both with the same model."
+        )
 
 
 def _largest(x: np.ndarray) -> np.ndarray:

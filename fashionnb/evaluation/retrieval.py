@@ -16,7 +16,13 @@ from torch import Tensor
 
 from fashionnb.arrays import check_labels
 from fashionnb.errors import DataError
-from fashionnb.evaluation.neighbours import Array, strips, vectors
+from fashionnb.evaluation.neighbours import (
+    Array,
+    check_vectors,
+    nearest_neighbours,
+    strips,
+    vectors,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,20 +162,16 @@ def neighbours(
     DataError
         As `retrieval`, or if the gallery has fewer than k items to choose from.
     """
-    q, g = _both_sides(queries, gallery, metric)
-    available = len(g) - int(gallery is None)
+    q = check_vectors(queries, "queries", metric)
+    g = None if gallery is None else check_vectors(gallery, "gallery", metric)
+    available = len(q) - 1 if g is None else len(g)
     if not 1 <= k <= available:
         raise DataError(
             f"k = {k} neighbours were asked for, but each query has {available} to choose from."
         )
-    nearest = torch.empty(len(q), k, dtype=torch.int64)
-    for rows, distances in strips(q, g):
-        itself = torch.arange(rows.start, rows.stop) if gallery is None else None
-        nearest[rows] = order_keys(distances, itself).topk(k, largest=False).values
-    distances = (nearest >> 32).int().view(torch.float32)
-    if metric == "cosine":
-        distances = distances.square() / 2
-    return _index(nearest).numpy(), distances.numpy()
+    rows, squared = nearest_neighbours(q, g, k)
+    distances = squared / 2 if metric == "cosine" else np.sqrt(squared)
+    return rows, distances.astype(np.float32)
 
 
 def order_keys(distances: Tensor, itself: Tensor | None) -> Tensor:

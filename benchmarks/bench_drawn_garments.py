@@ -1,4 +1,4 @@
-"""How many garments a second the atelier draws on one core, at several sizes: `python benchmarks/bench_atelier.py`.
+"""How many garments are drawn in a second on one core, at several sizes: `python benchmarks/bench_drawn_garments.py`.
 
 Both clocks are shown: "wall" is what one waits for, "core" is what the processor worked (on a busy machine the fairer
 of the two). The best of five runs counts, as it was disturbed least.

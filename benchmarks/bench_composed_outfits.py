@@ -1,7 +1,7 @@
-"""Time and memory of a lookbook of the product photos: composing outfits, asking about them, drawing scenes.
+"""Time and memory of outfits composed of the product photos: composing outfits, asking about them, drawing scenes.
 
-    python benchmarks/bench_lookbook.py                     10,000 outfits, 1,000 scenes; needs the product photos
-    python benchmarks/bench_lookbook.py --real              scenes of MANGO's outfits instead
+    python benchmarks/bench_composed_outfits.py                     10,000 outfits, 1,000 scenes; needs the product photos
+    python benchmarks/bench_composed_outfits.py --real              scenes of MANGO's outfits instead
 
 Time is that of the processor, since other programs may be busy. Memory is the peak of this process.
 """

@@ -1,7 +1,7 @@
 # Everything a clone needs is python3 (3.11 or newer) and make. `make help` lists what there is.
 PYTHON ?= python3
 JOBS ?= 2
-PROFILE ?= $(or $(FASHIONNB_PROFILE),cpu)
+PROFILE ?= $(or $(FASHIONNB_PROFILE),standard)
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -12,7 +12,7 @@ help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
 
 # A chapter that fails (status 1) stops neither the others nor the pages: it has a page that says so.
-book: $(READY) ## Run every chapter (PROFILE=quick, cpu or full; cpu) and publish the pages; STRICT=1: claims must hold
+book: $(READY) ## Run every chapter (PROFILE=quick, standard or full; standard) and publish the pages; STRICT=1: claims must hold
 	@$(BIN)/fashionnb run --profile $(PROFILE) || test $$? -eq 1
 	@$(BIN)/fashionnb publish --profile $(PROFILE) $(if $(STRICT),--strict)
 

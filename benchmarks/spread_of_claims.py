@@ -150,7 +150,7 @@ def main() -> None:
         "--also", nargs="*", default=[], metavar="NAME=CHECKOUT", help="other checkouts to read"
     )
     for one in (running, printing):
-        one.add_argument("--profile", default="cpu")
+        one.add_argument("--profile", default="standard")
     given = parser.parse_args()
     book = Book.find()
     if given.command == "run":

@@ -1,28 +1,36 @@
-"""How much a run computes: the profiles `quick` (tests), `cpu` (the default) and `full`.
+"""How much a run computes and on which device: the profiles `quick`, `standard` and `full`.
 
-A chapter begins with `run = profiles.begin(profile, seed=seed)`, and then takes each number that
-depends on the profile as `epochs = run.pick(epochs, quick=1, cpu=4, full=40)`. Device, precision,
-threads and seeds come from the profile, too.
+A chapter begins with `run = profiles.begin(profile, device=device, seed=seed)`, and then takes each
+number that depends on the profile as `epochs = run.pick(epochs, quick=1, standard=4, full=40)`.
+The device is a choice of its own; the precision follows from it.
 """
 
+import logging
 import os
+import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 from fashionnb.errors import ProfileError
 
-NAMES = ("quick", "cpu", "full")
+NAMES = ("quick", "standard", "full")
+RENAMED = {"cpu": "standard"}
+"""Former name of a profile -> its name."""
+
 PRECISIONS = ("no", "bf16")
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Profile of a run: how much it computes, on which device, and with which seeds.
+    """Profile of a run: how much it computes, with the device and the seeds that it uses.
 
     Parameters
     ----------
-    name : {"quick", "cpu", "full"}
+    name : {"quick", "standard", "full"}
         The size of the run.
     device : str
         The device of torch: "cpu", "cuda" or "mps", or such as "cuda:1".
@@ -40,24 +48,24 @@ class Profile:
     threads: int
     seeds: tuple[int, ...]
 
-    def pick(self, chosen: T | None = None, *, quick: T, cpu: T, full: T) -> T:
+    def pick(self, chosen: T | None = None, *, quick: T, standard: T, full: T) -> T:
         """Return `chosen` if it is not None, else the value of this profile."""
-        return {"quick": quick, "cpu": cpu, "full": full}[self.name] if chosen is None else chosen
+        values = {"quick": quick, "standard": standard, "full": full}
+        return values[self.name] if chosen is None else chosen
 
 
 def choose(name: str | None = None, device: str | None = None) -> Profile:
     """Choose the profile of a run, and the device, precision, threads and seeds that belong to it.
 
-    `quick` and `cpu` stay on the CPU, so that everybody can reproduce what is published; `full`
-    uses a GPU where there is one. The precision is `FASHIONNB_PRECISION`; without that "bf16" on
-    an NVIDIA GPU and on a CPU with instructions for bfloat16.
+    The precision is `FASHIONNB_PRECISION`; without that "bf16" on an NVIDIA GPU and on a CPU that
+    have instructions for bfloat16.
 
     Parameters
     ----------
     name : str, optional
-        By default `FASHIONNB_PROFILE`, or else "cpu".
+        By default `FASHIONNB_PROFILE`, or else "standard".
     device : str, optional
-        Replaces the profile's own, for instance "cuda".
+        As in `choose_device`.
 
     Returns
     -------
@@ -69,16 +77,77 @@ def choose(name: str | None = None, device: str | None = None) -> Profile:
     ProfileError
         If the name, the device or the precision is unknown, or this machine has no such device.
     """
-    name = name or os.environ.get("FASHIONNB_PROFILE") or "cpu"
-    if name not in NAMES:
-        raise ProfileError(
-            f"There is no profile {name!r}. Use one of: {', '.join(NAMES)} (FASHIONNB_PROFILE or "
-            "-p)."
-        )
-    device = _device(name, device)
+    name = current_name(name or os.environ.get("FASHIONNB_PROFILE") or "standard")
+    device = choose_device(device)
     threads = int(os.environ.get("OMP_NUM_THREADS") or 0) or cores()
-    seeds = {"quick": (0,), "cpu": (0, 1, 2), "full": (0, 1, 2, 3, 4)}[name]
+    seeds = {"quick": (0,), "standard": (0, 1, 2), "full": (0, 1, 2, 3, 4)}[name]
     return Profile(name, device, _precision(device), threads, seeds)
+
+
+def current_name(name: str) -> str:
+    """Check the name of a profile, and replace a former one, with a hint in the log.
+
+    Parameters
+    ----------
+    name : str
+        As a user wrote it.
+
+    Returns
+    -------
+    {"quick", "standard", "full"}
+        The name that it has now.
+
+    Raises
+    ------
+    ProfileError
+        If there is no such profile.
+    """
+    if name in RENAMED:
+        _hint(name)
+        return RENAMED[name]
+    if name not in NAMES:
+        raise ProfileError(f"There is no profile {name!r}. Use one of: {', '.join(NAMES)}.")
+    return name
+
+
+def choose_device(wanted: str | None = None) -> str:
+    """Choose the device of torch: the one that is wanted, or the best that is here.
+
+    Parameters
+    ----------
+    wanted : str, optional
+        "cpu", "cuda", "mps", or such as "cuda:1"; "auto" takes CUDA, then MPS, then the CPU. By
+        default `FASHIONNB_DEVICE`, or else "auto".
+
+    Returns
+    -------
+    str
+        Never "auto". The CPU is taken without importing torch if that is asked for.
+
+    Raises
+    ------
+    ProfileError
+        If there is no such device, or none on this machine.
+    """
+    wanted = wanted or os.environ.get("FASHIONNB_DEVICE") or "auto"
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", wanted):
+        raise ProfileError(
+            f"There is no device {wanted!r}. Use one of: auto, cpu, cuda, mps; or one of several "
+            "GPUs, such as cuda:1."
+        )
+    if wanted == "cpu":
+        return wanted
+    import torch
+
+    here = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    here += ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
+    if wanted == "auto":
+        return next((kind for kind in ("cuda", "mps") if kind in here), "cpu")
+    if wanted not in here:
+        raise ProfileError(
+            f"Device {wanted!r} was asked for, but torch finds none here. Use 'auto' or 'cpu'."
+        )
+    return wanted
 
 
 def begin(name: str | None = None, *, device: str | None = None, seed: int = 0) -> Profile:
@@ -140,31 +209,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _device(profile: str, wanted: str | None) -> str:
-    """The device that is wanted; without one the CPU, or for `full` the best that torch finds."""
-    import torch
-
-    here = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if not wanted:
-        return next(kind for kind in here if here[kind]) if profile == "full" else "cpu"
-    kind = wanted.split(":")[0]
-    if kind not in here:
-        raise ProfileError(f"There is no device {wanted!r}. Use one of: {', '.join(sorted(here))}.")
-    if not here[kind]:
-        raise ProfileError(
-            f"Device {wanted!r} was asked for, but torch finds none here. Leave it out, or use "
-            "'cpu'."
-        )
-    return wanted
+@cache  # one hint is enough
+def _hint(name: str) -> None:
+    log.warning("The profile %r is now called %r.", name, RENAMED[name])
 
 
 def _precision(device: str) -> str:
-    import torch
-
     chosen = os.environ.get("FASHIONNB_PRECISION")
     if chosen and chosen not in PRECISIONS:
         raise ProfileError(
@@ -173,8 +223,12 @@ def _precision(device: str) -> str:
         )
     if chosen:
         return chosen
+    import torch
+
+    if device.startswith("cuda"):  # from Ampere on; an older GPU, as Colab's T4, emulates bfloat16
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "no"
     # A CPU with AVX512-BF16 or AMX trains 1.5 times faster in bfloat16; others emulate it slowly.
     # torch has no public test for it: where a private one is missing, the answer is no.
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     fast_cpu = any(getattr(torch.cpu, probe, bool)() for probe in probes)
-    return "bf16" if device == "cuda" or (device == "cpu" and fast_cpu) else "no"
+    return "bf16" if device == "cpu" and fast_cpu else "no"

@@ -337,6 +337,6 @@ def test_the_front_page_has_one_line_of_results_for_each_chapter_and_asks_for_nu
     asked = RESULT_HERE.findall((ROOT / "book" / "index.md").read_text())
     assert list(dict.fromkeys(chapter for chapter, *_ in asked)) == [path.stem for path in CHAPTERS]
     for chapter, method, metric, full in asked:
-        committed = load(chapter, full or "cpu", ROOT / "book" / "results").results
+        committed = load(chapter, full or "standard", ROOT / "book" / "results").results
         there = [(row.method, row.metric) for row in committed]
         assert (method, metric) in there, (chapter, method, metric)

@@ -658,6 +658,8 @@ def test_a_device_that_is_not_here(tmp_path):
         ("cpu", "cuda", 1, "cpu"),
         ("cpu", "cuda:1", 2, None),
         ("mps", "cuda", 1, None),
+        ("cuda:1", "cuda", 1, "cuda:1"),
+        ("cuda:1", "cuda:0", 2, "cuda:0"),
     ],
 )
 def test_the_device_is_that_of_the_recipe(device, here, processes, expected):

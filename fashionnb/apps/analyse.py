@@ -126,7 +126,7 @@ def _load(model: Path | str | None) -> tuple[AttributeHeads, AttributeEncoder, i
         raise DataNotFound(
             f"{error} To predict types, patterns and seasons takes the model of chapter 07: "
             "`fashionnb run 07` trains it, then name its folder, "
-            "_build/models/07-more-than-looks/cpu/multitask (--model FOLDER)."
+            "_build/models/07-more-than-looks/standard/multitask (--model FOLDER)."
         ) from error
     if heads.card.task != "attributes":
         raise ModelMismatch(

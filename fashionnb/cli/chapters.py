@@ -11,6 +11,7 @@ from rich.console import Console
 
 from fashionnb.cli.options import Json
 from fashionnb.errors import RunError
+from fashionnb.profiles import current_name
 
 app = typer.Typer()
 
@@ -21,8 +22,9 @@ Profile = Annotated[
     str,
     typer.Option(
         "--profile",
-        help="How much work: quick (seconds), cpu (minutes) or full.",
+        help="How much work: quick (seconds), standard (minutes) or full.",
         envvar="FASHIONNB_PROFILE",
+        callback=current_name,
     ),
 ]
 
@@ -38,7 +40,7 @@ def run(
             help="Numbers (02), names (02-style2vec) or the beginnings of names; by default all."
         ),
     ] = None,
-    profile: Profile = "cpu",
+    profile: Profile = "standard",
     parameter: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,6 +50,14 @@ def run(
             help="Set one of the parameters at the top of the chapter; may be repeated.",
         ),
     ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            help="auto (CUDA, else MPS, else the CPU), cpu, cuda or mps; one of several GPUs: "
+            "cuda:1.",
+            envvar="FASHIONNB_DEVICE",
+        ),
+    ] = "auto",
     jobs: Annotated[int, typer.Option(help="How many chapters run at the same time.")] = 1,
     out: Annotated[
         Path | None,
@@ -78,6 +88,7 @@ def run(
     outcomes = run_book.run(
         chapters or (),
         profile,
+        device=device,
         parameters=dict(_split_pair(pair) for pair in parameter or ()),
         jobs=jobs,
         out=out,
@@ -99,7 +110,7 @@ def run(
     "results",
     epilog="Examples: [b]fashionnb results[/] · [b]fashionnb results --profile full --json[/]",
 )
-def print_results(profile: Profile = "cpu", as_json: Json = False) -> None:
+def print_results(profile: Profile = "standard", as_json: Json = False) -> None:
     """Print what the chapters measured."""
     from fashionnb.notebook import comparisons, results
 
@@ -124,7 +135,7 @@ def print_results(profile: Profile = "cpu", as_json: Json = False) -> None:
     epilog="Examples: [b]fashionnb publish[/] · [b]fashionnb publish --profile quick --out site[/]"
 )
 def publish(
-    profile: Profile = "cpu",
+    profile: Profile = "standard",
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where the site is written; by default _build/site."),

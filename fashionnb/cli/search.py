@@ -242,7 +242,10 @@ def embed(
     ] = 1,
     batch_size: Annotated[int, typer.Option(help="How many pictures are embedded at once.")] = 256,
     device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or mps; by default that of the profile.")
+        str | None,
+        typer.Option(
+            help="auto, cpu, cuda or mps; by default FASHIONNB_DEVICE, else the best one here."
+        ),
     ] = None,
 ) -> None:
     """Embed all pictures. If it was stopped, run it again to resume."""

@@ -14,11 +14,12 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     FiniteFloat,
@@ -30,7 +31,7 @@ import fashionnb
 from fashionnb import files
 from fashionnb.errors import ResultError
 from fashionnb.notebook import comparisons, hardware
-from fashionnb.profiles import Profile
+from fashionnb.profiles import RENAMED, Profile, current_name
 
 METRICS: dict[str, tuple[float, float]] = {
     r"recall@\d+": (0, 1),
@@ -200,7 +201,7 @@ class Run(_Strict):
     peak_memory_mb : float
         Resident memory.
     hardware, device : str
-        On which machine.
+        The processor, cores, memory and GPU of the machine; and what torch computed on.
     precision : str, optional
         "no" is float32; old files do not have it.
     threads : int
@@ -216,7 +217,9 @@ class Run(_Strict):
     """
 
     chapter: str = Field(min_length=1)
-    profile: Literal["quick", "cpu", "full"]
+    profile: Annotated[
+        Literal["quick", "standard", "full"], BeforeValidator(lambda name: RENAMED.get(name, name))
+    ]
     seconds: float = Field(ge=0)
     peak_memory_mb: float = Field(ge=0)
     hardware: str
@@ -425,14 +428,14 @@ def start(chapter: str, profile: Profile, *, seeds: Sequence[int] = (0,)) -> Rec
     return Recorder(chapter, profile, seeds)
 
 
-def load(chapter: str, profile: str = "cpu", root: Path | str | None = None) -> Results:
+def load(chapter: str, profile: str = "standard", root: Path | str | None = None) -> Results:
     """Load the results file of a chapter, and check it.
 
     Parameters
     ----------
     chapter : str
         The file name of the chapter without its ending.
-    profile : {"quick", "cpu", "full"}
+    profile : {"quick", "standard", "full"}
         The profile that it ran in.
     root : path, optional
         The folder that holds the profiles. Without it `results_folder`, and then the published
@@ -449,6 +452,7 @@ def load(chapter: str, profile: str = "cpu", root: Path | str | None = None) -> 
     ResultError
         If the file does not exist, is not JSON, or breaks the format.
     """
+    profile = current_name(profile)
     paths = [folder / profile / f"{chapter}.json" for folder in _folders(root)]
     for path in paths:
         if path.exists():
@@ -460,12 +464,12 @@ def load(chapter: str, profile: str = "cpu", root: Path | str | None = None) -> 
     )
 
 
-def recorded(profile: str = "cpu", root: Path | str | None = None) -> list[str]:
+def recorded(profile: str = "standard", root: Path | str | None = None) -> list[str]:
     """List the chapters that have results in a profile.
 
     Parameters
     ----------
-    profile : {"quick", "cpu", "full"}
+    profile : {"quick", "standard", "full"}
         The profile that they ran in.
     root : path, optional
         The folder that holds the profiles; without it as in `load`.
@@ -475,16 +479,16 @@ def recorded(profile: str = "cpu", root: Path | str | None = None) -> list[str]:
     list of str
         Names, in the order of the book.
     """
-    folders = [folder / profile for folder in _folders(root)]
+    folders = [folder / current_name(profile) for folder in _folders(root)]
     return sorted({path.stem for folder in folders for path in folder.glob("*.json")})
 
 
-def load_all(profile: str = "cpu") -> dict[str, Results]:
+def load_all(profile: str = "standard") -> dict[str, Results]:
     """Load the results of all chapters that were recorded in a profile.
 
     Parameters
     ----------
-    profile : {"quick", "cpu", "full"}
+    profile : {"quick", "standard", "full"}
         The profile that they ran in.
 
     Returns
@@ -577,7 +581,7 @@ def models_folder(chapter: str, profile: str) -> Path:
     ----------
     chapter : str
         The file name of the chapter without its ending.
-    profile : {"quick", "cpu", "full"}
+    profile : {"quick", "standard", "full"}
         The profile of this run.
 
     Returns

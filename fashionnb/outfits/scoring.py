@@ -101,7 +101,7 @@ class Scorer:
             found = self._batched(
                 part, lambda some: self.model(self.items[some], some >= 0), _BATCH
             )
-            scores[some] = found.double().cpu().numpy()
+            scores[some] = found.cpu().double().numpy()
         return scores
 
     def answers(
@@ -214,7 +214,7 @@ class Scorer:
             else:
                 score = self.model(items[torch.arange(len(rows))[None]])[0]
             (gradient,) = torch.autograd.grad(score, features)
-        return (gradient * features.detach()).flatten(1).sum(1).double().cpu().numpy()
+        return (gradient * features.detach()).flatten(1).sum(1).cpu().double().numpy()
 
     def _known(self, outfit: Sequence[Hashable]) -> list[int]:
         """The rows of an outfit's items."""
@@ -249,7 +249,7 @@ class Scorer:
         with evaluating(self.model):
             places = self.model.place(self.items[choices])[place]
         near = sought[which].view(*answers.shape, -1) * places
-        return near.sum(2).double().cpu().numpy()
+        return near.sum(2).cpu().double().numpy()
 
     def _pair_scores(self, pairs: np.ndarray) -> np.ndarray:
         rows = torch.from_numpy(pairs).to(self.items.features.device)
@@ -258,7 +258,7 @@ class Scorer:
             lambda some: self.model.compare(self.items[some[:, 0]], self.items[some[:, 1]]),
             _BATCH,
         )
-        return scores.double().cpu().numpy()
+        return scores.cpu().double().numpy()
 
     def _batched(self, rows: Tensor, compute: Callable[[Tensor], Tensor], size: int) -> Tensor:
         """What the model, in evaluation mode, computes from some rows at a time."""

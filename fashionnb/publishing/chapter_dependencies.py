@@ -1,7 +1,8 @@
 """What a chapter's numbers depend on, as one hash; and which datasets it needs.
 
 Two runs with the same key would do the same thing, so the second need not happen. The key covers
-the chapter, the modules that it can reach, its data, its profile and parameters, and the libraries.
+the chapter, the modules that it can reach, its data, its profile, parameters, device and precision
+as they were asked for, and the libraries.
 
 Which modules a chapter can reach is found without importing anything: grimp reads which module
 imports which, this module reads the cells of the chapter, and adds what no import statement shows.
@@ -48,7 +49,7 @@ def key(chapter: Chapter, profile: str, parameters: Mapping[str, Any], book: Boo
     ----------
     chapter : Chapter
         The chapter.
-    profile : {"quick", "cpu", "full"}
+    profile : {"quick", "standard", "full"}
         The profile that it runs in.
     parameters : mapping of str to any
         Name -> value, of those that the run was given.
@@ -66,6 +67,8 @@ def key(chapter: Chapter, profile: str, parameters: Mapping[str, Any], book: Boo
         # Titles of folded cells are left out: a new one changes no number.
         "chapter": [(cell.cell_type, cell.source, tags(cell)) for cell in chapter.notebook.cells],
         "profile": profile,
+        "device": os.environ.get("FASHIONNB_DEVICE") or "auto",
+        "precision": os.environ.get("FASHIONNB_PRECISION"),
         "parameters": parameters,
         "modules": {name: files.sha256(sources[name]) for name in reached},
         "files": _other_files(chapter, profile, book),

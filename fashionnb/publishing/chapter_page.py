@@ -26,7 +26,7 @@ from fashionnb.notebook.claims import Claim, claims_in
 from fashionnb.notebook.results import Results, load, recorded
 from fashionnb.publishing import site_markdown
 from fashionnb.publishing.chapters import INJECTED, Book, Chapter, folded_title, own_code, tags
-from fashionnb.publishing.run_book import duration
+from fashionnb.publishing.run_book import SLOW, duration
 
 RECORDED = "Recorded results"  # the heading of what a page shows whose own run failed
 STAMPED = ("fashionnb", "torch", "numpy", "scikit-learn", "jupyter-book")  # versions in the stamp
@@ -74,7 +74,7 @@ def chapter_page(chapter: Chapter, profile: str, book: Book, pages: list[str]) -
     ----------
     chapter : Chapter
         The chapter.
-    profile : {"quick", "cpu", "full"}
+    profile : {"quick", "standard", "full"}
         Whose run to show.
     book : Book
         The checkout.
@@ -319,9 +319,14 @@ def _without_paths(text: str, root: Path) -> str:
 
 
 def _measured_line(run: Mapping[str, Any]) -> str:
-    """One line of HTML: what this run took, and on what."""
+    """One line of HTML: what this run took, on what, and what it takes on slow cores."""
     took = f"{duration(run['seconds'])}, {memory(run['peak_memory_mb'])}, on {run['hardware']}"
-    text = html.escape(f"{took}, profile {run['profile']}, {run['date'][:10]}")
+    text = f"{took}, profile {run['profile']}, {run['date'][:10]}"
+    if run.get("device") == "cpu" and "error" not in run:
+        text += (
+            f"; up to {duration(SLOW * run['seconds'])} on two slow cores, as of Colab's free CPU"
+        )
+    text = html.escape(text, quote=False)
     return f'<p class="measured"><strong>Measured:</strong> {text}</p>'
 
 

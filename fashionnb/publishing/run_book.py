@@ -29,7 +29,7 @@ from rich.text import Text
 
 from fashionnb import files, profiles
 from fashionnb.data import registry
-from fashionnb.errors import DataError, DataNotFound, ProfileError, ResultError, RunError
+from fashionnb.errors import DataError, DataNotFound, ResultError, RunError
 from fashionnb.notebook.claims import Claim
 from fashionnb.notebook.results import Run, load
 from fashionnb.publishing import chapter_dependencies
@@ -41,14 +41,20 @@ log = logging.getLogger(__name__)
 DATA_FOLDER = "data_folder"
 """The parameter by which chapters let a reader say where the datasets lie."""
 
-MINUTES = {"quick": 60.0, "cpu": 60.0, "full": 0.0}
+MINUTES = {"quick": 60.0, "standard": 60.0, "full": 0.0}
 """The longest that one chapter may take, unless the caller sets another limit; 0: no limit."""
+
+SLOW = 2.5
+"""How many times as long a chapter takes on two slow cores as where it was published.
+
+An Intel Xeon at 2.0 GHz, without bfloat16, which is about Colab's free CPU, took 2 to 3 times."""
 
 
 def run(
     wanted: Sequence[str] = (),
-    profile: str = "cpu",
+    profile: str = "standard",
     *,
+    device: str | None = None,
     parameters: Mapping[str, str] | None = None,
     jobs: int = 1,
     out: Path | str | None = None,
@@ -63,8 +69,10 @@ def run(
     ----------
     wanted : sequence of str
         Numbers, names or beginnings of names; none means all chapters.
-    profile : {"quick", "cpu", "full"}
+    profile : {"quick", "standard", "full"}
         How much work to do.
+    device : str, optional
+        As in `fashionnb.profiles.choose_device`; each chapter chooses for itself.
     parameters : mapping of str to str, optional
         Name -> value; every chapter that runs must have them all.
     jobs : int
@@ -78,8 +86,8 @@ def run(
     book : Book, optional
         The checkout; without it as `Book.find`.
     say : callable
-        Takes a line of text: first how long each chapter took when it was published, after each
-        chapter what is left.
+        Takes a line of text: first how long each chapter will take, after each chapter what is
+        left.
 
     Returns
     -------
@@ -89,24 +97,24 @@ def run(
     Raises
     ------
     ProfileError
-        For an unknown profile.
+        For an unknown profile, or a device that is unknown or not here.
     RunError
         Without a checkout, for an unknown chapter or parameter, or for a chapter that cannot be
         read.
     """
-    if profile not in profiles.NAMES:
-        raise ProfileError(
-            f"There is no profile {profile!r}. Use one of: {', '.join(profiles.NAMES)}."
-        )
+    profile = profiles.current_name(profile)
+    device = device or os.environ.get("FASHIONNB_DEVICE") or "auto"
+    if device != "auto":  # which is found in the chapters, since here it would take all of torch
+        profiles.choose_device(device)
     if jobs < 1:
         raise RunError(f"--jobs must be 1 or more, got {jobs}.")
     minutes = MINUTES[profile] if minutes is None else minutes
     if not minutes >= 0:
         raise RunError(f"--minutes must be 0 (no limit) or more, got {minutes:g}.")
-    given, environment = dict(parameters or {}), {}
+    given, environment = dict(parameters or {}), {"FASHIONNB_DEVICE": device}
     if given.get(DATA_FOLDER):  # the chapters run in another working folder
         given[DATA_FOLDER] = str(Path(given[DATA_FOLDER]).resolve())
-        environment = {"FASHIONNB_DATA": given[DATA_FOLDER]}
+        environment["FASHIONNB_DATA"] = given[DATA_FOLDER]
     with _environment(environment):
         todo = plan(
             book or Book.find(), wanted, profile, given, jobs=jobs, out=out, minutes=minutes
@@ -139,7 +147,7 @@ def plan(
         The checkout.
     wanted : sequence of str
         Numbers, names or beginnings of names; none means all chapters.
-    profile : {"quick", "cpu", "full"}
+    profile : {"quick", "standard", "full"}
         How much work to do.
     given : mapping of str to str
         Name -> value of parameters; every chapter that runs must have them all.
@@ -282,8 +290,8 @@ class TimeEstimate:
     def __init__(self, todo: Sequence[Job], jobs: int, force: bool) -> None:
         self.jobs, self.waiting = jobs, len(todo)
         self.expected: dict[str, str] = {}
-        self.left: dict[str, float] = {}  # the published seconds of those that are to run
-        self.seconds_here = self.seconds_published = 0.0  # of what has been run here
+        self.left: dict[str, float] = {}  # the expected seconds of those that are to run
+        self.seconds_here = self.seconds_expected = 0.0  # of what has been run here
         for job in todo:
             name, run = job.chapter.name, _published(job)
             if not force and kept_run(job, job.key):
@@ -291,30 +299,34 @@ class TimeEstimate:
             elif run is None:
                 self.expected[name] = "nothing published in this profile"
             else:
-                self.expected[name] = f"{run.seconds:,.0f} s on {run.hardware}"
-                self.left[name] = run.seconds
+                self.left[name] = run.seconds * (SLOW if run.device == "cpu" else 1)
+                measured = f"{duration(run.seconds)} on {run.hardware}"
+                self.expected[name] = f"{duration(self.left[name])} ({measured})"
 
     def before(self) -> str:
-        """Describe the published time of each chapter, and their sum."""
-        lines = [f"Chapters: {self.waiting}. How long each took when it was published:"]
+        """Describe the time that each chapter takes on slow cores, and their sum."""
+        lines = [
+            f"Chapters: {self.waiting}. How long each takes on two slow cores, such as Colab's "
+            "free CPU (and took when it was published):"
+        ]
         lines += [f"  {name}: {expected}" for name, expected in self.expected.items()]
         if self.left:
             about = duration(sum(self.left.values()) / self.jobs)
-            lines.append(f"Expect about {about}, two to three times that on a slow processor.")
+            lines.append(f"Expect about {about}; a fast processor takes less than half of that.")
         return "\n".join(lines)
 
     def after(self, outcome: Outcome) -> str:
         """Describe what became of a chapter, and how long the others will take at this speed."""
         self.waiting -= 1
-        published = self.left.pop(outcome.chapter, None)
-        if published and outcome.state == "run":
+        expected = self.left.pop(outcome.chapter, None)
+        if expected and outcome.state == "run":
             self.seconds_here += outcome.seconds
-            self.seconds_published += published
+            self.seconds_expected += expected
         rest = f"{self.waiting} to go" if self.waiting else "that was the last one"
         if self.left:
-            known = self.seconds_published > 0
-            slowdown = self.seconds_here / self.seconds_published if known else 1.0
-            seconds = sum(self.left.values()) * slowdown / min(self.jobs, self.waiting)
+            known = self.seconds_expected > 0
+            pace = self.seconds_here / self.seconds_expected if known else 1.0
+            seconds = sum(self.left.values()) * pace / min(self.jobs, self.waiting)
             rest += f", about {duration(seconds)} left"
         return f"{outcome.chapter}: {outcome.state}, {outcome.seconds:,.0f} s; {rest}."
 

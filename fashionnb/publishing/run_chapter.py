@@ -92,7 +92,7 @@ class Job:
         The chapter.
     book : Book
         The checkout.
-    profile : {"quick", "cpu", "full"}
+    profile : {"quick", "standard", "full"}
         How much work it does.
     parameters : mapping of str to any
         Name -> value, of those that the run was given.
@@ -265,8 +265,9 @@ def _execute(
     }
     if job.recorded.exists() and job.recorded.stat().st_mtime >= begun:
         run["results"] = files.sha256(job.recorded)
-        # What was recorded also names the GPU.
-        run["hardware"] = json.loads(job.recorded.read_text(encoding="utf-8"))["run"]["hardware"]
+        # Only the chapter knows on what it computed.
+        recorded = json.loads(job.recorded.read_text(encoding="utf-8"))["run"]
+        run |= {name: recorded[name] for name in ("hardware", "device", "precision")}
     if error := _failure(notebook, report, died_of):
         run["error"] = error
     notebook.cells = [cell for cell in notebook.cells if ERROR_MARK not in tags(cell)]

@@ -46,7 +46,7 @@ class Site:
     ----------
     index : Path
         The page to open first.
-    profile : {"quick", "cpu", "full"}
+    profile : {"quick", "standard", "full"}
         Whose run is shown.
     chapters : tuple of PublishedChapter
         In the order of the book.
@@ -76,7 +76,7 @@ class Site:
 
 
 def publish(
-    profile: str = "cpu", out: Path | str | None = None, *, book: Book | None = None
+    profile: str = "standard", out: Path | str | None = None, *, book: Book | None = None
 ) -> Site:
     """Build the website of the book from the chapters that were last run in a profile.
 
@@ -85,7 +85,7 @@ def publish(
 
     Parameters
     ----------
-    profile : {"quick", "cpu", "full"}
+    profile : {"quick", "standard", "full"}
         Whose run to publish.
     out : path, optional
         Where the site goes (its pages lie in `out/_build/html`); without it `_build/site`.
@@ -126,7 +126,7 @@ def stage(book: Book, profile: str, staged: Path) -> tuple[PublishedChapter, ...
     ----------
     book : Book
         The checkout.
-    profile : {"quick", "cpu", "full"}
+    profile : {"quick", "standard", "full"}
         Whose run to publish.
     staged : Path
         The folder.

@@ -135,7 +135,7 @@ def published_recipe(seed: int = 0, device: str = "cpu", precision: str = "no") 
     ----------
     seed : int
         Of the batches and of dropout.
-    device : {"cpu", "cuda", "mps"}
+    device : str
         Where to train.
     precision : {"no", "bf16"}
         "no" is float32.

@@ -150,7 +150,7 @@ def _begin(arguments: tuple, threads: int, began) -> None:
 
 def _device(device: str | None, number: int) -> str:
     """Where the process of this number computes: of several GPUs each takes the next."""
-    device = profiles.choose(device=device).device
+    device = profiles.choose_device(device)
     return f"cuda:{number % torch.cuda.device_count()}" if device == "cuda" else device
 
 

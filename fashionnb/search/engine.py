@@ -52,7 +52,7 @@ class VisualSearchEngine:
     size : int or (int, int), optional
         Pixels, one number or height and width.
     device : str, optional
-        "cpu", "cuda" or "mps"; by default that of the profile (`fashionnb.profiles.choose`).
+        "cpu", "cuda" or "mps"; by default as `fashionnb.profiles.choose_device`.
 
     Raises
     ------
@@ -77,7 +77,7 @@ class VisualSearchEngine:
         self.fingerprint = checkpoints.fingerprint(model)
         self.size = checkpoints.image_size(model.card, checkpoint, size)
         self.channels = model.card.channels
-        self.model = model.to(profiles.choose(device=device).device)
+        self.model = model.to(profiles.choose_device(device))
         self.gallery: Catalogue | None = None
         """What `search` looks through; None until `index` or `load`."""
         self._index: Index | None = None

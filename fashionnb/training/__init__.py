@@ -6,6 +6,7 @@ stopped, with the same numbers to the last bit (on a CPU). How: `fashionnb.train
 """
 
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -39,7 +40,6 @@ LEAST = {
 }  # fmt: skip
 CHOICES = {
     "schedule": ("one-cycle", "constant", "warm-cosine"),
-    "device": ("cpu", "cuda", "mps"),
     "precision": ("no", "bf16"),
 }
 
@@ -64,8 +64,8 @@ class Recipe:
         The largest norm of the gradient; 0 switches clipping off.
     seed : int
         Of the batches and of dropout.
-    device : {"cpu", "cuda", "mps"}
-        Where the model is trained.
+    device : str
+        Where the model is trained: "cpu", "cuda" or "mps", or such as "cuda:1".
     precision : {"no", "bf16"}
         "no" is float32.
     average : int
@@ -105,6 +105,10 @@ class Recipe:
                     f"Recipe: {name} is {getattr(self, name)!r}, it must be one of "
                     f"{', '.join(known)}."
                 )
+        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", str(self.device)):
+            raise TrainingError(
+                f"Recipe: device is {self.device!r}, it must be cpu, cuda, mps or such as cuda:1."
+            )
 
 
 def fit(
@@ -282,15 +286,17 @@ def learning_rate(recipe: Recipe, done: float) -> float:
 
 
 def _device(recipe: Recipe, accelerator: Accelerator) -> torch.device:
-    """The recipe's device; of several GPUs that of this process."""
-    if recipe.device == "cpu" and accelerator.num_processes == 1:
-        return torch.device("cpu")
-    if recipe.device != accelerator.device.type:
+    """The recipe's device; of several processes each has the GPU that Accelerate gives it."""
+    wanted = torch.device(recipe.device)
+    if accelerator.num_processes == 1 and wanted.type == "cpu":
+        return wanted
+    if wanted.type != accelerator.device.type:
         raise TrainingError(
             f"Recipe: device is {recipe.device!r}, but Accelerate finds only "
             f"{accelerator.device.type!r} here. Use device={accelerator.device.type!r}."
         )
-    return accelerator.device
+    alone = accelerator.num_processes == 1 and wanted.index is not None
+    return wanted if alone else accelerator.device
 
 
 @contextmanager

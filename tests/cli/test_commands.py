@@ -36,7 +36,7 @@ def call(capsys, monkeypatch, tmp_path):
 
 @pytest.fixture
 def recorded(tmp_path):
-    record = results.start("02-style2vec", Profile("cpu", "cpu", "no", 1, (0,)))
+    record = results.start("02-style2vec", Profile("standard", "cpu", "no", 1, (0,)))
     record.add(
         "Style2Vec",
         "recall@1",
@@ -98,7 +98,12 @@ def test_no_command_prints_the_help(call):
         (["run", "-p"], "Option '-p' requires an argument"),
         (["run", "-p", "epochs"], "-p takes a name and a value, for instance `-p epochs 50`"),
         (["run", "--profile", "huge"], "There is no profile 'huge'"),
-        (["results"], "no results of profile cpu. `fashionnb run --profile cpu` makes them."),
+        (["run", "--device", "tpu"], "There is no device 'tpu'"),
+        (["publish", "--profile", "huge"], "There is no profile 'huge'"),
+        (
+            ["results"],
+            "no results of profile standard. `fashionnb run --profile standard` makes them.",
+        ),
         (["data", "where", "fashion-mnist"], "fashionnb data fetch fashion-mnist"),
         (["data", "fetch", "imagenet"], "There is no source 'imagenet'"),
         (["data", "check", "fashion-mnist"], "not on this machine"),
@@ -156,7 +161,7 @@ def test_run_passes_on_what_was_asked(call, monkeypatch, tmp_path):
         "run",
         lambda wanted, profile, **rest: asked.update(rest, w=wanted, p=profile) or [kept],
     )
-    words = "run 02 03 --profile quick -p epochs 50 -p margin -0.3 --parameter a=b=c --jobs 2 --out there --force"
+    words = "run 02 03 --profile quick --device cuda:1 -p epochs 50 -p margin -0.3 --parameter a=b=c --jobs 2 --out there --force"
     status, out, _ = call(*words.split(), "--minutes", "30")
     assert callable(asked.pop("say"))
     assert status == 0
@@ -164,6 +169,7 @@ def test_run_passes_on_what_was_asked(call, monkeypatch, tmp_path):
     assert asked == {
         "w": ["02", "03"],
         "p": "quick",
+        "device": "cuda:1",
         "parameters": {"epochs": "50", "margin": "-0.3", "a": "b=c"},
         "jobs": 2,
         "out": Path("there"),
@@ -171,8 +177,13 @@ def test_run_passes_on_what_was_asked(call, monkeypatch, tmp_path):
         "minutes": 30,
     }
     monkeypatch.setenv("FASHIONNB_PROFILE", "full")
+    monkeypatch.setenv("FASHIONNB_DEVICE", "mps")
     call("run")
     assert (asked["p"], asked["w"], asked["parameters"]) == ("full", (), {})
+    assert asked["device"] == "mps"
+    monkeypatch.setenv("FASHIONNB_PROFILE", "cpu")
+    call("run")
+    assert asked["p"] == "standard", "its former name"
 
 
 def test_run_reports_failures_after_the_table(call, monkeypatch, tmp_path):

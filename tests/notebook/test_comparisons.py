@@ -119,20 +119,22 @@ def recorded(profile, **methods):
 
 def test_what_is_said_above_the_results():
     full = recorded("full", ours=0.5).results()
-    text = training_note(full, "cpu", "6 passes", "20 passes")
+    text = training_note(full, "standard", "6 passes", "20 passes")
     assert text.startswith(
-        "**The networks of this run have not converged.** In profile `cpu` they are trained for 6 passes."
+        "**The networks of this run have not converged.** In profile `standard` they are trained for 6 passes."
     )
     made = f"{full.run.date:%Y-%m-%d}, 0 seconds on {full.run.hardware}, float32, seeds 0; data: D"
     assert f"for 20 passes ({made})" in text
-    assert "No full run came with this copy" in training_note(None, "cpu", "6 passes", "20 passes")
+    assert "No full run came with this copy" in training_note(
+        None, "standard", "6 passes", "20 passes"
+    )
     assert (
         training_note(full, "full", "20 passes", "20 passes") == "This is the full run: 20 passes."
     )
 
 
 def test_both_runs_stand_side_by_side():
-    record, full = recorded("cpu", a=0.3, b=0.4), recorded("full", a=0.5, c=0.6).results()
+    record, full = recorded("standard", a=0.3, b=0.4), recorded("full", a=0.5, c=0.6).results()
     table = side_by_side(record, full, ["fitb"])
     assert list(table.columns) == ["fitb, this run", "fitb, full run"]
     assert table.to_dict("index") == {
@@ -153,7 +155,7 @@ def test_both_runs_stand_side_by_side():
 
 
 def test_conclusions_are_drawn_from_the_full_run_if_there_is_one():
-    record, full = recorded("cpu", a=0.3), recorded("full", a=0.5).results()
+    record, full = recorded("standard", a=0.3), recorded("full", a=0.5).results()
     assert (
         conclusive_rows(record, full)
         == conclusive_rows(record, full, ["a"])

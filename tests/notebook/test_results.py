@@ -1,6 +1,7 @@
 """fashionnb.notebook.results: recorded, saved, loaded."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -62,7 +63,8 @@ def test_what_is_saved_is_what_is_read(record):
     )
     assert read.run.seeds == [0, 1]
     assert (read.run.profile, read.run.threads, read.run.device) == ("quick", 2, "cpu")
-    assert read.run.precision in ("no", "bf16")
+    assert read.run.precision == "no"
+    assert re.search(r".+, \d+ cores?, \d+ GB$", read.run.hardware), "the processor comes first"
     assert read.run.peak_memory_mb > 10
     assert {"python", "torch", "numpy", "fashionnb"} <= set(read.run.versions)
     raw = json.loads(path.read_text())
@@ -172,7 +174,7 @@ def test_parameters_of_the_run_are_recorded(monkeypatch):
     assert results.start("x", QUICK).results().run.parameters == {"epochs": 3}
 
 
-def saved(root: Path, chapter: str, profile: str = "cpu") -> Path:
+def saved(root: Path, chapter: str, profile: str = "standard") -> Path:
     record = results.start(chapter, Profile(profile, "cpu", "no", 1, (0,)))
     record.add("a", "mrr", 0.5, (0.4, 0.6, HOW), **ITEMS)
     path = root / profile / f"{chapter}.json"
@@ -205,9 +207,16 @@ def test_a_missing_file_says_what_there_is(tmp_path):
     saved(tmp_path, "01-exploring")
     with pytest.raises(
         ResultError,
-        match=r"Results of profile cpu: 01-exploring\. `fashionnb run 02-x --profile cpu`",
+        match=r"Results of profile standard: 01-exploring\. `fashionnb run 02-x --profile standard`",
     ):
         results.load("02-x", root=tmp_path)
+
+
+def test_results_under_the_former_name_of_a_profile(tmp_path):
+    path = saved(tmp_path, "01-exploring")
+    path.write_text(path.read_text().replace('"profile": "standard"', '"profile": "cpu"'))
+    assert results.load("01-exploring", "cpu", tmp_path).run.profile == "standard"
+    assert results.recorded("cpu", tmp_path) == ["01-exploring"]
 
 
 def test_load_all_goes_in_the_order_of_the_book(tmp_path, monkeypatch):
@@ -241,7 +250,7 @@ def test_results_kept_apart_do_not_hide_the_published_ones(tmp_path, monkeypatch
     saved(root / "_build" / "results", "02-b")
     monkeypatch.setenv("FASHIONNB_RESULTS", str(root / "_build" / "results"))
     assert results.recorded() == ["01-a", "02-b"]
-    (root / "_build" / "results" / "cpu" / "02-b.json").write_text("damaged")
+    (root / "_build" / "results" / "standard" / "02-b.json").write_text("damaged")
     assert results.load("01-a").run.chapter == "01-a"
     with pytest.raises(ResultError, match="_build"):
         results.load("02-b")
@@ -263,7 +272,7 @@ def test_the_full_run_is_found_in_a_checkout_and_in_an_installed_package(
     monkeypatch.setenv("FASHIONNB_RESULTS", str(package / home))
     saved(package / home, "08-x", "full")
     assert full_run("08-x").results[0].value == 0.5
-    assert full_run("08-x", "cpu") == full_run("08-x")
+    assert full_run("08-x", "standard") == full_run("08-x")
     assert full_run("08-x", "full") is None, "the full run itself is not compared with an older one"
     assert full_run("09-y") is None
     (package / home / "full" / "08-x.json").write_text("{")

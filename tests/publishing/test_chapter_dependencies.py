@@ -26,7 +26,7 @@ def book(tmp_path, monkeypatch):
     return book
 
 
-def key(book, name="01-look", profile="cpu", **parameters):
+def key(book, name="01-look", profile="standard", **parameters):
     return chapter_dependencies.key(book.chapters([name])[0], profile, parameters, book)
 
 
@@ -58,7 +58,7 @@ def test_files_that_change_the_key(book, file):
         "book/02-learn.md",
         "book/index.md",
         "book/01-look.ipynb",
-        "book/results/cpu/01-look.json",
+        "book/results/standard/01-look.json",
         "source/tinypackage/other.py",
         "source/tinypackage/__pycache__/helper.cpython-311.pyc",
         "README.md",
@@ -88,11 +88,11 @@ def test_the_full_run_that_a_page_shows_changes_its_key_but_not_that_of_the_full
         "import VALUE", "import VALUE\nfrom fashionnb.notebook.results import full_run"
     )
     (book.root / "book" / "03-shows.md").write_text(shows)
-    profiles = ("quick", "cpu", "full")
+    profiles = ("quick", "standard", "full")
     before = {profile: key(book, "03-shows", profile) for profile in profiles}
     append(book.root / "book" / "results" / "full" / "03-shows.json")
     changed = [profile for profile in profiles if key(book, "03-shows", profile) != before[profile]]
-    assert changed == ["quick", "cpu"]
+    assert changed == ["quick", "standard"]
 
 
 def test_profile_and_parameters_change_the_key(book):
@@ -104,6 +104,18 @@ def test_profile_and_parameters_change_the_key(book):
         key(book, source=1),
     }
     assert len(made) == 5
+
+
+def test_device_and_precision_change_the_key(book, monkeypatch):
+    made = {key(book)}  # tests compute on the CPU, see conftest.py
+    for device in ("cuda", "auto"):
+        monkeypatch.setenv("FASHIONNB_DEVICE", device)
+        made.add(key(book))
+    monkeypatch.delenv("FASHIONNB_DEVICE")
+    assert key(book) in made, "auto is the default"
+    monkeypatch.setenv("FASHIONNB_PRECISION", "no")
+    made.add(key(book))
+    assert len(made) == 4
 
 
 def test_libraries_change_the_key(book, monkeypatch):
@@ -168,8 +180,8 @@ def test_a_chapter_that_reads_another_depends_on_it(book):
     before = key(book, "02-learn")
     (book.package / "helper.py").write_text("VALUE = 2\n")
     after_helper = key(book, "02-learn")
-    (book.folder / "results" / "cpu").mkdir(parents=True)
-    (book.folder / "results" / "cpu" / "01-look.json").write_text("{}")
+    (book.folder / "results" / "standard").mkdir(parents=True)
+    (book.folder / "results" / "standard" / "01-look.json").write_text("{}")
     assert len({before, after_helper, key(book, "02-learn")}) == 3
 
 

@@ -34,7 +34,7 @@ LOOK = tiny.chapter(
     found = sorted(path.name for path in folder.glob("*"))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.txt").write_text("a model")
-    given = [os.environ.get(f"FASHIONNB_{name}") for name in ("PROFILE", "BOOK", "OFFLINE")]
+    given = [os.environ.get(f"FASHIONNB_{name}") for name in ("PROFILE", "DEVICE", "BOOK", "OFFLINE")]
     print(found, os.getcwd(), scale, *given)
     """,
     parameters="scale = 1.0\ndata_folder = None",
@@ -86,11 +86,12 @@ def test_a_chapter_is_run_when_something_it_depends_on_changed_and_only_then(mak
     assert first.notebook == book.build / "run" / "quick" / "01-look.ipynb"
     assert first.results == book.folder / "results" / "quick" / "01-look.json"
     assert value(book) == 0.1
-    assert printed(first).split() == ["[]", str(book.folder), "1.0", "quick", "1", "1"]
+    assert printed(first).split() == ["[]", str(book.folder), "1.0", "quick", "cpu", "1", "1"]
     metadata = nbformat.read(first.notebook, as_version=4).metadata
     assert {"key", "profile", "parameters", "seconds", "peak_memory_mb", "date", "hardware"} < set(
         metadata.fashionnb
     )
+    assert (metadata.fashionnb.device, metadata.fashionnb.precision) == ("cpu", "no")
     assert 20 < first.peak_memory_mb < 2000
     assert 0 < first.seconds < 600
     assert str(book.root.parent) not in json.dumps(metadata), (
@@ -240,10 +241,17 @@ def test_what_it_says_before_it_begins_and_as_it_goes(make):
     said.clear()
     run(book, say=said.append)
     assert said[0].splitlines()[1:] == [
-        "  01-look: 600 s on A fast one, 2 cores",
+        "  01-look: 25 min (10 min on A fast one, 2 cores)",
         "  02-good: unchanged, kept",
-        "Expect about 10 min, two to three times that on a slow processor.",
+        "Expect about 25 min; a fast processor takes less than half of that.",
     ]
+
+    published["run"] |= {"device": "cuda"}
+    path.write_text(json.dumps(published))
+    todo = run_book.plan(book, ("1",), "quick", {})
+    assert "  01-look: 10 min (10 min on" in run_book.TimeEstimate(todo, 1, True).before(), (
+        "of a GPU nothing is known about a CPU"
+    )
 
 
 def test_the_time_left_is_estimated_at_the_speed_of_this_machine(make):
@@ -327,7 +335,9 @@ def test_ctrl_c_leaves_nothing_running(make):
 @pytest.mark.parametrize(
     ("options", "error", "phrase"),
     [
-        ({"profile": "huge"}, ProfileError, "no profile 'huge'. Use one of: quick, cpu, full"),
+        ({"profile": "huge"}, ProfileError, "no profile 'huge'. Use one of: quick, standard, full"),
+        ({"device": "tpu"}, ProfileError, "no device 'tpu'. Use one of: auto, cpu, cuda, mps"),
+        ({"device": "cuda:99"}, ProfileError, "'cuda:99' was asked for, but torch finds none here"),
         ({"jobs": 0}, RunError, "--jobs must be 1 or more, got 0"),
         ({"minutes": -1}, RunError, "--minutes must be 0 (no limit) or more, got -1"),
         ({"minutes": float("nan")}, RunError, "--minutes must be 0 (no limit) or more, got nan"),

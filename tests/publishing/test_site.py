@@ -69,6 +69,7 @@ def pretend_to_run(root, name, **more):
         "seconds": 126.0,
         "peak_memory_mb": 640.0,
         "hardware": "A & B, 2 cores",
+        "device": "cpu",
     }
     notebook.metadata["fashionnb"] = {**measured, "date": "2026-01-02T03:04:05+00:00", **more}
     path = root / "_build" / "run" / "quick" / f"{name}.ipynb"
@@ -108,6 +109,7 @@ def test_chapters_are_staged_as_they_were_run(root):
     assert top.startswith("# A title\n\n<p class=")
     assert "book/01-one.ipynb" in top
     assert "2.1 min, 640 MB, on A &amp; B, 2 cores, profile quick, 2026-01-02" in top
+    assert "; up to 5.2 min on two slow cores" in top
     assert "[two](02-two.ipynb#a-title)" in top
     assert "profile quick" in bottom
     assert "torch" in bottom

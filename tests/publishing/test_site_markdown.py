@@ -50,7 +50,7 @@ def test_results_table_keeps_datasets_apart_and_classes_out():
 
     run = {
         "chapter": "02",
-        "profile": "cpu",
+        "profile": "standard",
         "seconds": 1,
         "peak_memory_mb": 1,
         "hardware": "",

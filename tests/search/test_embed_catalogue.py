@@ -228,16 +228,16 @@ def test_a_catalogue_is_not_shared(photos):
 
 
 @pytest.mark.parametrize(
-    ("profile", "device", "expected"),
+    ("device", "expected"),
     [
-        ("cpu", "cuda", ["cuda:0", "cuda:1", "cuda:0"]),
-        ("full", None, ["cuda:0", "cuda:1", "cuda:0"]),
-        ("full", "cuda:1", ["cuda:1"] * 3),
-        ("cpu", None, ["cpu"] * 3),
+        ("cuda", ["cuda:0", "cuda:1", "cuda:0"]),
+        (None, ["cuda:0", "cuda:1", "cuda:0"]),
+        ("cuda:1", ["cuda:1"] * 3),
+        ("cpu", ["cpu"] * 3),
     ],
 )
-def test_of_two_gpus_each_process_takes_the_next(monkeypatch, profile, device, expected):
-    monkeypatch.setenv("FASHIONNB_PROFILE", profile)
+def test_of_two_gpus_each_process_takes_the_next(monkeypatch, device, expected):
+    monkeypatch.setenv("FASHIONNB_DEVICE", "auto")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert [embed_catalogue._device(device, number) for number in range(3)] == expected

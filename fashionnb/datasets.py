@@ -103,6 +103,10 @@ def _found(
 ) -> tuple[registry.Source, Path | None]:
     """What is known of a dataset, and where it is; None if it cannot be had and may be drawn."""
     source = registry.get(name)
+    if source.read is None:
+        raise DataError(
+            f"{name} is no catalogue of garments; `fashionnb.data.{source.reader}` reads it."
+        )
     registry.places(folder)  # raises, since a wrong folder is a mistake and not a missing dataset
     try:
         return source, registry.fetch(name, folder)
@@ -110,9 +114,9 @@ def _found(
         if not stand_in:
             raise
         log.warning(
-            "%s cannot be had, drawn garments stand in. `fashionnb data fetch %s` tells why.",
+            "%s cannot be had, drawn garments stand in. `%s` tells why.",
             name,
-            name,
+            registry.remedy(name),
         )
         log.info("%s", error)
         return source, None
@@ -144,16 +148,15 @@ def banner(*catalogues: Catalogue) -> "Markdown | None":
     from IPython.display import Markdown
 
     titles = " and ".join(f"**{registry.get(name).title}**" for name in missing)
-    commands = ", ".join(f"`fashionnb data fetch {name}`" for name in missing)
+    commands = ", ".join(f"`{registry.remedy(name)}`" for name in missing)
     return Markdown(
         f"> ⚠️ **Drawn garments stand in for the real ones.** This page ran without {titles}: not "
-        f"on this "
-        "machine, and not to be downloaded. Everything below was computed on garments that "
+        "on this machine, and not to be downloaded. Everything below was computed on garments that "
         "`fashionnb.synthetic.drawn_garments` draws. It shows that the code works and what the "
-        "figures look "
-        "like, but **its numbers are not comparable** with those of the real data, here or "
-        "anywhere else."
-        f"\n>\n> To get the real data: {commands}, then run this page again."
+        "figures look like, but **its numbers are not comparable** with those of the real data, "
+        "here or anywhere else."
+        f"\n>\n> To get the real data: {commands} in a terminal (in a notebook, `!` before it) "
+        "downloads it, or says how to get it by hand. Then run this page again."
     )
 
 

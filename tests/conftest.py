@@ -74,6 +74,12 @@ def open_browser(chromium, tmp_path):
         yield start
 
 
+@pytest.fixture(autouse=True)
+def nobody_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No host has been found silent yet, as at the start of a process."""
+    monkeypatch.setattr(downloads, "_hosts", {})
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, no `FASHIONNB_DATA`, and the network allowed."""

@@ -14,7 +14,7 @@ from fashionnb.data import fashion_mnist, registry
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.synthetic import drawn_garments
 
-READABLE = list(registry.SOURCES)
+READABLE = [name for name, source in registry.SOURCES.items() if source.read]
 SHAPES = {  # of the pictures and of the splits, as drawn
     "fashion-mnist": ((28, 28, 1), {"train": 12_000, "test": 2_000}),
     "clothing-dataset-small": ((64, 64, 3), {"train": 3_068, "validation": 341, "test": 372}),
@@ -69,7 +69,7 @@ def test_drawn_garments_stand_in_shaped_like_the_real_ones(nothing, caplog, name
         assert catalogue.classes == fashion_mnist.CLASSES
         assert np.median(some.pixels(channels=1)[:, [0, 0, -1, -1], [0, -1, 0, -1]]) == 0
     assert len(caplog.records) == 1
-    assert f"`fashionnb data fetch {name}`" in caplog.text
+    assert f"`{registry.remedy(name)}`" in caplog.text
     assert (
         str(registry.cache_folder()) not in caplog.text
     )  # the warning may land on a published page
@@ -133,6 +133,18 @@ def test_the_banner_names_every_missing_dataset_once_and_stays_a_block_quote(not
     ):
         assert len(re.findall(re.escape(f"**{title}**"), text)) == 1
         assert text.count(f"`fashionnb data fetch {name}`") == 1
+
+
+def test_the_banner_names_the_command_that_says_how_to_get_what_no_program_fetches(nothing, few):
+    text = datasets.banner(datasets.load("polyvore-outfits"), datasets.load("mango-outfits")).data
+    assert "`fashionnb data check polyvore-outfits`, `fashionnb data fetch mango-outfits`" in text
+
+
+def test_photos_of_people_are_no_catalogue(nothing):
+    with pytest.raises(
+        DataError, match=r"no catalogue of garments; `fashionnb\.data\.street` reads"
+    ):
+        datasets.load("clothing-co-parsing")
 
 
 def test_there_is_no_banner_over_real_data_or_none():

@@ -325,6 +325,15 @@ def test_chapters_hold_plain_markdown(chapter):
     assert re.findall(r"^(?:```|:::)\{.*|\{[a-z:-]+\}`[^`]*`", text, re.MULTILINE) == []
 
 
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_every_cell_that_loads_a_dataset_shows_the_banner(chapter):
+    """Drawn garments may stand in for each of them, and the page has to say so."""
+    cells = [cell.source for cell in jupytext.read(chapter).cells if cell.cell_type == "code"]
+    loading = [cell for cell in cells if re.search(r"(?<![.\w])load(_outfits|_scenes)?\(", cell)]
+    assert loading
+    assert [cell for cell in loading if "banner(" not in cell] == []
+
+
 def test_every_chapter_is_in_the_table_of_contents():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     listed = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]

@@ -38,7 +38,10 @@ def data_where(name: Name) -> None:
 
 @app.command("fetch", epilog="Example: [b]fashionnb data fetch fashion-mnist[/]")
 def data_fetch(name: Name) -> None:
-    """Download a dataset into the cache, unless it is there; print where it is."""
+    """Download a dataset into the cache, unless it is there; print where it is.
+
+    A download that broke off goes on where it stopped.
+    """
     print(registry.fetch(name))
 
 
@@ -49,7 +52,7 @@ def data_check(
         str | None, typer.Argument(help="Where it is; by default where `data where` finds it.")
     ] = None,
 ) -> None:
-    """Check the counts, checksums and formats of a dataset."""
+    """Check the counts, checksums and formats of a dataset, or say what is missing."""
     print(*registry.check(name, path), sep="\n")
 
 
@@ -58,6 +61,4 @@ def _place(name: str) -> str:
     try:
         return str(registry.find(name))
     except DataNotFound:
-        source = registry.SOURCES[name]
-        by_hand = f"by hand: {source.by_hand}"
-        return f"no; {f'`fashionnb data fetch {name}`' if source.urls else by_hand}"
+        return f"no; `{registry.remedy(name)}`{'' if registry.get(name).urls else ' says how'}"

@@ -2,8 +2,10 @@
 
 It is `datathon/dataset/product_data.csv`, `outfit_data.csv` and `datathon/images/*.jpg`, in a
 folder or a zip, as published for the UPC Datathon 2023 (MANGO 2023, Fashion Compatibility
-Challenge). The dataset may be linked to but not passed on, so no program fetches it. How much the
-backgrounds of its photos reveal about the outfits is measured in `fashionnb.outfits.baselines`.
+Challenge). It is downloaded from the organisers' own link, and may not be passed on. They publish
+no checksum, so `check` compares counts and ids and decodes every photo; photos may have any size
+(239 x 334 as published). How much the backgrounds of its photos reveal about the outfits is
+measured in `fashionnb.outfits.baselines`.
 """
 
 from collections import Counter
@@ -57,7 +59,7 @@ _FABRICS = {
     "C-COMPLEMENTOS": "Accessory",
 }
 _NOT_WORN = ("Home", "Beauty")
-_AGAIN = "Get the organisers' file again; its address is in `fashionnb data list`."
+_AGAIN = "Delete it and run `fashionnb data fetch mango-outfits` to get the organisers' file again."
 
 
 def read(path: Path | str) -> Catalogue:
@@ -166,7 +168,8 @@ def check(path: Path | str) -> list[str]:
     years = table["year"].value_counts().sort_index()
     by_year = ", ".join(f"{year} {count:,}" for year, count in years.items())
     by_split = ", ".join(f"{splits[name]:,} {name}" for name in SHARES)
-    outfits.catalogue.pixels(size=8)
+    shapes = Counter(outfits.catalogue.images.image(name).size for name in table["image"])
+    by_size = ", ".join(f"{n:,} of {width} x {height}" for (width, height), n in shapes.items())
     return [
         f"{found['products']:,} products of {found['families']} families, {found['types']} types, "
         f"{found['colours']} grouped colours",
@@ -179,7 +182,7 @@ def check(path: Path | str) -> list[str]:
         f"splits by group: {by_split}",
         f"the favourite, {favourite}, is in {most} outfits; {len(table) - len(uses)} products are "
         "in none",
-        f"all {len(table):,} photos can be decoded",
+        f"all {len(table):,} photos can be decoded: {by_size} pixels",
     ]
 
 
@@ -238,7 +241,12 @@ SOURCE = Source(
     name="mango-outfits",
     title="MANGO outfits",
     files=("mango-outfits.zip", "mango-outfits"),
-    bytes=37_000_000,
+    # Taken from the organisers' README and their description of the tables; no machine on which
+    # this was written could reach it.
+    urls={
+        "datathon.zip": ("https://mng-datathon-upc.s3.eu-west-1.amazonaws.com/datathon.zip",),
+    },
+    bytes=80_000_000,  # estimated: photos of that size took 60 to 110 MB, by their quality
     licence="none stated: published for the challenge",
     terms="link to it, never redistribute it",
     citation="MANGO 2023, UPC Datathon: Fashion Compatibility Challenge, "
@@ -247,7 +255,6 @@ SOURCE = Source(
     sha256={
         "mango-outfits.zip": "1ab279e91a129b21bece5ad8113ba524ed12ac4c3fb399f3a89f4ebadd6fe449"
     },
-    by_hand="Download datathon.zip from the link on the organisers' page",
     reader="mango",
     read=read,
     read_outfits=read_outfits,

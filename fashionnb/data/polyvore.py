@@ -19,11 +19,12 @@ import pandas as pd
 from pydantic import BaseModel, Field, StrictStr, TypeAdapter, ValidationError
 
 from fashionnb.data.catalogue import Blank, Catalogue, Judged, Outfits
-from fashionnb.data.checked_files import check_counts, parse_json
+from fashionnb.data.checked_files import MOST_LISTED, check_counts, parse_json
 from fashionnb.data.images import FolderImages, ZipImages, find_file, open_images
 from fashionnb.data.question_files import parse_blanks, parse_judged, parse_questions
 from fashionnb.data.registry import Source
 from fashionnb.errors import DataError
+from fashionnb.files import written_whole
 
 EDITIONS = ("disjoint", "nondisjoint")
 """The editions of Polyvore Outfits. In "disjoint" no item is in two splits, so nothing can be
@@ -52,6 +53,7 @@ _FILES = {
     "blanks": "{edition}/fill_in_blank_{split}.json",
     "judged": "{edition}/compatibility_{split}.txt",
 }
+_QUESTIONS = ("blanks", "judged")
 _MARYLAND_FILES = {
     "outfits": "{split}_no_dup.json",
     "blanks": "fill_in_the_blank_{split}.json",
@@ -310,8 +312,10 @@ def check(path: Path | str, editions: tuple[str, ...] = EDITIONS) -> list[str]:
     Raises
     ------
     DataNotFound, DataError
-        As `read_outfits`; or if a count is not the published one; or if ids dangle: all are listed.
+        As `read_outfits`; or if files are missing: all are listed; or a count is not the published
+        one; or ids dangle: the first ten are listed.
     """
+    _refuse_missing(path, editions)
     lines = []
     if MARYLAND not in editions:
         what = "items in the metadata"
@@ -322,10 +326,93 @@ def check(path: Path | str, editions: tuple[str, ...] = EDITIONS) -> list[str]:
     return lines
 
 
+def unpack_photos(folder: Path | str) -> int:
+    """Unpack the photos of Polyvore Outfits from the Parquet files of the authors' present copy.
+
+    Each becomes `images/<item_id>.jpg` in the folder, byte for byte; those that are there already
+    are left as they are, so it can be run again after an interruption.
+
+    Parameters
+    ----------
+    folder : path
+        Where the copy was downloaded to, with Parquet files in any folder of it.
+
+    Returns
+    -------
+    int
+        How many photos were written.
+
+    Raises
+    ------
+    DataError
+        If there is no Parquet file, or one is damaged or lacks `item_id` or `image`.
+    WriteError
+        If a photo cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder, written = Path(folder), 0
+    parts = sorted(folder.rglob("*.parquet"))
+    if not parts:
+        raise DataError(f"{folder}: there is no Parquet file in it. {_AGAIN}")
+    for part in parts:
+        try:
+            for batch in pq.ParquetFile(part).iter_batches(500, columns=["item_id", "image"]):
+                for row in batch.to_pylist():
+                    name = str(row["item_id"])
+                    if not name.isalnum():
+                        raise DataError(f"{part}: {name!r:.40} is no id of an item. {_AGAIN}")
+                    photo, content = folder / "images" / f"{name}.jpg", row["image"]["bytes"]
+                    if not photo.exists():
+                        with written_whole(photo) as aside:
+                            aside.write_bytes(content)
+                        written += 1
+        except (pa.ArrowException, KeyError, TypeError) as error:
+            raise DataError(
+                f"{part}: no whole Parquet file with the columns item_id and image, a struct with "
+                f"bytes ({error!s:.80}). {_AGAIN}"
+            ) from error
+    return written
+
+
+def _refuse_missing(path: Path | str, editions: tuple[str, ...]) -> None:
+    """Raise `DataError` with every file that a copy of Polyvore lacks, and what to do about it."""
+    images = open_images(path)
+    here = images.names
+    if MARYLAND in editions:
+        wanted = [_MARYLAND_FILES["outfits"].format(split=split) for split in SPLITS]
+        wanted += [_MARYLAND_FILES["blanks"].format(split="test"), _MARYLAND_FILES["judged"]]
+        wanted += ["category_id.txt"]
+    else:
+        wanted = [_METADATA, "categories.csv"]
+        for edition in editions:
+            files = [_FILES["outfits"].format(edition=edition, split=split) for split in SPLITS]
+            asked = (_FILES[kind].format(edition=edition, split="test") for kind in _QUESTIONS)
+            wanted += [*files, *asked]
+    missing = [name for name in wanted if not any(f"/{key}".endswith(f"/{name}") for key in here)]
+    photos = sum(name.endswith(".jpg") for name in here)
+    packed = sum(name.endswith(".parquet") for name in here)
+    advice = _AGAIN
+    if not photos and packed:
+        advice = (
+            f'The photos are still packed in {packed} Parquet file(s): `python -c "from '
+            f'fashionnb.data.polyvore import unpack_photos; unpack_photos({str(path)!r})"` '
+            "unpacks them."
+        )
+    if missing or not photos:
+        listed = ", ".join(missing) or "nothing else"
+        raise DataError(f"{path}: {photos:,} photos are here; missing: {listed}. {advice}")
+
+
 def _check_edition(path: Path | str, edition: str) -> list[str]:
     if loose := dangling(path, edition):
+        photos = sum(" has no photo " in line for line in loose)
+        listed = "\n".join(loose[:MOST_LISTED])
+        more = f"\n… and {len(loose) - MOST_LISTED:,} more" if len(loose) > MOST_LISTED else ""
         raise DataError(
-            f"{path}, {edition}: {len(loose):,} ids dangle. {_AGAIN}\n" + "\n".join(loose)
+            f"{path}, {edition}: {len(loose):,} ids dangle, {photos:,} for want of a photo. "
+            f"{_AGAIN}\n{listed}{more}"
         )
     items = _items(_open(path, edition))
     found = items.groupby("split", sort=False)["outfit"].nunique().to_dict()
@@ -595,8 +682,14 @@ SOURCE = Source(
     citation="Vasileva et al. 2018, Learning Type-Aware Embeddings for Fashion Compatibility, "
     "https://arxiv.org/abs/1803.09196",
     homepage="https://github.com/mvasil/fashion-compatibility",
-    by_hand="Download polyvore_outfits from the link on the authors' page, which needs no account; "
-    "the copy on Hugging Face, mvasil/polyvore-outfits, needs one",
+    # As the authors' README names them, the first one in its older versions. Whether they answer
+    # could not be tried where this was written.
+    by_hand="download the zip (6 GB) from the authors' older link, which needs no account, "
+    "https://drive.google.com/file/d/13-J4fAPZahauaGycw3j_YvbAHO7tOTW5/view. If that is dead, "
+    "accept the terms of mvasil/polyvore-outfits on Hugging Face with a free account, run `hf "
+    "download mvasil/polyvore-outfits --repo-type dataset --local-dir polyvore-outfits`, and then "
+    '`python -c "from fashionnb.data.polyvore import unpack_photos; '
+    "unpack_photos('polyvore-outfits')\"`",
     reader="polyvore",
     read=read,
     read_outfits=read_outfits,
@@ -613,7 +706,7 @@ MARYLAND_SOURCE = Source(
     citation="Han et al. 2017, Learning Fashion Compatibility with Bidirectional LSTMs, "
     "https://arxiv.org/abs/1707.05691",
     homepage="https://github.com/xthan/polyvore-dataset",
-    by_hand="Download polyvore.tar.gz and polyvore-images.tar.gz from the links on the authors' "
+    by_hand="download polyvore.tar.gz and polyvore-images.tar.gz from the links on the authors' "
     "page, which need no account, and unpack both into one folder",
     reader="polyvore",
     read=partial(read, edition=MARYLAND),

@@ -5,6 +5,7 @@ cache if it is in neither. What is known of a dataset (its `Source`) stands in t
 it. Most programs want `fashionnb.datasets.load`, which finds and reads a dataset in one call.
 """
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING
 
 from fashionnb.data import downloads
 from fashionnb.errors import DataError, DataNotFound
-from fashionnb.files import WriteError, sha256
+from fashionnb.files import WriteError, sha256, write_text
 
 if TYPE_CHECKING:
     from fashionnb.data.catalogue import Catalogue, Outfits
+
+_log = logging.getLogger(__name__)
 
 FEW_FILES = 16
 """`fingerprint` hashes the contents of a folder of at most this many files. Of a larger folder it
@@ -47,8 +50,8 @@ class Source:
         For people.
     reader : str
         The module of `fashionnb.data` that reads it.
-    read : callable, path -> Catalogue
-        Reads the dataset's items.
+    read : callable, path -> Catalogue, optional
+        Reads the dataset's items. None if it is no catalogue; its module then says how to read it.
     check : callable, path -> list of str
         What was found to be right, one line each; raises `DataError` if anything is not.
     read_outfits : callable, path -> Outfits, optional
@@ -76,7 +79,7 @@ class Source:
     citation: str
     homepage: str
     reader: str
-    read: "Callable[[Path], Catalogue]"
+    read: "Callable[[Path], Catalogue] | None"
     check: Callable[[Path], list[str]]
     read_outfits: "Callable[[Path], Outfits] | None" = None
     assemble: Callable[[Sequence[Path], Path], None] | None = None
@@ -94,7 +97,15 @@ def _sources() -> dict[str, Source]:
     """
     # Imported here, so that importing this module stays light; and not by `importlib`, so that
     # `fashionnb.publishing.chapter_dependencies` sees that the readers are reached from here.
-    from fashionnb.data import clothing, fashion_mnist, mango, polyvore, products, shop_the_look
+    from fashionnb.data import (
+        clothing,
+        fashion_mnist,
+        mango,
+        polyvore,
+        products,
+        shop_the_look,
+        street,
+    )
 
     known = (
         fashion_mnist.SOURCE,
@@ -104,6 +115,7 @@ def _sources() -> dict[str, Source]:
         polyvore.SOURCE,
         polyvore.MARYLAND_SOURCE,
         shop_the_look.SOURCE,
+        street.SOURCE,
     )
     return {source.name: source for source in known}
 
@@ -137,6 +149,22 @@ def get(name: str) -> Source:
     if name not in sources:
         raise DataError(f"There is no source {name!r}. Use one of: {', '.join(sources)}.")
     return sources[name]
+
+
+def remedy(name: str) -> str:
+    """Return the command that downloads a dataset, or that says how to get it by hand.
+
+    Parameters
+    ----------
+    name : str
+        Of the dataset.
+
+    Returns
+    -------
+    str
+        To be typed, such as "fashionnb data fetch fashion-mnist".
+    """
+    return f"fashionnb data {'fetch' if get(name).urls else 'check'} {name}"
 
 
 def cache_folder() -> Path:
@@ -224,8 +252,9 @@ def find(name: str, folder: Path | str | None = None) -> Path:
 def fetch(name: str, folder: Path | str | None = None, progress: bool = True) -> Path:
     """Download a registered dataset into the cache, unless it is on this machine already.
 
-    Files that were downloaded and checked are kept when a later one fails, and the next call goes
-    on from there.
+    Files that were downloaded and checked are kept when a later one fails, and so is the part of a
+    file that came before a transfer broke off; the next call goes on from there. A dataset that
+    differs from the one first downloaded on this machine is logged as a warning.
 
     Parameters
     ----------
@@ -269,6 +298,10 @@ def fetch(name: str, folder: Path | str | None = None, progress: bool = True) ->
         if ready != target:
             ready.replace(target)
             shutil.rmtree(aside, ignore_errors=True)
+        if target.is_file():
+            same, seen = _first_seen(source, target)
+            if not same:
+                _log.warning("%s: %s", target.name, seen)
     except DataNotFound as error:
         with suppress(OSError):
             aside.rmdir()  # if it is empty
@@ -317,13 +350,17 @@ def check(name: str, path: Path | str | None = None) -> list[str]:
     size = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
     findings = [f"{source.title} lies in {path}, {size / 1e6:,.1f} MB"]
     if path.is_file():
-        if source.sha256.get(path.name) == sha256(path):
+        known = source.sha256.get(path.name) == sha256(path)
+        if known:
             findings.append("byte for byte a copy that is known to be good")
         archive = ZipImages(path)
         for member in archive.names:
             archive.read(member)  # compares its CRC-32
         findings.append(f"all {len(archive.names):,} files in the zip are whole")
-    return findings + source.check(path)
+    findings += source.check(path)
+    if path.is_file() and not known:  # now that it is known to be whole
+        findings.append(_first_seen(source, path)[1])
+    return findings
 
 
 def fingerprint(name: str) -> str:
@@ -360,6 +397,29 @@ def fingerprint(name: str) -> str:
     describe = sha256 if len(files) <= FEW_FILES else _size_and_time
     lines = [f"{file.relative_to(path).as_posix()} {describe(file)}" for file in files]
     return new_sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _first_seen(source: Source, path: Path) -> tuple[bool, str]:
+    """Whether a dataset's file is the one that was first seen on this machine, and a line about it.
+
+    For files whose digest nobody published. The first one is noted in the cache, in the format of
+    `sha256sum`.
+    """
+    note = cache_folder() / f"{source.name}.sha256"
+    found = sha256(path)
+    try:
+        first = note.read_text(encoding="utf-8").split()[0]
+    except (OSError, IndexError, UnicodeDecodeError):
+        with suppress(WriteError):  # where nothing can be kept, there is nothing to compare with
+            write_text(note, f"{found}  {path.name}\n")
+        return True, f"its sha256 is {found}; no other was seen here before"
+    if first == found:
+        return True, f"its sha256 is {found}, as when it was first seen here"
+    return False, (
+        f"this is not the file that was first seen here: its sha256 is {found}, then it was "
+        f"{first}. Its content was checked all the same. If the new one is wanted, delete "
+        f"{note.name} in the cache."
+    )
 
 
 def _size_and_time(file: Path) -> str:
@@ -403,7 +463,10 @@ def _advice(source: Source) -> str:
     if source.urls:
         size = f"about {source.bytes / 1e6:,.0f} MB"
         return f"Run `fashionnb data fetch {source.name}` ({size}), or {_by_hand(source)}"
-    return f"{source.by_hand} ({source.homepage}; {source.terms}). Then {_by_hand(source)}"
+    return (
+        f"To get it: {source.by_hand} ({source.homepage}; {source.terms}). "
+        f"Then {_by_hand(source)} `fashionnb data check {source.name}` says what is still missing."
+    )
 
 
 def _by_hand(source: Source) -> str:

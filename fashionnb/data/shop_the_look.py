@@ -44,6 +44,11 @@ COUNTS = {"products in fashion-cat.json": 38_111, "leaves in fashion-cat.json": 
 # It becomes the name of a file.
 _Signature = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][\w.-]{0,99}$")]
 _GET_IT = "Get it from the authors' page."
+_GET_PICTURES = (
+    'To get pictures: `python -c "from fashionnb.data.shop_the_look import links; '
+    "links({path!r}).to_csv('links.csv', index=False)\"`, then `fashionnb collect links.csv --out "
+    "{path}`. It asks once a second for each, and some links are dead."
+)
 _Category = Annotated[str, Field(pattern=r"[^| ]")]  # its parts are divided by "|"
 _Split = Literal["", *SHARES]
 
@@ -153,9 +158,8 @@ def salvage(path: Path | str) -> tuple[Scenes, list[str]]:
     here = scene.notna() & product.notna()
     if not here.any():
         raise DataError(
-            f"{path}: no pair of {len(table):,} has both pictures here. Write the table of "
-            "`fashionnb.data.shop_the_look.links` to a CSV file, and run `fashionnb collect` with "
-            f"it and --out {path}."
+            f"{path}: no pair of {len(table):,} has both pictures here. "
+            + _GET_PICTURES.format(path=str(path))
         )
     counts = {
         "pairs_without_image": int((~here).sum()),
@@ -250,11 +254,14 @@ def check(path: Path | str) -> list[str]:
         f"{table['product'].nunique():,} products",
         f"{len(problems):,} malformed line(s){listed}",
     ]
+    missing = 0
     for column in ("scene", "product"):
         ids = table[column].drop_duplicates()
-        lines.append(
-            f"{ids.isin(files.keys()).sum():,} of {len(ids):,} pictures of {column}s are here"
-        )
+        here = int(ids.isin(files.keys()).sum())
+        missing += len(ids) - here
+        lines.append(f"{here:,} of {len(ids):,} pictures of {column}s are here")
+    if missing:
+        lines.append(_GET_PICTURES.format(path=str(path)))
     return lines
 
 

@@ -3,6 +3,7 @@ import io
 import resource
 import signal
 import socket
+import threading
 import zipfile
 from hashlib import sha256
 from pathlib import Path
@@ -79,20 +80,135 @@ def test_the_second_address_is_left_alone_when_the_first_is_good(server, target)
 
 @pytest.mark.parametrize("size", [100, len(CONTENT)])  # less than one chunk, and several
 @pytest.mark.parametrize("how", ["cut", "stall"])
-def test_a_transfer_that_breaks_off_starts_again_cleanly(server, target, how, size):
+def test_a_transfer_that_breaks_off_goes_on_where_it_stopped(server, target, how, size):
     content = CONTENT[:size]
     get(target, server.url("a", (how, content), content), sha256=sha256(content).hexdigest())
     assert target.read_bytes() == content
     assert server.asked == ["/a", "/a"]
+    assert (server.begun[1] > 0) == (size == len(CONTENT))
     assert left(target) == ["thing.bin"]
 
 
+def test_the_bar_of_a_resumed_transfer_counts_what_was_there(server, target, capfd):
+    download([server.url("a", ("cut", CONTENT), CONTENT)], target, sha256=DIGEST)
+    last = capfd.readouterr().err.replace("\r", "\n").split("\n")[-2]
+    assert "256k/256k" in last
+
+
+def test_a_server_that_cannot_resume_sends_the_whole(server, target):
+    server.ranges = False
+    get(target, server.url("a", ("cut", CONTENT), CONTENT))
+    assert target.read_bytes() == CONTENT
+    assert server.begun[1] > 0
+
+
 @pytest.mark.parametrize("how", ["cut", "stall"])
-def test_a_transfer_that_always_breaks_off_is_given_up(server, target, how):
+def test_a_transfer_that_always_breaks_off_is_given_up_and_its_part_kept(server, target, how):
     with pytest.raises(DataNotFound, match="broke off midway"):
         get(target, server.url("a", (how, CONTENT)))
-    assert server.asked == ["/a", "/a"]
-    assert left(target) == []
+    assert server.asked == ["/a"] * downloads.TRIES
+    assert left(target) == [".thing.bin.part"]
+    get(target, server.url("b", CONTENT))  # by a later call, from another place
+    assert server.begun[-1] > len(CONTENT) / 3
+    assert left(target) == ["thing.bin"]
+
+
+@pytest.mark.parametrize("part", [b"x" * 1000, CONTENT + b"x", CONTENT])
+def test_a_part_that_does_not_fit_is_thrown_away(server, target, part):
+    target.parent.mkdir()
+    target.with_name(".thing.bin.part").write_bytes(part)
+    get(target, server.url("a", CONTENT))
+    assert target.read_bytes() == CONTENT
+    assert server.begun == [len(part), 0]
+    assert left(target) == ["thing.bin"]
+
+
+def test_a_part_outlives_an_address_that_is_dead(server, target):
+    target.parent.mkdir()
+    target.with_name(".thing.bin.part").write_bytes(CONTENT[:1000])
+    get(target, closed_port(), server.url("a", 404), server.url("b", CONTENT))
+    assert server.begun == [1000, 1000]
+
+
+def test_ctrl_c_keeps_what_came(server, target, monkeypatch):
+    def interrupted(url, aside, name, progress):
+        aside.write_bytes(CONTENT[:5000])
+        raise KeyboardInterrupt
+
+    url = server.url("a", CONTENT)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(downloads, "_transfer", interrupted)
+        get(target, url)
+    get(target, url)
+    assert server.begun == [5000]
+
+
+# Hosts that do not answer
+
+
+def test_a_host_that_does_not_answer_is_named_before_it_is_waited_for_and_asked_once(
+    server, target, caplog
+):
+    dead = closed_port()
+    for name in ("first.bin", "second.bin"):
+        get(target.with_name(name), dead, server.url("a", CONTENT))
+        assert (target.with_name(name)).read_bytes() == CONTENT
+    host = dead.split("/")[2]
+    said = [record.message for record in caplog.records]
+    assert said[0] == f"Asking {host} for first.bin, for at most 5 seconds."
+    assert len(said) == 2  # of the dead host and of the living one, once each
+    with pytest.raises(
+        DataNotFound, match=r"did not answer before \(nothing came \(Connection ref"
+    ):
+        get(target, dead)
+
+
+def test_without_network_it_is_noticed_once(server, target, caplog):
+    for _ in range(2):
+        with pytest.raises(DataNotFound, match=r"Connection refused|did not answer before"):
+            get(target, closed_port())
+    with pytest.raises(DataNotFound, match="there seems to be no network") as caught:
+        get(target, server.url("a", CONTENT))
+    assert all(host in str(caught.value) for host in downloads._hosts)
+    assert server.asked == []
+    assert len(caplog.records) == 2
+
+
+def test_one_host_that_answers_is_a_network(server, target):
+    get(target, server.url("a", CONTENT))
+    for _ in range(3):
+        with pytest.raises(DataNotFound, match="Connection refused"):
+            get(target.with_name("other"), closed_port())
+
+
+def test_a_name_that_nobody_looks_up_is_not_waited_for(target, monkeypatch):
+    over = threading.Event()
+
+    def hang(*_, **__):
+        over.wait(20)
+        raise OSError
+
+    monkeypatch.setattr(downloads, "TIMEOUT", (0.1, 0.1))
+    monkeypatch.setattr(socket, "create_connection", hang)
+    with pytest.raises(DataNotFound, match="no answer in time"):
+        get(target, "http://somewhere.invalid/x")
+    over.set()
+
+
+def test_a_proxy_is_asked_in_place_of_the_host(target, monkeypatch):
+    asked = []
+
+    def refuse(place, **_):
+        asked.append(place)
+        raise OSError("refused")
+
+    for name in ("no_proxy", "NO_PROXY", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.invalid:3128")
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(DataNotFound, match="refused"):
+        get(target, "https://somewhere.invalid/x")
+    assert asked == [("proxy.invalid", 3128)]
 
 
 def test_when_all_fail_the_message_has_a_reason_for_each(server, target):
@@ -193,5 +309,5 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(server, target):
 
 def test_the_network_is_given_up_on_after_a_minute_of_silence_at_most():
     connect, silence = downloads.TIMEOUT
-    assert connect <= 10
+    assert connect <= 5
     assert silence <= 60

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 from fashionnb import datasets
 from fashionnb.data import mango, registry
-from fashionnb.data.catalogue import Catalogue
+from fashionnb.data.images import ZipImages
 from fashionnb.data.splits import near_identical
 from fashionnb.errors import DataError, DataNotFound
 
@@ -51,13 +52,21 @@ OUTFITS = [
 ]
 
 
-def jpeg(number: int = 0) -> bytes:
+def jpeg(number: int = 0, size=(16, 22)) -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (16, 22), (10 * number, 80, 90)).save(buffer, "JPEG")
+    Image.new("RGB", size, (10 * number, 80, 90)).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
-def shop(path, products=PRODUCTS, outfits=OUTFITS, header=HEADER, without=(), prefix="datathon/"):
+def shop(
+    path,
+    products=PRODUCTS,
+    outfits=OUTFITS,
+    header=HEADER,
+    without=(),
+    prefix="datathon/",
+    size=(16, 22),
+):
     """A small zip of the published layout."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(f"{prefix}dataset/product_data.csv", "\n".join([header, *products]) + "\n")
@@ -66,8 +75,25 @@ def shop(path, products=PRODUCTS, outfits=OUTFITS, header=HEADER, without=(), pr
         for number, row in enumerate(products):
             name = row.rsplit("/", 1)[-1]
             if name not in without:
-                archive.writestr(f"{prefix}images/{name}", jpeg(number))
+                archive.writestr(f"{prefix}images/{name}", jpeg(number, size))
     return path
+
+
+def mirrored(monkeypatch, server, *answers) -> None:
+    """The small zip counts as the whole dataset, and is had from this machine: each answer at an address of its own."""
+    found = {
+        "products": 4,
+        "families": 4,
+        "types": 4,
+        "colours": 2,
+        "outfits": 3,
+        "links": 8,
+        "repeats": 1,
+    }
+    monkeypatch.setattr(mango, "COUNTS", found)
+    urls = tuple(server.url(f"{i}/datathon.zip", answer) for i, answer in enumerate(answers))
+    source = replace(mango.SOURCE, urls={"datathon.zip": urls})
+    monkeypatch.setitem(registry.SOURCES, source.name, source)
 
 
 def test_products_are_read_with_the_names_of_the_house(tmp_path):
@@ -166,6 +192,50 @@ def test_check_refuses_a_part_of_it(tmp_path):
         mango.check(shop(tmp_path / "mango.zip"))
 
 
+@pytest.mark.parametrize("size", [(239, 334), (160, 224)])
+def test_the_organisers_file_arrives_whatever_the_size_of_its_photos(
+    tmp_path, server, cache, monkeypatch, size
+):
+    whole = shop(tmp_path / "datathon.zip", size=size).read_bytes()
+    mirrored(monkeypatch, server, 404, whole)
+    outfits = datasets.load_outfits("mango-outfits", stand_in=False)
+    assert outfits.catalogue.take([0]).pixels().shape == (1, *size[::-1], 3)
+    assert server.asked == ["/0/datathon.zip", "/1/datathon.zip"]
+    findings = registry.check("mango-outfits")
+    assert f"all 4 photos can be decoded: 4 of {size[0]} x {size[1]} pixels" in findings
+    assert any("as when it was first seen here" in line for line in findings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "phrase"),
+    [
+        ({"without": ["2019_10_99.jpg"]}, "1 products have no photo, the first is 10-99"),
+        ({"outfits": OUTFITS[:5]}, "expected 3 outfits, found 2"),
+    ],
+)
+def test_a_file_without_checksum_is_looked_through_before_it_is_kept(
+    tmp_path, server, cache, monkeypatch, caplog, changes, phrase
+):
+    mirrored(monkeypatch, server, shop(tmp_path / "datathon.zip", **changes).read_bytes())
+    with pytest.raises(DataError, match=phrase):
+        registry.fetch("mango-outfits", progress=False)
+    assert list(cache.iterdir()) == []
+    drawn = object()
+    monkeypatch.setattr(datasets, "_drawn", lambda name: drawn)
+    monkeypatch.setattr(datasets.composed_outfits, "compose", lambda catalogue, *_: catalogue)
+    assert datasets.load_outfits("mango-outfits") is drawn
+    assert "drawn garments stand in. `fashionnb data fetch mango-outfits` tells why" in caplog.text
+
+
+def test_a_photo_that_cannot_be_decoded_is_found(tmp_path, monkeypatch, server):
+    path = shop(tmp_path / "mango.zip", without=["2019_10_99.jpg"])
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("datathon/images/2019_10_99.jpg", jpeg()[:200])
+    mirrored(monkeypatch, server)
+    with pytest.raises(DataError, match=r"2019_10_99\.jpg: .*(cut short|not a picture)"):
+        mango.check(path)
+
+
 @pytest.fixture(scope="module")
 def real(real_data):
     return mango.read_outfits(registry.find("mango-outfits"))
@@ -203,9 +273,9 @@ def test_near_identical_outfits_never_straddle_a_split(real):
 
 
 def test_check_reports_the_real_outfits_beside_what_was_published(real_data, monkeypatch):
-    monkeypatch.setattr(
-        Catalogue, "pixels", lambda self, size: None
-    )  # to decode 9,222 photos takes seconds
+    tiny = Image.new("RGB", (3, 4))
+    # To decode 9,222 photos takes seconds.
+    monkeypatch.setattr(ZipImages, "image", lambda self, key: tiny)
     findings = mango.check(registry.find("mango-outfits"))
     assert "7,842 outfits, 43,582 links, 2 to 15 products each" in findings
     assert any(line.startswith("551 outfits repeat another's set") for line in findings)

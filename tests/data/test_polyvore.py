@@ -8,6 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -312,6 +314,65 @@ def test_check_counts_beside_what_was_published(tmp_path, monkeypatch):
         "disjoint: 0 items are in training and in the test; no id dangles",
         "disjoint: 1 fill-in-the-blank questions",
     ]
+
+
+def test_check_lists_every_missing_file_and_counts_the_photos(tmp_path):
+    missing = ("categories.csv", "disjoint/valid.json", "nondisjoint/compatibility_test.txt")
+    with pytest.raises(
+        DataError, match=f"8 photos are here; missing: {', '.join(missing)}"
+    ) as caught:
+        polyvore.check(copy(tmp_path, missing=missing))
+    assert caught.match("Get the authors' files again")
+
+
+def test_of_many_dangling_ids_ten_are_listed(tmp_path, monkeypatch):
+    monkeypatch.setattr(polyvore, "ITEMS", 8)
+    path = copy(tmp_path, sets={"test": [outfit(str(n), f"x{n}", f"y{n}") for n in range(30, 50)]})
+    with pytest.raises(DataError, match=r"80 ids dangle, 40 for want of a photo") as caught:
+        polyvore.check(path)
+    assert len(str(caught.value).splitlines()) == 12
+    assert str(caught.value).endswith("… and 70 more")
+
+
+def test_photos_in_parquet_files_are_asked_to_be_unpacked_and_are(tmp_path, monkeypatch):
+    path = copy(tmp_path, without=list(ITEMS))
+    folder = path / "polyvore_outfits" / "data" / "disjoint"
+    folder.mkdir(parents=True)
+    for part, names in enumerate((("d0", "d1", "s0"), ("d1", "s1"))):
+        rows = [
+            {"item_id": name, "image": {"bytes": name.encode(), "path": None}} for name in names
+        ]
+        pq.write_table(pa.Table.from_pylist(rows), folder / f"{part}.parquet")
+    with pytest.raises(DataError, match=r"0 photos are here.*packed in 2 Parquet.*unpack_photos"):
+        polyvore.check(path)
+    assert polyvore.unpack_photos(path / "polyvore_outfits") == 4
+    photos = path / "polyvore_outfits" / "images"
+    assert {file.name: file.read_text() for file in photos.iterdir()} == {
+        f"{name}.jpg": name for name in ("d0", "d1", "s0", "s1")
+    }
+    assert polyvore.unpack_photos(path) == 4  # beside another folder of photos
+    assert polyvore.unpack_photos(path) == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "phrase"),
+    [
+        ([{"item_id": "../../x", "image": {"bytes": b"x"}}], "is no id of an item"),
+        ([{"image": {"bytes": b"x"}}], "no whole Parquet file with the columns item_id and image"),
+        ([{"item_id": "1", "image": b"x"}], "no whole Parquet file with the columns"),
+        (None, "no whole Parquet file"),
+    ],
+)
+def test_a_parquet_file_that_holds_no_photos(tmp_path, rows, phrase):
+    with pytest.raises(DataError, match="there is no Parquet file"):
+        polyvore.unpack_photos(tmp_path)
+    if rows is None:
+        (tmp_path / "a.parquet").write_bytes(b"PAR1 cut short")
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=phrase):
+        polyvore.unpack_photos(tmp_path)
+    assert not (tmp_path / "images").exists()
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

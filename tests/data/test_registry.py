@@ -88,6 +88,7 @@ def test_the_register_has_the_datasets_in_the_order_of_the_book():
         "polyvore-outfits",
         "maryland-polyvore",
         "shop-the-look",
+        "clothing-co-parsing",
     ]
 
 
@@ -199,7 +200,7 @@ def test_a_folder_is_fetched_and_then_found(folder_source, server, cache):
 
 def test_an_archive_is_fetched_and_then_found(zip_source, server, cache):
     assert registry.fetch("toy", progress=False) == cache / "toy.zip" == registry.find("toy")
-    assert [path.name for path in cache.iterdir()] == ["toy.zip"]
+    assert {path.name for path in cache.iterdir()} == {"toy.zip", "toy.sha256"}
     assert registry.fetch("toy") == cache / "toy.zip"
     assert server.asked == ["/archive.zip"]
 
@@ -209,6 +210,23 @@ def test_what_the_user_has_is_not_fetched(zip_source, server, tmp_path, monkeypa
     monkeypatch.setenv("FASHIONNB_DATA", str(tmp_path))
     assert registry.fetch("toy") == tmp_path / "toy"
     assert server.asked == []
+
+
+def test_an_archive_that_broke_off_is_resumed_from_the_next_mirror_by_the_next_fetch(
+    server, monkeypatch, cache
+):
+    whole = zipped(a=bytes(range(256)) * 1000)
+    urls = (server.url("dead", 404), server.url("a", ("cut", whole)), server.url("b", 503, whole))
+    register(monkeypatch, urls={"archive.zip": urls})
+    with pytest.raises(DataNotFound, match=r"dead: .*404.*\n.*broke off midway\n.*503"):
+        registry.fetch("toy", progress=False)
+    with pytest.raises(DataNotFound, match="is not on this machine"):
+        registry.find("toy")
+    begun = len(server.asked)
+    server.answers["/a"] = [404]
+    assert registry.fetch("toy", progress=False).read_bytes() == whole
+    assert server.begun[begun:][-1] > 100_000
+    assert {path.name for path in cache.iterdir()} == {"toy.zip", "toy.sha256"}
 
 
 def test_a_fetch_that_failed_goes_on_where_it_was(folder_source, server, cache):
@@ -293,14 +311,46 @@ def test_a_fetch_that_got_nothing_leaves_nothing(folder_source, server, cache):
     assert list(cache.iterdir()) == []
 
 
-def test_mango_is_found_but_fetched_by_hand(cache, tmp_path, monkeypatch):
-    with pytest.raises(
-        DataNotFound, match=r"cannot be fetched by a program\. .*datathon\.zip.*never redistribute"
-    ):
-        registry.fetch("mango-outfits")
-    (tmp_path / "mango-outfits.zip").write_bytes(zipped(a=b"a"))
+@pytest.mark.parametrize("ask", [registry.fetch, registry.check])
+def test_what_no_program_fetches_is_answered_with_every_step(cache, tmp_path, monkeypatch, ask):
+    with pytest.raises(DataNotFound) as caught:
+        ask("polyvore-outfits")
+    for phrase in ("drive.google.com", "free account", "unpack_photos", "set FASHIONNB_DATA"):
+        assert phrase in str(caught.value)
+    assert registry.remedy("polyvore-outfits") == "fashionnb data check polyvore-outfits"
+    assert registry.remedy("mango-outfits") == "fashionnb data fetch mango-outfits"
+    (tmp_path / "polyvore-outfits").mkdir()
     monkeypatch.setenv("FASHIONNB_DATA", str(tmp_path))
-    assert registry.fetch("mango-outfits") == tmp_path / "mango-outfits.zip"
+    assert registry.fetch("polyvore-outfits") == tmp_path / "polyvore-outfits"
+
+
+def test_another_file_than_the_one_first_seen_is_noticed(
+    zip_source, server, cache, tmp_path, monkeypatch, caplog
+):
+    registry.fetch("toy", progress=False)
+    first = sha256((cache / "toy.zip").read_bytes()).hexdigest()
+    assert (cache / "toy.sha256").read_text() == f"{first}  toy.zip\n"
+    assert f"its sha256 is {first}, as when it was first seen here" in registry.check("toy")
+    (cache / "toy.zip").unlink()
+    server.answers["/archive.zip"] = [zipped(a=b"b" * 2000)]
+    caplog.clear()
+    registry.fetch("toy", progress=False)
+    assert "toy.zip: this is not the file that was first seen here" in caplog.text
+    changed = [line for line in registry.check("toy") if "not the file" in line]
+    assert len(changed) == 1
+    assert f"then it was {first}" in changed[0]
+    assert "delete toy.sha256 in the cache" in changed[0]
+    assert str(cache) not in caplog.text  # the warning may land on a published page
+    (cache / "toy.sha256").unlink()
+    assert any("no other was seen here before" in line for line in registry.check("toy"))
+
+
+def test_where_no_sum_can_be_kept_it_is_still_told(zip_source, cache, tmp_path, monkeypatch):
+    (tmp_path / "toy.zip").write_bytes(zipped(a=b"a"))
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("FASHIONNB_DATA", str(tmp_path))
+    monkeypatch.setenv("FASHIONNB_CACHE", str(tmp_path / "file" / "cache"))
+    assert any("its sha256 is" in line for line in registry.check("toy"))
 
 
 def test_a_killed_fetch_leaves_nothing_that_is_found(folder_source, server, cache, tmp_path):
@@ -372,7 +422,7 @@ def test_the_parquet_copy_of_the_product_photos_becomes_a_zip(server, cache, mon
     path = registry.fetch(source.name, progress=False)
     assert path == cache / "fashion-product-images-small.zip"
     assert list(products.read(path).table["id"]) == ["0", "1", "10", "11"]
-    assert [file.name for file in cache.iterdir()] == [path.name]
+    assert {file.name for file in cache.iterdir()} == {path.name, f"{source.name}.sha256"}
 
 
 # Checking and fingerprints
@@ -399,10 +449,12 @@ def test_check_says_what_is_there_and_lets_the_reader_look(zip_source, cache, mo
     with_reader(monkeypatch, zip_source, lambda path: [f"3 photos in {path.name}"])
     registry.fetch("toy", progress=False)
     size = (cache / "toy.zip").stat().st_size / 1e6
+    digest = sha256((cache / "toy.zip").read_bytes()).hexdigest()
     assert registry.check("toy") == [
         f"Toy lies in {cache / 'toy.zip'}, {size:.1f} MB",
         "all 1 files in the zip are whole",
         "3 photos in toy.zip",
+        f"its sha256 is {digest}, as when it was first seen here",
     ]
     (cache / "toy.zip").unlink()
     with pytest.raises(DataNotFound):
@@ -420,8 +472,10 @@ def test_check_says_what_is_there_and_lets_the_reader_look(zip_source, cache, mo
 def test_check_finds_a_damaged_zip(zip_source, cache, damage, phrase):
     registry.fetch("toy", progress=False)
     (cache / "toy.zip").write_bytes(damage((cache / "toy.zip").read_bytes()))
+    (cache / "toy.sha256").unlink()
     with pytest.raises(DataError, match=phrase):
         registry.check("toy")
+    assert not (cache / "toy.sha256").exists()  # not remembered as the first one
 
 
 def test_the_fingerprint_of_a_file_follows_its_content_and_nothing_else(

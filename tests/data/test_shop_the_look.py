@@ -199,4 +199,6 @@ def test_check_counts(tmp_path, monkeypatch):
     assert first == "4 products of 3 leaf categories"
     assert second == "4 pairs of 3 scenes and 4 products"
     assert third.startswith("1 malformed line(s); ")
+    *rest, advice = rest
     assert rest == ["2 of 3 pictures of scenes are here", "2 of 4 pictures of products are here"]
+    assert f"fashionnb collect links.csv --out {path}" in advice

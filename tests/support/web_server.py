@@ -10,18 +10,22 @@ class Server:
 
     An answer is bytes (sent as they are), a number (a status without content), or a pair: with ("cut", bytes) and
     ("stall", bytes) all are promised, half is sent, then the connection is closed, or nothing more comes; with
-    ("pause", bytes) the other half comes after 0.3 s.
+    ("pause", bytes) the other half comes after 0.3 s. A request for the end of a file is answered with that end,
+    unless `ranges` is off; `asked` has the path of each request, `begun` where each began.
     """
 
     def __init__(self) -> None:
         self.answers: dict[str, list] = {}
         self.asked: list[str] = []
+        self.begun: list[int] = []
+        self.ranges = True
         self.over = threading.Event()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 server.asked.append(self.path)
+                server.begun.append(int(self.headers.get("Range", "bytes=0-")[6:-1]))
                 answers = server.answers.get(self.path, [404])
                 with contextlib.suppress(ConnectionError):  # the client hung up, as it should
                     self.answer(answers.pop(0) if len(answers) > 1 else answers[0])
@@ -31,7 +35,16 @@ class Server:
                     self.send_error(answer)
                     return
                 how, content = ("whole", answer) if isinstance(answer, bytes) else answer
-                self.send_response(200)
+                begin, size = server.begun[-1], len(content)
+                if server.ranges and begin:
+                    content = content[begin:]
+                    if not content:
+                        self.send_error(416)
+                        return
+                    self.send_response(206)
+                    self.send_header("Content-Range", f"bytes {begin}-{size - 1}/{size}")
+                else:
+                    self.send_response(200)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content if how == "whole" else content[: len(content) // 2])

@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "load": "datasets",
     "load_outfits": "datasets",
+    "load_scenes": "datasets",
     "open_catalogue": "datasets",
     "load_model": "checkpoints",
     "list_models": "checkpoints",

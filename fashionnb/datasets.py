@@ -1,5 +1,6 @@
-"""Open a dataset by its name: `load("fashion-mnist")` gives a `Catalogue`, whatever this machine
-has.
+"""Open a dataset by its name, or your own files by their path, whatever this machine has.
+
+`load("fashion-mnist")` gives a `Catalogue`, `load_outfits` gives `Outfits`, `load_scenes` `Scenes`.
 
 The three types are in `fashionnb.data.catalogue`, the datasets in `fashionnb.data.registry`, one
 reader per format beside them. Where a dataset cannot be had, drawn garments (`fashionnb.synthetic`)
@@ -7,6 +8,7 @@ take its place, and `banner` says so on the page.
 """
 
 import logging
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -21,8 +23,9 @@ from fashionnb.data import (
     registry,
     shop_the_look,
 )
-from fashionnb.data.catalogue import Catalogue, Outfits
+from fashionnb.data.catalogue import Catalogue, Outfits, Scenes
 from fashionnb.data.images import open_images
+from fashionnb.data.splits import by_category
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.files import WriteError
 from fashionnb.synthetic import composed_outfits, drawn_garments
@@ -32,6 +35,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Of each category that `load_classes` takes; with fewer, no number of one class means anything.
+_LEAST = {"train": 20, "test": 8}
+_MOST_CLASSES = 20  # more do not fit into a figure
+
+_DRAWN = ("drawn", "atelier")  # names of drawn garments, the second an older one
+
 
 def load(name: str, folder: Path | str | None = None, stand_in: bool = True) -> Catalogue:
     """Load a dataset by its name, as a catalogue: found on this machine, downloaded, or else drawn.
@@ -39,7 +48,8 @@ def load(name: str, folder: Path | str | None = None, stand_in: bool = True) -> 
     Parameters
     ----------
     name : str
-        For instance "fashion-mnist"; `fashionnb data list` names all.
+        For instance "fashion-mnist"; `fashionnb data list` names all. Or your own images, as in
+        `open_catalogue`.
     folder : Path or str, optional
         Where the datasets are; by default `FASHIONNB_DATA`, then the cache, then a download.
     stand_in : bool
@@ -55,47 +65,219 @@ def load(name: str, folder: Path | str | None = None, stand_in: bool = True) -> 
     Raises
     ------
     DataError
-        If the dataset is here but damaged, or there is none of that name.
+        If the dataset is here but damaged.
     DataNotFound
-        If the folder is not there, or the dataset cannot be had and `stand_in` is False.
+        If the folder is not there; the dataset cannot be had and `stand_in` is False; or it is
+        neither the name of a dataset nor a path.
     WriteError
         If the dataset cannot be put into the cache and `stand_in` is False.
     """
+    if name not in registry.SOURCES:
+        return open_catalogue(name)
     source, path = _found(name, folder, stand_in)
     return source.read(path) if path else _drawn(name)
 
 
-def load_outfits(name: str, folder: Path | str | None = None, stand_in: bool = True) -> Outfits:
-    """Load the outfits of a dataset by its name, with their items, or else compose some.
+def load_classes(name: str, folder: Path | str | None = None, *, tested: int = 0) -> Catalogue:
+    """Load garments to learn their categories from: a training and a test part, common categories.
 
     Parameters
     ----------
     name : str
-        A dataset of outfits, such as "mango-outfits".
+        As in `load`: the name of a dataset, or your own images, a folder for each category.
+    folder : Path or str, optional
+        As in `load`.
+    tested : int
+        The least number of test images in all.
+
+    Returns
+    -------
+    Catalogue
+        With the splits of the dataset; where it has no training and test part, with those of
+        `fashionnb.data.splits.by_category`. Only the 20 commonest categories, of those with 20
+        images or more for training and 8 or more in the test.
+
+    Raises
+    ------
+    DataError
+        As `load`; or if there are fewer than two such categories, or too few test images.
+    DataNotFound
+        As `load`.
+    """
+    catalogue = load(name, folder)
+    table = catalogue.table
+    if not {"train", "test"} <= set(table.get("split", ())):
+        table = table.assign(split=by_category(table["id"], table["category"], catalogue.name))
+    known = table[table["category"] != ""]
+    parts = {part: known["category"][known["split"] == part].value_counts() for part in _LEAST}
+    enough = [
+        category
+        for category in known["category"].value_counts().index
+        if all(parts[part].get(category, 0) >= least for part, least in _LEAST.items())
+    ][:_MOST_CLASSES]
+    if len(enough) < 2:
+        raise DataError(
+            f"{catalogue.name}: expected two categories or more with {_LEAST['train']} images for "
+            f"training and {_LEAST['test']} for the test, found {len(enough)}. Put your images "
+            "into a folder for each category, about 40 or more in each."
+        )
+    classes = tuple(category for category in catalogue.classes if category in enough)
+    kept = table[table["category"].isin(classes)].reset_index(drop=True)
+    if (found := (kept["split"] == "test").sum()) < tested:
+        raise DataError(f"{catalogue.name}: expected {tested} test images or more, found {found}.")
+    return replace(catalogue, table=kept, classes=classes)
+
+
+def load_outfits(
+    name: Path | str | Outfits,
+    folder: Path | str | None = None,
+    stand_in: bool = True,
+    *,
+    edition: str | None = None,
+) -> Outfits:
+    """Load the outfits of a dataset by its name, with their items, or else compose some.
+
+    Parameters
+    ----------
+    name : Path, str or Outfits
+        A dataset of outfits, such as "mango-outfits"; or the folder or zip of your own outfits, in
+        the format of Polyvore Outfits (`fashionnb.data.polyvore`). Outfits are given back as they
+        are.
     folder : Path or str, optional
         As in `load`.
     stand_in : bool
         Compose outfits of drawn garments (`fashionnb.synthetic.composed_outfits`) if the dataset
         cannot be had; their catalogue says so in `stands_in_for`. False raises instead.
+    edition : str, optional
+        Of Polyvore Outfits "disjoint" or "nondisjoint"; without it "disjoint", if that is there.
 
     Returns
     -------
     Outfits
-        Of all splits.
+        Of all splits. The catalogue of your own outfits has the name of their folder.
 
     Raises
     ------
     DataError, DataNotFound, WriteError
-        As `load`; or if the dataset has no outfits.
+        As `load`; or if the dataset has no outfits, or no such edition.
     """
+    if isinstance(name, Outfits):
+        return name
+    if name not in registry.SOURCES:
+        path = _own(name)
+        there = polyvore.editions_in(path)
+        outfits = polyvore.read_outfits(path, _edition(path, edition, there) or there[0])
+        return replace(outfits, catalogue=replace(outfits.catalogue, name=_name_of(path)))
     source, path = _found(name, folder, stand_in)
     if source.read_outfits is None:
         raise DataError(
             f"{name} has no outfits. `fashionnb data list` says what each dataset holds."
         )
-    if path:
-        return source.read_outfits(path)
-    return composed_outfits.compose(_drawn(name), 1_000, "nondisjoint")
+    edition = _edition(name, edition, source.editions)
+    if path is None:
+        return composed_outfits.compose(_drawn(name), 1_000, edition or "nondisjoint")
+    return source.read_outfits(path, edition) if edition else source.read_outfits(path)
+
+
+def load_scenes(
+    name: Path | str | Scenes,
+    folder: Path | str | None = None,
+    stand_in: bool = True,
+    *,
+    most: int | None = None,
+    seed: int = 0,
+) -> Scenes:
+    """Load the scenes of a dataset by its name, or draw a scene of each of its outfits.
+
+    Parameters
+    ----------
+    name : Path, str or Scenes
+        A dataset of scenes, such as "shop-the-look", or of outfits, such as "mango-outfits"; or the
+        folder or zip of your own, in the format of Shop-the-Look (`fashionnb.data.shop_the_look`)
+        or of Polyvore Outfits. Scenes are given back as they are.
+    folder : Path or str, optional
+        As in `load`.
+    stand_in : bool
+        As in `load_outfits`.
+    most : int, optional
+        At most so many scenes, at random.
+    seed : int
+        Of the choice, and of scenes that are drawn.
+
+    Returns
+    -------
+    Scenes
+        Their catalogue has all that is known of the products.
+
+    Raises
+    ------
+    DataError, DataNotFound, WriteError
+        As `load_outfits`; or if no outfit can be drawn as a scene.
+    """
+    if isinstance(name, Scenes):
+        return name
+    if name in registry.SOURCES:
+        source, path = _found(name, folder, stand_in)
+        if source.read_scenes is None:
+            outfits = load_outfits(name, folder, stand_in)
+        elif path is None:
+            outfits = composed_outfits.compose(_drawn(name), 1_000, "nondisjoint")
+        else:
+            return source.read_scenes(path).sample(most, seed)
+    else:
+        path = _own(name)
+        files = [PurePosixPath(file).name for file in open_images(path).names]
+        if shop_the_look.PAIRS in files:
+            scenes = shop_the_look.read_scenes(path)
+            scenes = replace(scenes, catalogue=replace(scenes.catalogue, name=_name_of(path)))
+            return scenes.sample(most, seed)
+        outfits = load_outfits(path)
+    outfits = outfits.sample(most, seed)
+    return composed_outfits.drawn_scenes(outfits, registry.cache_folder() / "drawn", seed)
+
+
+def locate(source: str) -> str:
+    """Make the place of a dataset independent of the working folder.
+
+    Parameters
+    ----------
+    source : str
+        The name of a dataset, "drawn", or the path of your own files.
+
+    Returns
+    -------
+    str
+        A name as it is; a path in full.
+
+    Raises
+    ------
+    DataNotFound
+        If it is neither the name of a dataset nor a path.
+    """
+    return source if source in registry.SOURCES or source in _DRAWN else str(_own(source))
+
+
+def _own(source: Path | str) -> Path:
+    """The full path of one's own files."""
+    path = Path(source).expanduser().absolute()
+    if not str(source) or not path.exists():
+        raise DataNotFound(
+            f"{source}: there is no such file or folder, and no dataset of that name. "
+            f"The datasets: {', '.join(registry.SOURCES)}."
+        )
+    return path
+
+
+def _name_of(path: Path) -> str:
+    return path.name.removesuffix(".zip")
+
+
+def _edition(where: Path | str, wanted: str | None, there: tuple[str, ...]) -> str | None:
+    """The edition that is wanted, if it is there; a dataset may have none."""
+    if wanted is not None and wanted not in there:
+        known = f"it has {', '.join(there)}" if there else "its outfits are split in one way only"
+        raise DataError(f"{where}: there is no edition (split) {wanted!r}; {known}.")
+    return wanted
 
 
 def _found(
@@ -122,34 +304,60 @@ def _found(
         return source, None
 
 
-def banner(*catalogues: Catalogue) -> "Markdown | None":
+def banner(*catalogues: Catalogue, written_for: str = "") -> "Markdown | None":
     """Write a notice of the missing datasets in whose place garments are drawn.
 
     A chapter displays it below its set-up, so that nobody takes its numbers for those of the real
-    data.
+    data. It also says so if the chapter runs on other data than its text was written for.
 
     Parameters
     ----------
     *catalogues : Catalogue
-        All that the chapter uses.
+        All that the chapter uses; first the one that a reader can choose.
+    written_for : str
+        The title of the dataset that the text of the chapter speaks of.
 
     Returns
     -------
     IPython.display.Markdown or None
-        A block quote; None if all catalogues are real.
+        A block quote; None if all catalogues are real, and those that the text is about.
     """
+    parts = [_other_data(catalogues[0], written_for)] if written_for else []
+    parts.append(_stand_ins(catalogues))
+    text = "\n>\n".join(filter(None, parts))
+    if not text:
+        return None
+    from IPython.display import Markdown
+
+    return Markdown(text)
+
+
+def _other_data(catalogue: Catalogue, written_for: str) -> str:
+    """A notice that the text of a chapter is about other data; "" if it is not."""
+    source = registry.SOURCES.get(catalogue.dataset)
+    title = source.title if source else catalogue.dataset
+    if title == written_for:
+        return ""
+    return (
+        f"> ℹ️ **This page ran on {title}.** Its text was written for {written_for}. Numbers, "
+        "tables, figures and the sentences that say whether a claim holds are those of "
+        f"{title}; what the text says of the photos, the shop and the people behind "
+        f"{written_for} need not be true of them."
+    )
+
+
+def _stand_ins(catalogues: tuple[Catalogue, ...]) -> str:
+    """A notice of the datasets that drawn garments stand in for; "" if there is none."""
     missing = list(
         dict.fromkeys(
             catalogue.stands_in_for for catalogue in catalogues if catalogue.stands_in_for
         )
     )
     if not missing:
-        return None
-    from IPython.display import Markdown
-
+        return ""
     titles = " and ".join(f"**{registry.get(name).title}**" for name in missing)
     commands = ", ".join(f"`{registry.remedy(name)}`" for name in missing)
-    return Markdown(
+    return (
         f"> ⚠️ **Drawn garments stand in for the real ones.** This page ran without {titles}: not "
         "on this machine, and not to be downloaded. Everything below was computed on garments that "
         "`fashionnb.synthetic.drawn_garments` draws. It shows that the code works and what the "
@@ -223,19 +431,14 @@ def open_catalogue(source: Path | str | Catalogue) -> Catalogue:
         return source
     if source in registry.SOURCES:
         return load(source, stand_in=False)
-    if source in ("drawn", "atelier"):
+    if source in _DRAWN:
         return drawn_garments.catalogue()
-    path = Path(source)
+    path = _own(source)
     if path.is_file() and path.suffix.lower() == ".json":
         return detector.read(path)
     if path.is_file() and path.suffix.lower() in folder.SUFFIXES:
         raise DataError(
             f"{path} is a single image. Name the folder or zip file that holds all of them."
-        )
-    if not path.exists():
-        raise DataNotFound(
-            f"{source}: there is no such file or folder, and no dataset of that name. "
-            f"The datasets: {', '.join(registry.SOURCES)}."
         )
     found = any(PurePosixPath(name).match(detector.FILES) for name in open_images(path).names)
     return detector.read(path) if found else folder.read(path)

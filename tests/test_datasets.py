@@ -12,7 +12,7 @@ from PIL import Image
 from fashionnb import datasets
 from fashionnb.data import fashion_mnist, registry
 from fashionnb.errors import DataError, DataNotFound
-from fashionnb.synthetic import drawn_garments
+from fashionnb.synthetic import composed_outfits, drawn_garments
 
 READABLE = [name for name, source in registry.SOURCES.items() if source.read]
 SHAPES = {  # of the pictures and of the splits, as drawn
@@ -103,10 +103,11 @@ def test_nothing_stands_in_for_damaged_data(nothing, tmp_path, monkeypatch):
         datasets.load("fashion-mnist")
 
 
-@pytest.mark.parametrize("name", ["fashion_mnist", "atelier", ""])
-def test_nothing_stands_in_for_a_name_that_is_not_known(nothing, name):
-    with pytest.raises(DataError, match="There is no source"):
-        datasets.load(name)
+@pytest.mark.parametrize("name", ["fashion_mnist", "", "no/such/folder"])
+@pytest.mark.parametrize("load", [datasets.load, datasets.load_outfits, datasets.load_scenes])
+def test_nothing_stands_in_for_a_name_that_is_not_known(nothing, load, name):
+    with pytest.raises(DataNotFound, match="no such file or folder, and no dataset of that name"):
+        load(name)
 
 
 @pytest.mark.parametrize("name", ["drawn", "atelier"])
@@ -163,6 +164,117 @@ def test_outfits_that_cannot_be_had_are_composed_of_drawn_garments(nothing):
 def test_a_dataset_without_outfits_has_none(nothing):
     with pytest.raises(DataError, match="has no outfits"):
         datasets.load_outfits("clothing-dataset-small")
+
+
+# One's own garments, outfits and scenes
+
+
+def test_a_folder_of_classes_is_split_and_its_rare_classes_are_left_out(tmp_path):
+    for category, n in {"coats": 80, "bags": 40, "hats": 5}.items():
+        (tmp_path / "mine" / category).mkdir(parents=True)
+        for i in range(n):
+            (tmp_path / "mine" / category / f"{i}.png").write_bytes(encoded())
+    found = datasets.load_classes(str(tmp_path / "mine"))
+    assert (found.name, found.classes, len(found)) == ("mine", ("bags", "coats"), 120)
+    assert set(found.table["split"]) == {"train", "validation", "test"}
+    with pytest.raises(DataError, match="mine: expected 100 test images or more, found "):
+        datasets.load_classes(str(tmp_path / "mine"), tested=100)
+    shutil.rmtree(tmp_path / "mine" / "bags")
+    with pytest.raises(DataError, match=r"mine: expected two categories or more .*, found 1\."):
+        datasets.load_classes(str(tmp_path / "mine"))
+
+
+def test_a_dataset_of_classes_is_taken_as_it_is(nothing):
+    found, every = datasets.load_classes("fashion-mnist"), datasets.load("fashion-mnist")
+    assert found.table.equals(every.table)
+    assert found.classes == every.classes
+
+
+@pytest.fixture(scope="module")
+def looks():
+    garments = drawn_garments.catalogue(300, size=48)
+    editions = ("disjoint", "nondisjoint")
+    return {edition: composed_outfits.compose(garments, 90, edition) for edition in editions}
+
+
+@pytest.fixture(scope="module")
+def shelves(tmp_path_factory, looks):
+    """A folder of outfits in Polyvore's format, one with a single edition, and one of scenes."""
+    folder = tmp_path_factory.mktemp("shelves")
+    composed_outfits.write_polyvore(folder / "both", looks, "any")
+    composed_outfits.write_polyvore(folder / "one", {"nondisjoint": looks["nondisjoint"]}, "any")
+    composed_outfits.write_scenes(looks["nondisjoint"], folder / "scenes", size=64)
+    return folder
+
+
+def test_outfits_of_a_folder_are_named_after_it(nothing, shelves, looks, monkeypatch):
+    monkeypatch.chdir(shelves)
+    found = datasets.load_outfits("both")
+    assert (found.catalogue.name, found.catalogue.stands_in_for) == ("both", None)
+    assert found.sets == looks["disjoint"].sets
+    assert datasets.load_outfits("both", edition="nondisjoint").split == looks["nondisjoint"].split
+    assert datasets.load_outfits(shelves / "one").split == looks["nondisjoint"].split
+    assert datasets.load_outfits(found) is found
+
+
+def test_an_edition_that_is_not_there(nothing, shelves):
+    with pytest.raises(DataError, match=r"no edition \(split\) 'disjoint'; it has nondisjoint"):
+        datasets.load_outfits(shelves / "one", edition="disjoint")
+    with pytest.raises(DataError, match=r"mango-outfits: .* split in one way only"):
+        datasets.load_outfits("mango-outfits", edition="disjoint")
+    with pytest.raises(DataError, match="there is no polyvore_item_metadata"):
+        datasets.load_outfits(shelves / "scenes")
+
+
+def test_a_registered_dataset_is_read_in_the_edition_that_is_asked_for(shelves, looks, monkeypatch):
+    monkeypatch.setenv("FASHIONNB_DATA", str(shelves))
+    (shelves / "polyvore-outfits").symlink_to(shelves / "both")
+    for edition in (None, *looks):
+        found = datasets.load_outfits("polyvore-outfits", edition=edition)
+        assert found.split == looks[edition or "disjoint"].split
+        assert found.catalogue.name == "polyvore-outfits"
+
+
+def test_scenes_of_a_folder_and_scenes_drawn_of_outfits(nothing, shelves, looks):
+    found = datasets.load_scenes(shelves / "scenes", most=7)
+    assert found.catalogue.name == "scenes"
+    assert found.table["scene"].nunique() == 7
+    assert set(found.catalogue.ids) == set(found.table["product"])
+    drawn = datasets.load_scenes(shelves / "one", most=5)
+    assert drawn.catalogue.name == "one"
+    assert "fine" in drawn.catalogue.table, "what is known of the products is not lost"
+    assert drawn.table["scene"].nunique() == 5
+    assert datasets.load_scenes(drawn) is drawn
+
+
+def test_scenes_that_cannot_be_had_are_drawn(nothing, monkeypatch):
+    compose = composed_outfits.compose
+    monkeypatch.setattr(composed_outfits, "compose", lambda c, _, edition: compose(c, 20, edition))
+    for name in ("mango-outfits", "shop-the-look"):
+        found = datasets.load_scenes(name, most=4)
+        assert found.catalogue.stands_in_for == name
+        assert found.table["scene"].nunique() == 4
+    with pytest.raises(DataError, match="has no outfits"):
+        datasets.load_scenes("fashion-mnist")
+
+
+def test_a_path_is_made_independent_of_the_working_folder(shelves, monkeypatch):
+    monkeypatch.chdir(shelves)
+    assert datasets.locate("both") == str(shelves / "both")
+    assert datasets.locate("polyvore-outfits") == "polyvore-outfits"
+    assert datasets.locate("./scenes") == str(shelves / "scenes")
+    with pytest.raises(DataNotFound, match="nowhere: there is no such file or folder"):
+        datasets.locate("nowhere")
+
+
+def test_a_page_says_that_it_ran_on_other_data_than_its_text_is_about(nothing, shelves, few):
+    own = datasets.load_outfits(shelves / "both").catalogue
+    mango = datasets.load("mango-outfits")
+    text = datasets.banner(own, mango, written_for="MANGO outfits").data
+    assert text.startswith("> ℹ️ **This page ran on both.** Its text was written for MANGO outfits.")
+    assert "**Drawn garments stand in" in text
+    assert all(line.startswith(">") for line in text.splitlines())
+    assert "This page ran on" not in datasets.banner(mango, written_for="MANGO outfits").data
 
 
 # Any catalogue

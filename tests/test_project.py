@@ -329,7 +329,9 @@ def test_chapters_hold_plain_markdown(chapter):
 def test_every_cell_that_loads_a_dataset_shows_the_banner(chapter):
     """Drawn garments may stand in for each of them, and the page has to say so."""
     cells = [cell.source for cell in jupytext.read(chapter).cells if cell.cell_type == "code"]
-    loading = [cell for cell in cells if re.search(r"(?<![.\w])load(_outfits|_scenes)?\(", cell)]
+    loading = [
+        cell for cell in cells if re.search(r"(?<![.\w])load(_classes|_outfits|_scenes)?\(", cell)
+    ]
     assert loading
     assert [cell for cell in loading if "banner(" not in cell] == []
 

@@ -31,13 +31,14 @@ Profile = Annotated[
 
 @app.command(
     epilog="Examples: [b]fashionnb run[/] · [b]fashionnb run 02 --profile quick[/] · "
-    "[b]fashionnb run 02 -p epochs 50 -p margin 0.3[/] · [b]fashionnb run 01 02 --jobs 2[/]"
+    "[b]fashionnb run 02 -p epochs 50 -p margin 0.3[/] · [b]fashionnb run 01 02 --jobs 2[/] · "
+    "[b]fashionnb run polanianet -p outfits my/folder[/]"
 )
 def run(
     chapters: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Numbers (02), names (02-style2vec) or the beginnings of names; by default all."
+            help="Numbers (02), names (02-style2vec) or parts of one (style2vec); by default all."
         ),
     ] = None,
     profile: Profile = "standard",

@@ -5,7 +5,8 @@ chapter runs unchanged on any dataset that has a reader, and on drawn garments w
 are missing.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from fashionnb.errors import DataError
 if TYPE_CHECKING:
     import torch
 
+
+_log = logging.getLogger(__name__)
 
 BOX = ["left", "top", "right", "bottom"]
 """The columns of a box: shares of the width and height of the scene, 0 to 1."""
@@ -80,6 +83,11 @@ class Catalogue:
         return len(self.table)
 
     @property
+    def dataset(self) -> str:
+        """The dataset that was asked for: these are its items, or drawn garments in their place."""
+        return self.stands_in_for or self.name
+
+    @property
     def ids(self) -> list[str]:
         """The ids of the items, in the order of the table."""
         return self.table["id"].tolist()
@@ -99,6 +107,19 @@ class Catalogue:
             here = sorted(self.table["split"].unique()) if "split" in self.table else []
             raise DataError(f"{self.name} has no split {name!r}; it has {_some(here) or 'none'}.")
         return self.take(self.table["split"] == name)
+
+    def require(self, *columns: str) -> "Catalogue":
+        """Return the catalogue itself; `DataError` if it lacks one of some columns, or it is empty.
+
+        A chapter that asks about colours calls it before it computes anything.
+        """
+        known = [name for name in columns if name in self.table and (self.table[name] != "").any()]
+        if missing := [name for name in columns if name not in known]:
+            raise DataError(
+                f"{self.name}: nothing is known of the {' or the '.join(missing)} of its items, "
+                f"which is needed here; its columns are {_some(self.table)}."
+            )
+        return self
 
     def sample(self, n: int, seed: int = 0, by: str | None = None) -> "Catalogue":
         """Select at most `n` items at random, in table order.
@@ -204,10 +225,49 @@ class Outfits:
     def __len__(self) -> int:
         return len(self.sets)
 
-    def sample(self, n: int, seed: int = 0) -> "Outfits":
-        """Select at most `n` outfits at random, in their order, and the items in them."""
+    def sample(self, n: int | None, seed: int = 0) -> "Outfits":
+        """Select at most `n` outfits (None: all) at random, in order, and the items in them."""
         names = list(self.sets)
-        kept = [names[i] for i in np.sort(np.random.default_rng(seed).permutation(len(names))[:n])]
+        return self._only(
+            {names[i] for i in np.random.default_rng(seed).permutation(len(names))[:n]}
+        )
+
+    def limit(self, most: Mapping[str, int | None], seed: int = 0) -> "Outfits":
+        """Select so many outfits of each split at random, in their order, and the items in them.
+
+        Parameters
+        ----------
+        most : mapping of str to int
+            Split -> how many; None for all. Of a split that has fewer all are kept, and a warning
+            is logged.
+        seed : int
+            Of the choice.
+
+        Returns
+        -------
+        Outfits
+            With all outfits of the splits that are not named.
+
+        Raises
+        ------
+        DataError
+            If less than one outfit of a split is asked for.
+        """
+        rng, left_out = np.random.default_rng(seed), set()
+        for split, n in most.items():
+            if n is None:
+                continue
+            if n < 1:
+                raise DataError(f"Expected 1 outfit or more of the split {split}, got {n}.")
+            here = [name for name in self.sets if self.split[name] == split]
+            if len(here) < n:
+                counts = f"{n:,}", split, self.catalogue.name, f"{len(here):,}"
+                _log.warning("%s outfits for %s were asked for; %s has %s: all are used.", *counts)
+            left_out |= {here[i] for i in rng.permutation(len(here))[n:]}
+        return self._only(set(self.sets) - left_out)
+
+    def _only(self, names: Collection[str]) -> "Outfits":
+        kept = [name for name in self.sets if name in names]
         held = {item for name in kept for item in self.sets[name]}
         catalogue = self.catalogue.take(self.catalogue.table["id"].isin(held))
         return Outfits(
@@ -264,6 +324,14 @@ class Scenes:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def sample(self, n: int | None, seed: int = 0) -> "Scenes":
+        """Select at most `n` scenes (None: all) at random, in order, and the products in them."""
+        keys = self.table["scene"].unique()
+        kept = keys[np.random.default_rng(seed).permutation(len(keys))[:n]]
+        table = self.table[self.table["scene"].isin(kept)].reset_index(drop=True)
+        shown = self.catalogue.table["id"].isin(table["product"])
+        return replace(self, catalogue=self.catalogue.take(shown), table=table)
 
 
 def _some(names: "Sequence[str] | pd.DataFrame | pd.Series") -> str:

@@ -142,6 +142,37 @@ def read_outfits(path: Path | str, edition: str = "disjoint") -> Outfits:
     )
 
 
+def editions_in(path: Path | str) -> tuple[str, ...]:
+    """Find which editions of Polyvore Outfits a copy of its files holds.
+
+    Parameters
+    ----------
+    path : path
+        As in `read_outfits`.
+
+    Returns
+    -------
+    tuple of str
+        Those of `EDITIONS` whose training outfits are there.
+
+    Raises
+    ------
+    DataNotFound
+        If there is nothing at `path`.
+    DataError
+        If the metadata of the items are not there, or no edition is.
+    """
+    dataset = _open(path, EDITIONS[0])
+    files = {
+        edition: dataset.root + _FILES["outfits"].format(edition=edition, split="train")
+        for edition in EDITIONS
+    }
+    found = tuple(edition for edition, file in files.items() if file in dataset.images.names)
+    if not found:
+        raise DataError(f"{path}: there is neither {' nor '.join(files.values())}, with outfits.")
+    return found
+
+
 def read_blanks(
     path: Path | str, edition: str = "disjoint", split: str = "test", seed: int = 0
 ) -> list[Blank]:
@@ -693,6 +724,7 @@ SOURCE = Source(
     reader="polyvore",
     read=read,
     read_outfits=read_outfits,
+    editions=EDITIONS,
     check=check,
 )
 

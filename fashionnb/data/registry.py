@@ -21,7 +21,7 @@ from fashionnb.errors import DataError, DataNotFound
 from fashionnb.files import WriteError, sha256, write_text
 
 if TYPE_CHECKING:
-    from fashionnb.data.catalogue import Catalogue, Outfits
+    from fashionnb.data.catalogue import Catalogue, Outfits, Scenes
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,11 @@ class Source:
     check : callable, path -> list of str
         What was found to be right, one line each; raises `DataError` if anything is not.
     read_outfits : callable, path -> Outfits, optional
-        None if the dataset has no outfits.
+        None if the dataset has no outfits. With `editions` it takes one as its second argument.
+    editions : tuple of str
+        The names of the several divisions into splits that the dataset has, the usual one first.
+    read_scenes : callable, path -> Scenes, optional
+        None if the dataset has no scenes.
     assemble : callable, (list of downloaded files, target) -> None, optional
         Makes the dataset of several downloaded files. None: it is downloaded as it is.
     urls : mapping of str to tuple of str
@@ -81,7 +85,9 @@ class Source:
     reader: str
     read: "Callable[[Path], Catalogue] | None"
     check: Callable[[Path], list[str]]
-    read_outfits: "Callable[[Path], Outfits] | None" = None
+    read_outfits: "Callable[..., Outfits] | None" = None
+    editions: tuple[str, ...] = ()
+    read_scenes: "Callable[[Path], Scenes] | None" = None
     assemble: Callable[[Sequence[Path], Path], None] | None = None
     urls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sha256: Mapping[str, str] = field(default_factory=dict)
@@ -364,7 +370,7 @@ def check(name: str, path: Path | str | None = None) -> list[str]:
 
 
 def fingerprint(name: str) -> str:
-    """Compute a hash of a registered dataset that changes when its files on this machine do.
+    """Compute a hash of a dataset that changes when its files on this machine do.
 
     The cache of executed chapters uses it. Files and small folders are hashed by their content,
     wherever they lie; a folder of many files by names, sizes and times of change. Hidden files do
@@ -373,7 +379,7 @@ def fingerprint(name: str) -> str:
     Parameters
     ----------
     name : str
-        Of the dataset.
+        Of a registered dataset; or the path of a file or folder of one's own.
 
     Returns
     -------
@@ -383,10 +389,11 @@ def fingerprint(name: str) -> str:
     Raises
     ------
     DataError
-        If there is no dataset of this name.
+        If there is no dataset of this name, and nothing at this path.
     """
+    own = name not in _sources() and Path(name).exists()
     try:
-        path = find(name)
+        path = Path(name) if own else find(name)
     except DataNotFound:
         return "absent"
     if path.is_file():

@@ -349,5 +349,6 @@ SOURCE = Source(
     homepage="https://github.com/kang205/STL-Dataset",
     reader="shop_the_look",
     read=read,
+    read_scenes=read_scenes,
     check=check,
 )

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 """The share of each split where none is published."""
@@ -69,10 +70,45 @@ def by_hash(keys: Sequence[str], salt: str, shares: Mapping[str, float] = SHARES
     array of shape (n,), object
         Names of splits.
     """
-    place = {
-        key: int(hashlib.sha256(f"{salt}:{key}".encode()).hexdigest()[:8], 16) / 16**8
-        for key in set(keys)
-    }
+    place = {key: _hash(salt, key) / 16**8 for key in set(keys)}
     edges = np.cumsum(list(shares.values()))[:-1]
     names = np.array(list(shares), dtype=object)
     return names[np.searchsorted(edges, [place[key] for key in keys], side="right")]
+
+
+def by_category(
+    keys: Sequence[str],
+    categories: Sequence[str],
+    salt: str,
+    shares: Mapping[str, float] = SHARES,
+) -> np.ndarray:
+    """Split keys so that each category has its share of training, validation and test.
+
+    Within a category the keys are taken in the order of their hashes, so that a small one is not
+    short of a split by chance, as it can be with `by_hash`.
+
+    Parameters
+    ----------
+    keys : sequence of n str
+        All different.
+    categories : sequence of n str
+        The category of each key.
+    salt : str
+        As in `by_hash`.
+    shares : mapping of str to float
+        Split -> its share; the shares sum to 1.
+
+    Returns
+    -------
+    array of shape (n,), object
+        Names of splits.
+    """
+    order = pd.Series([_hash(salt, key) for key in keys]).groupby(list(categories))
+    edges = np.cumsum(list(shares.values()))[:-1].round(9)
+    names = np.array(list(shares), dtype=object)
+    return names[np.searchsorted(edges, order.rank(method="first", pct=True))]
+
+
+def _hash(salt: str, key: str) -> int:
+    """A number below 16^8."""
+    return int(hashlib.sha256(f"{salt}:{key}".encode()).hexdigest()[:8], 16)

@@ -213,7 +213,7 @@ def training_note(full: "Results | None", profile: str, here: str, there: str) -
     )
     if full is None:
         return (
-            f"{begin}; in `full`, for {there}. No full run came with this copy, "
+            f"{begin}; in `full`, for {there}. No full run on these data came with this copy, "
             "so this page cannot compare methods."
         )
     run = full.run

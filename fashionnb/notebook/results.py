@@ -504,7 +504,7 @@ def load_all(profile: str = "standard") -> dict[str, Results]:
     return {chapter: load(chapter, profile) for chapter in recorded(profile)}
 
 
-def full_run(chapter: str, profile: str = "") -> Results | None:
+def full_run(chapter: str, profile: str = "", *, data: str = "") -> Results | None:
     """Load the committed results of a chapter's `full` run, in which networks train for hours.
 
     In the other profiles such a chapter trains for minutes, which is not enough. Its page says so,
@@ -518,11 +518,13 @@ def full_run(chapter: str, profile: str = "") -> Results | None:
     profile : str
         The profile of this run, if it is a run of that chapter. In "full" there is nothing to
         compare with: this is the full run, and an older one must not decide what its page says.
+    data : str
+        The dataset that this run is about. A full run on other data says nothing about it.
 
     Returns
     -------
     Results or None
-        None if there are none, or in the full run itself.
+        None if there are none, if they are of other data, or in the full run itself.
 
     Raises
     ------
@@ -533,7 +535,8 @@ def full_run(chapter: str, profile: str = "") -> Results | None:
     # pyproject.toml copies the first folder to the second.
     for folder in (package.parent / "book" / "results", package / "published_results"):
         if profile != "full" and chapter in recorded("full", folder):
-            return load(chapter, "full", folder)
+            found = load(chapter, "full", folder)
+            return found if data in ("", *(row.data for row in found.results)) else None
     return None
 
 

@@ -32,6 +32,9 @@ from fashionnb import files
 from fashionnb.data import registry
 from fashionnb.publishing.chapters import Book, Chapter, tags
 
+CHOSEN = ("garments", "outfits", "scenes")
+"""The parameters by which a reader chooses the data of a chapter: a dataset's name, or a path."""
+
 # With these names a module can import what no `import` statement shows.
 IMPORTERS = frozenset({"import_module", "__import__", "exec", "eval", "runpy", "pkgutil"})
 # With these a chapter can run code that lies elsewhere. (In a module they start other programs.)
@@ -77,6 +80,11 @@ def key(chapter: Chapter, profile: str, parameters: Mapping[str, Any], book: Boo
             for name, source in registry.SOURCES.items()
             if f"{book.package.name}.data.{source.reader}" in reached
         },
+        "own data": {
+            name: registry.fingerprint(parameters[name])
+            for name in CHOSEN
+            if name in parameters and Path(parameters[name]).exists()
+        },
         "python": platform.python_version(),
         "libraries": libraries(),
         "chapters": {
@@ -115,7 +123,8 @@ def datasets(chapter: Chapter, parameters: Mapping[str, Any], book: Book) -> lis
     """Find the datasets that a chapter depends on, to download them before it runs.
 
     They are those that the chapter, its parameters or a module that it reaches name in a string.
-    Modules of `fashionnb.data` do not count: they name every dataset.
+    Modules of `fashionnb.data` and the like do not count, nor does the default of a
+    parameter that has another value in this run.
 
     Parameters
     ----------
@@ -132,10 +141,14 @@ def datasets(chapter: Chapter, parameters: Mapping[str, Any], book: Book) -> lis
         Names of datasets, in the order of the registry.
     """
     sources = modules(book.package)
-    opening = tuple(f"{book.package.name}.{room}." for room in ("data", "datasets", "synthetic"))
-    codes = [read_cell(cell) for cell in chapter.code]
+    rooms = ("data", "datasets", "synthetic", "scenes")  # they name datasets that they do not open
+    naming = tuple(f"{book.package.name}.{room}." for room in rooms)
+    codes = [read_cell(cell) for cell in chapter.code_below_parameters]
+    codes += [
+        read_cell(default) for name, default in chapter.parameters.items() if name not in parameters
+    ]
     for name in reach(chapter.code, book.package):
-        if not f"{name}.".startswith(opening):
+        if not f"{name}.".startswith(naming):
             codes.append(read_module(sources[name]))
     named = {str(value) for value in parameters.values()}.union(*(code.strings for code in codes))
     return [name for name in registry.SOURCES if name in named]

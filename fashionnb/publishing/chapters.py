@@ -27,6 +27,9 @@ from fashionnb.notebook.results import checkout
 PATTERN = "[0-9][0-9]-*"
 """The names of the files of chapters, without their ending."""
 
+PARAMETERS = "parameters"
+"""The tag of the cell with the parameters of a chapter and their defaults."""
+
 INJECTED = "injected-parameters"
 """The tag of the cell that papermill adds to an executed notebook to set the parameters."""
 
@@ -95,6 +98,12 @@ class Chapter:
         """The sources of its code cells."""
         return tuple(cell.source for cell in self.notebook.cells if cell.cell_type == "code")
 
+    @property
+    def code_below_parameters(self) -> tuple[str, ...]:
+        """The sources of its code cells, without the one that sets the parameters."""
+        cells = [cell for cell in self.notebook.cells if PARAMETERS not in tags(cell)]
+        return tuple(cell.source for cell in cells if cell.cell_type == "code")
+
     @cached_property
     def parameters(self) -> dict[str, str]:
         """What the cell tagged `parameters` sets: name -> its default, as written there.
@@ -104,7 +113,7 @@ class Chapter:
         RunError
             If that cell is not plain Python.
         """
-        cells = [cell for cell in self.notebook.cells if "parameters" in tags(cell)]
+        cells = [cell for cell in self.notebook.cells if PARAMETERS in tags(cell)]
         try:
             body = ast.parse("\n".join(cell.source for cell in cells)).body
         except SyntaxError as error:
@@ -124,8 +133,8 @@ class Chapter:
     def typed(self, given: Mapping[str, str]) -> dict[str, Any]:
         """Convert values given on a command line to the types of the parameters' defaults.
 
-        A text means what it does in Python ("3" is a number), `null` is None, and any other text
-        stands for itself. Where the default is a string, all do.
+        A text means what it does in Python ("3" is a number); `null`, `true` and `false` are None,
+        True and False; and any other text stands for itself. Where the default is a string, all do.
 
         Raises
         ------
@@ -151,7 +160,7 @@ class Chapter:
             return text
         value = None if text == "null" else _literal(text, text)
         if default is None or value is None:
-            return value
+            return {"true": True, "false": False}.get(text, value)
         try:
             return TypeAdapter(type(default)).validate_python(value)
         except ValidationError as error:
@@ -216,13 +225,13 @@ class Book:
         Parameters
         ----------
         wanted : sequence of str
-            Numbers ("2", "02"), names ("02-style2vec", also with an ending or a folder), or
-            beginnings of names ("02-st").
+            Numbers ("2", "02"), names ("02-style2vec", also with an ending or a folder), or parts
+            of names that only one chapter has ("style2vec").
 
         Raises
         ------
         RunError
-            If nothing has such a name, or there are no chapters at all.
+            If nothing has such a name or several have such a part, or there are no chapters at all.
         """
         every = [Chapter(path) for path in sorted(self.folder.glob(f"{PATTERN}.md"))]
         if not every:
@@ -376,12 +385,19 @@ def _named(wanted: str, every: list[Chapter]) -> list[Chapter]:
     name = re.sub(r"\.(md|ipynb)$", "", Path(wanted).name)
     if name.isdigit():
         name = f"{int(name):02}-"
-    found = [chapter for chapter in every if chapter.name == name]
-    found = found or [chapter for chapter in every if name and chapter.name.startswith(name)]
+        found = [chapter for chapter in every if chapter.name.startswith(name)]
+    else:
+        found = [chapter for chapter in every if chapter.name == name]
+        found = found or [chapter for chapter in every if name and name in chapter.name]
+        if len(found) > 1:
+            raise RunError(f"{wanted!r} is a part of several chapters: {_listed(found)}. Name one.")
     if not found:
-        names = ", ".join(chapter.name for chapter in every)
-        raise RunError(f"There is no chapter {wanted!r}. There are: {names}.")
+        raise RunError(f"There is no chapter {wanted!r}. There are: {_listed(every)}.")
     return found
+
+
+def _listed(chapters: list[Chapter]) -> str:
+    return ", ".join(chapter.name for chapter in chapters)
 
 
 def _literal(text: str, otherwise: Any) -> Any:

@@ -27,7 +27,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from fashionnb import files, profiles
+from fashionnb import datasets, files, profiles
 from fashionnb.data import registry
 from fashionnb.errors import DataError, DataNotFound, ResultError, RunError
 from fashionnb.notebook.claims import Claim
@@ -68,7 +68,7 @@ def run(
     Parameters
     ----------
     wanted : sequence of str
-        Numbers, names or beginnings of names; none means all chapters.
+        Numbers, names or parts of a name; none means all chapters.
     profile : {"quick", "standard", "full"}
         How much work to do.
     device : str, optional
@@ -101,6 +101,8 @@ def run(
     RunError
         Without a checkout, for an unknown chapter or parameter, or for a chapter that cannot be
         read.
+    DataNotFound
+        If a parameter names data that are neither a dataset nor at that place.
     """
     profile = profiles.current_name(profile)
     device = device or os.environ.get("FASHIONNB_DEVICE") or "auto"
@@ -112,7 +114,11 @@ def run(
     if not minutes >= 0:
         raise RunError(f"--minutes must be 0 (no limit) or more, got {minutes:g}.")
     given, environment = dict(parameters or {}), {"FASHIONNB_DEVICE": device}
-    if given.get(DATA_FOLDER):  # the chapters run in another working folder
+    # The chapters run in another working folder.
+    given |= {
+        name: datasets.locate(given[name]) for name in chapter_dependencies.CHOSEN if name in given
+    }
+    if given.get(DATA_FOLDER):
         given[DATA_FOLDER] = str(Path(given[DATA_FOLDER]).resolve())
         environment["FASHIONNB_DATA"] = given[DATA_FOLDER]
     with _environment(environment):
@@ -146,7 +152,7 @@ def plan(
     book : Book
         The checkout.
     wanted : sequence of str
-        Numbers, names or beginnings of names; none means all chapters.
+        Numbers, names or parts of a name; none means all chapters.
     profile : {"quick", "standard", "full"}
         How much work to do.
     given : mapping of str to str
@@ -184,7 +190,7 @@ def plan(
 
     todo = []
     for chapter in chapters:
-        missing = [dataset for dataset in needed[chapter.name] if dataset in absent]
+        missing = [name for name in needed[chapter.name] if name in absent]
         drawn = [f"drawn garments stand in for {', '.join(missing)}"] if missing else []
         apart = "; ".join([*reasons, *drawn])
         todo.append(

@@ -26,7 +26,7 @@ from typing import Any
 import nbformat
 
 from fashionnb import files
-from fashionnb.errors import WriteError
+from fashionnb.errors import FashionNBError, WriteError
 from fashionnb.notebook import hardware
 from fashionnb.notebook.claims import Claim, claims_in
 from fashionnb.publishing import chapter_dependencies
@@ -398,7 +398,9 @@ def _message(job: Job, error: Mapping[str, Any]) -> str:
     line = "".join(source.splitlines()[error["line"] - 1 : error["line"]]).strip()
     lines = [f"{job.chapter.name} failed in code cell {error['cell']} ({where}): {line}"]
     empty = r"^[- ]*$|Traceback \(most recent"
-    trace = [part for part in error["traceback"] if not re.search(empty, part)]
+    raised_on_purpose = error["name"] in {kind.__name__ for kind in FashionNBError.__subclasses__()}
+    trace = [] if raised_on_purpose else error["traceback"]  # then the message alone says it all
+    trace = [part for part in trace if not re.search(empty, part)]
     lines += [f"    {part}" for part in trace or [f"{error['name']}: {error['value'].strip()}"]]
     if job.notebook.is_file():
         lines.append(f"The executed notebook is {short(job.notebook)}.")

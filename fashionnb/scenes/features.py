@@ -4,6 +4,7 @@
 with the features of the products, which come from `fashionnb.features.garments`.
 """
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from fashionnb.features.garments import FeatureExtractor, pretrained_encoder
 from fashionnb.features.store import Features, FeatureStore, digest_of, digests_of
 from fashionnb.models.complete_the_look import Scene
 from fashionnb.models.multi_stage_encoder import MultiStageEncoder
+
+_log = logging.getLogger(__name__)
 
 CHUNK = 256  # scenes at a time: memory stays flat, and a killed process loses no more
 SIDE = 48  # pixels of a crop and of a piece, as the encoder takes them
@@ -242,6 +245,37 @@ def largest_region(boxes: np.ndarray) -> np.ndarray:
     )
     largest = np.stack([top, 1 - bottom, left, 1 - right]).argmax(0)
     return regions[largest, np.arange(len(boxes))]
+
+
+def with_surroundings(scenes: Scenes, least: float = 0.02) -> Scenes:
+    """Select the pairs whose scene shows more than their product, to take features of the rest.
+
+    Parameters
+    ----------
+    scenes : Scenes
+        Pairs.
+    least : float
+        What the largest region without the product must have of the scene, 0 to 1.
+
+    Returns
+    -------
+    Scenes
+        With the same catalogue; a warning is logged if pairs were left out.
+
+    Raises
+    ------
+    DataError
+        If no pair is left.
+    """
+    left, top, right, bottom = largest_region(scenes.table[BOX].to_numpy(float)).T
+    kept = (right - left) * (bottom - top) >= least
+    if kept.all():
+        return scenes
+    counts = f"{(~kept).sum():,} of {len(kept):,} pairs of {scenes.catalogue.name}"
+    if not kept.any():
+        raise DataError(f"{counts}: the product fills the whole scene. Draw boxes around products.")
+    _log.warning("%s are left out: the product fills the whole scene.", counts)
+    return replace(scenes, table=scenes.table[kept].reset_index(drop=True))
 
 
 def scene_pixels(scenes: Scenes, size: int | tuple[int, int]) -> np.ndarray:

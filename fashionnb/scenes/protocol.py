@@ -278,7 +278,17 @@ def held_out(pairs: Pairs, rows: Tensor) -> HeldOut:
     -------
     HeldOut
         One query per pair.
+
+    Raises
+    ------
+    DataError
+        If there is no pair.
     """
+    if not len(rows):
+        raise DataError(
+            "There is no pair of a scene and a product to evaluate, so a split is empty. "
+            "Give more scenes."
+        )
     gallery = pairs.product[rows].unique()
     hidden = torch.searchsorted(gallery, pairs.product[rows])
     scene = pairs.views.scene[rows].unique(return_inverse=True)[1]

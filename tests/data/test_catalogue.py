@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fashionnb.data.catalogue import Catalogue, Outfits, Scenes
+from fashionnb.data.catalogue import BOX, Catalogue, Outfits, Scenes
 from fashionnb.data.images import ArrayImages
 from fashionnb.errors import DataError
 from fashionnb.synthetic import drawn_garments
@@ -121,3 +121,32 @@ def test_scenes_refuse_unknown_products(catalogue):
 def test_ids_are_those_of_the_table_in_its_order():
     catalogue = drawn_garments.catalogue(5, size=16)
     assert catalogue.take([3, 1]).ids == catalogue.table["id"].iloc[[3, 1]].tolist()
+
+
+def test_so_many_outfits_of_each_split(catalogue, caplog):
+    sets = {f"o{n}": ("a", "b") if n else ("b", "c") for n in range(9)}
+    split = {name: "test" if name in ("o1", "o2") else "train" for name in sets}
+    outfits = Outfits(catalogue, sets, split)
+    some = outfits.limit({"train": 3, "validation": None}, seed=1)
+    assert sorted(some.split.values()) == ["test"] * 2 + ["train"] * 3
+    assert list(some.sets) == [name for name in sets if name in some.sets]
+    assert set(some.catalogue.ids) == {item for items in some.sets.values() for item in items}
+    assert outfits.limit({"train": 3}, seed=1).sets == some.sets
+    assert not caplog.records
+    assert outfits.limit({"train": 7, "test": 5}).sets == sets
+    assert "5 outfits for test were asked for" in caplog.text
+    assert "has 2: all are used" in caplog.text
+    with pytest.raises(DataError, match="Expected 1 outfit or more of the split train, got 0"):
+        outfits.limit({"train": 0})
+
+
+def test_a_sample_of_scenes_holds_whole_scenes_and_their_products_alone(catalogue):
+    rows = [(f"s{n}", item, 0, 0, 0.5, 0.5) for n in range(4) for item in ("a", "b")]
+    table = pd.DataFrame([*rows, ("s4", "c", 0, 0, 1, 1)], columns=["scene", "product", *BOX])
+    scenes = Scenes(catalogue, catalogue.images, table)
+    for seed in range(8):
+        some = scenes.sample(2, seed)
+        assert some.table["scene"].nunique() == 2
+        assert len(some) == table["scene"].isin(some.table["scene"]).sum()
+        assert set(some.catalogue.ids) == set(some.table["product"])
+    assert len(scenes.sample(99)) == len(scenes)

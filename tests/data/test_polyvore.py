@@ -440,3 +440,14 @@ def test_pickles_of_another_kind(tmp_path):
         laughs = (laughs, laughs)
     with pytest.raises(DataError, match="expected a list of pairs"):
         polyvore.read_typespaces(copy(tmp_path, typespaces=pickle.dumps([laughs])))
+
+
+def test_the_editions_that_are_there(tmp_path):
+    assert polyvore.editions_in(copy(tmp_path / "a")) == ("disjoint", "nondisjoint")
+    path = copy(tmp_path / "b", missing=["disjoint/train.json"])
+    assert polyvore.editions_in(path) == ("nondisjoint",)
+    missing = ["disjoint/train.json", "nondisjoint/train.json"]
+    with pytest.raises(
+        DataError, match=r"neither .*disjoint/train\.json nor .*nondisjoint/train\.json"
+    ):
+        polyvore.editions_in(copy(tmp_path / "c", missing=missing))

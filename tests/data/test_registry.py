@@ -536,3 +536,13 @@ def test_importing_sources_is_light():
     )
     assert not {"torch", "pandas", "numpy", "PIL", "requests", "pooch"} & set(loaded)
     assert downloads.__name__ in loaded
+
+
+def test_the_fingerprint_of_ones_own_files_follows_them(cache, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.jpg").write_bytes(b"1")
+    first = registry.fingerprint(str(tmp_path / "mine"))
+    (tmp_path / "mine" / "a.jpg").write_bytes(b"2")
+    assert registry.fingerprint(str(tmp_path / "mine")) != first
+    with pytest.raises(DataError, match="There is no source"):
+        registry.fingerprint(str(tmp_path / "nowhere"))

@@ -1,9 +1,12 @@
 """fashionnb.data.splits: near-identical sets against the definition, and splits that are the same everywhere."""
 
+from collections import Counter
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fashionnb.data import splits
 from fashionnb.data.splits import by_hash, near_identical
 
 
@@ -61,3 +64,17 @@ def test_a_split_is_the_same_for_ever():
     assert by_hash(list("abcdef"), "toy").tolist() == first
     assert set(by_hash(["x"], "toy", {"only": 1.0})) == {"only"}
     assert isinstance(by_hash([], "toy"), np.ndarray)
+
+
+def test_every_category_has_its_share_whatever_its_hashes():
+    keys = [
+        f"{category}/{i}" for category, n in {"bags": 40, "coats": 500}.items() for i in range(n)
+    ]
+    categories = [key.split("/")[0] for key in keys]
+    found = splits.by_category(keys, categories, "mine")
+    counted = Counter(zip(categories, found, strict=True))
+    assert [counted["bags", part] for part in splits.SHARES] == [28, 4, 8]
+    assert [counted["coats", part] for part in splits.SHARES] == [350, 50, 100]
+    again = splits.by_category(keys[::-1], categories[::-1], "mine")
+    assert list(again[::-1]) == list(found), "the order of the keys does not matter"
+    assert list(splits.by_category(keys, categories, "yours")) != list(found)

@@ -125,7 +125,7 @@ def test_what_is_said_above_the_results():
     )
     made = f"{full.run.date:%Y-%m-%d}, 0 seconds on {full.run.hardware}, float32, seeds 0; data: D"
     assert f"for 20 passes ({made})" in text
-    assert "No full run came with this copy" in training_note(
+    assert "No full run on these data came with this copy" in training_note(
         None, "standard", "6 passes", "20 passes"
     )
     assert (

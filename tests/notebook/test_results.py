@@ -275,6 +275,9 @@ def test_the_full_run_is_found_in_a_checkout_and_in_an_installed_package(
     assert full_run("08-x", "standard") == full_run("08-x")
     assert full_run("08-x", "full") is None, "the full run itself is not compared with an older one"
     assert full_run("09-y") is None
+    data = full_run("08-x").results[0].data
+    assert full_run("08-x", data=data) == full_run("08-x")
+    assert full_run("08-x", data="my-outfits") is None, "of other data it says nothing"
     (package / home / "full" / "08-x.json").write_text("{")
     with pytest.raises(ResultError, match=r"08-x\.json"):
         full_run("08-x")

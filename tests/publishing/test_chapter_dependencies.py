@@ -365,3 +365,21 @@ def test_a_public_name_reaches_the_module_that_defines_it(tmp_path, monkeypatch)
     (package / "other.py").write_text("")
     assert reach(["import offering as o\no.embed(1)"], package) == {"offering", "offering.features"}
     assert reach(["import offering as o\no.other"], package) == {"offering"}
+
+
+def test_ones_own_data_change_the_key_and_take_the_place_of_the_default(
+    book, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(registry, "fingerprint", lambda name: Path(name, "a").read_text())
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a").write_text("1")
+    text = tiny.chapter("open(garments)", parameters="garments = 'fashion-mnist'\nseed = 0")
+    (book.folder / "01-look.md").write_text(text)
+    [chapter] = book.chapters(["1"])
+    assert chapter_dependencies.datasets(chapter, {}, book) == ["fashion-mnist"]
+    mine = str(tmp_path / "mine")
+    assert chapter_dependencies.datasets(chapter, {"garments": mine}, book) == []
+    before = key(book, garments=mine)
+    assert key(book, garments=mine) == before
+    (tmp_path / "mine" / "a").write_text("2")
+    assert key(book, garments=mine) != before

@@ -48,14 +48,21 @@ def test_a_chapter_holds_its_code_and_parameters(book):
         (["02-style2"], "02-style2vec"),
         (["book/02-style2vec.md", "1"], "01-look 02-style2vec"),
         (["11-end.ipynb", "11"], "11-end"),
-        (["02-s"], "02-style 02-style2vec"),
+        (["le2"], "02-style2vec"),
+        (["look", "end"], "01-look 11-end"),
     ],
 )
 def test_selection(book, wanted, found):
     assert [chapter.name for chapter in book.chapters(wanted)] == found.split()
 
 
-@pytest.mark.parametrize("wanted", ["3", "style", "", "0"])
+@pytest.mark.parametrize("wanted", ["02-s", "style", "02-"])
+def test_a_part_of_several_names(book, wanted):
+    with pytest.raises(RunError, match="is a part of several chapters: 02-style, 02-style2vec"):
+        book.chapters([wanted])
+
+
+@pytest.mark.parametrize("wanted", ["3", "styles", "", "0"])
 def test_unknown_chapter(book, wanted):
     with pytest.raises(RunError, match="There are: 01-look, 02-style, 02-style2vec, 11-end"):
         book.chapters([wanted])
@@ -91,6 +98,8 @@ def test_no_book(tmp_path, monkeypatch):
         ("device", "cuda", "cuda"),
         ("device", "null", None),
         ("device", "None", None),
+        ("device", "false", False),
+        ("device", "true", True),
         ("device", "2020-01-01", "2020-01-01"),
         ("precision", "no", "no"),
         ("precision", "3", "3"),

@@ -172,6 +172,32 @@ def test_a_failure_names_the_place_and_stops_nothing_else(make):
     )
 
 
+def test_an_error_that_says_it_all_is_one_sentence(make):
+    raising = (
+        "from fashionnb.errors import DataError\ndef f():\n    raise DataError('my/folder: no.')"
+    )
+    book = make(c01_look=tiny.chapter(raising, "f()"))
+    [bad] = run(book)
+    place, sentence, where = bad.error.splitlines()
+    assert place.startswith("01-look failed in code cell 2 (book/01-look.md, line ")
+    assert sentence == "    DataError: my/folder: no."
+    assert where.startswith("The executed notebook is ")
+
+
+def test_data_are_named_from_where_the_reader_stands(make, monkeypatch):
+    look = tiny.chapter("print(garments)", parameters="garments = 'fashion-mnist'")
+    book = make(c01_look=look)
+    (book.root / "mine").mkdir()
+    [outcome] = run(book, parameters={"garments": "mine"})
+    assert printed(outcome) == f"{book.root / 'mine'}\n"
+    assert outcome.apart == "own parameters"
+    assert run(book, parameters={"garments": "mine"})[0].unchanged
+    (book.root / "mine" / "new.jpg").write_bytes(b"a photo")
+    assert not run(book, parameters={"garments": "mine"})[0].unchanged
+    with pytest.raises(DataNotFound, match="nowhere: there is no such file or folder"):
+        run(book, parameters={"garments": "nowhere"})
+
+
 def test_an_error_shown_on_purpose_is_none(make):
     book = make(c01_look=tiny.chapter(":tags: [raises-exception]\n\n1 / 0", "print('after')"))
     [outcome] = run(book)

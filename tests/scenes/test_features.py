@@ -12,7 +12,14 @@ from fashionnb.data.catalogue import BOX, Catalogue, Scenes
 from fashionnb.data.images import ArrayImages, FolderImages
 from fashionnb.errors import DataError
 from fashionnb.models.multi_stage_encoder import MultiStageEncoder
-from fashionnb.scenes.features import MOST, apart, largest_region, scene_pixels, view
+from fashionnb.scenes.features import (
+    MOST,
+    apart,
+    largest_region,
+    scene_pixels,
+    view,
+    with_surroundings,
+)
 
 GREEN, BLUE = (20, 160, 20), (20, 20, 200)
 
@@ -170,3 +177,16 @@ def test_what_cannot_be_cropped(tmp_path):
     whole.table[BOX] = [0.0, 0.0, 1.0, 1.0]
     with pytest.raises(DataError, match="its product fills the scene"):
         scene_pixels(whole, 8)
+
+
+def test_pairs_whose_product_fills_the_scene_are_left_out_and_counted(tmp_path, caplog):
+    every = scenes(tmp_path)
+    assert with_surroundings(every) is every
+    table = every.table.copy()
+    table.loc[[1, 3], BOX] = [0.0, 0.0, 1.0, 0.99]
+    kept = with_surroundings(Scenes(every.catalogue, every.images, table))
+    assert kept.table.equals(table.drop(index=[1, 3]).reset_index(drop=True))
+    assert "2 of 6 pairs of shop are left out" in caplog.text
+    table[BOX] = [0.0, 0.0, 1.0, 1.0]
+    with pytest.raises(DataError, match="6 of 6 pairs of shop: the product fills the whole scene"):
+        with_surroundings(Scenes(every.catalogue, every.images, table))

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fashionnb.data import shop_the_look
+from fashionnb.data import polyvore, shop_the_look
 from fashionnb.data.catalogue import BOX, Catalogue, Outfits
 from fashionnb.data.images import ArrayImages
 from fashionnb.errors import DataError, WriteError
@@ -178,3 +178,21 @@ def test_bad_input(plain, tmp_path):
     )
     with pytest.raises(DataError, match="48 pixels or more a side"):
         next(composed_outfits.draw_scenes(Outfits(small, plain.sets, plain.split)))
+
+
+def test_drawn_scenes_are_kept_until_a_photo_changes(tmp_path):
+    composed_outfits.write_polyvore(
+        tmp_path / "mine",
+        {"disjoint": composed_outfits.compose(drawn_garments.catalogue(300, size=48), 90)},
+        "any",
+    )
+    mine = polyvore.read_outfits(tmp_path / "mine")
+    first = composed_outfits.drawn_scenes(mine, tmp_path / "kept")
+    assert first.catalogue is mine.catalogue
+    again = composed_outfits.drawn_scenes(mine, tmp_path / "kept")
+    assert again.table.equals(first.table)
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+    photo = tmp_path / "mine" / mine.catalogue.table["image"].iloc[0]
+    Image.new("RGB", (60, 80), "red").save(photo)
+    composed_outfits.drawn_scenes(mine, tmp_path / "kept")
+    assert len(list((tmp_path / "kept").iterdir())) == 2

@@ -21,6 +21,7 @@ from fashionnb.synthetic.composed_outfits.rules import ROLES, RULES, broken, ora
 from fashionnb.synthetic.composed_outfits.scene_collages import (
     DrawnScene,
     draw_scenes,
+    drawn_scenes,
     write_scenes,
 )
 
@@ -33,6 +34,7 @@ __all__ = [
     "broken",
     "compose",
     "draw_scenes",
+    "drawn_scenes",
     "make_blanks",
     "make_judged",
     "oracle",

@@ -43,25 +43,28 @@ VIVID = 0.15
 
 # Each season goes with itself and its neighbours.
 _OPPOSITE = ({"Spring", "Autumn"}, {"Summer", "Winter"})
-# Names of the book's catalogues: drawn garments, product photos, MANGO's families.
+# Names of the book's catalogues: drawn garments, product photos, MANGO's families, and Polyvore's
+# semantic categories, which are written in small letters.
 _PIECES = {
     "top": "T-shirt/top; Pullover; Shirt; Tshirts; Shirts; Tops; Kurtas; Kurtis; Tunics; "
-    "Sweatshirts; Sweaters; Lounge Tshirts; T-shirt; Poloshirts; Bodysuits; Sweater",
+    "Sweatshirts; Sweaters; Lounge Tshirts; T-shirt; Poloshirts; Bodysuits; Sweater; tops",
     "bottom": "Trouser; Jeans; Shorts; Trousers; Track Pants; Leggings; Capris; Skirts; Jeggings; "
-    "Patiala; Churidar; Salwar; Leggings and joggers",
-    "dress": "Dress; Dresses; Jumpsuit",
+    "Patiala; Churidar; Salwar; Leggings and joggers; bottoms",
+    "dress": "Dress; Dresses; Jumpsuit; all-body",
     "layer": "Coat; Jackets; Blazers; Waistcoat; Shrug; Rain Jacket; Nehru Jackets; Cardigans; "
-    "Coats; Puffer coats; Trenchcoats; Parkas; Leather jackets; Vest; Outer Vest",
+    "Coats; Puffer coats; Trenchcoats; Parkas; Leather jackets; Vest; Outer Vest; outerwear",
     "shoes": "Sandal; Sneaker; Ankle boot; Casual Shoes; Sports Shoes; Heels; Sandals; "
-    "Formal Shoes; Flats; Flip Flops; Sports Sandals; Footwear",
+    "Formal Shoes; Flats; Flip Flops; Sports Sandals; Footwear; shoes",
     "bag": "Bag; Handbags; Backpacks; Clutches; Messenger Bag; Duffel Bag; Laptop Bag; Rucksacks; "
-    "Bags",
+    "Bags; bags",
     "accessory": "Watches; Belts; Sunglasses; Caps; Hat; Scarves; Stoles; Mufflers; Ties; "
     "Earrings; Pendant; Ring; Necklace and Chains; Bangle; Bracelet; Jewellery Set; Jewellery; "
-    "Glasses; Hats, scarves and gloves; Belts and Ties",
+    "Glasses; Hats, scarves and gloves; Belts and Ties; accessories; jewellery; hats; scarves; "
+    "sunglasses",
 }
-ROLE_OF = {name.strip(): role for role, names in _PIECES.items() for name in names.split(";")}
-"""Category (of drawn garments and product photos) or family (of MANGO outfits) -> role.
+ROLE_OF = {role: role for role in ROLES}  # as in files that the book wrote
+ROLE_OF |= {name.strip(): role for role, names in _PIECES.items() for name in names.split(";")}
+"""Category (of drawn garments, product photos, Polyvore) or family (of MANGO outfits) -> role.
 
 Anything else has no role: underwear, socks, sarees, perfume.
 """

@@ -8,16 +8,16 @@ say that a number was measured on collages. `write_scenes` writes the format of 
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fashionnb.data.catalogue import BOX, Outfits
+from fashionnb.data.catalogue import BOX, Outfits, Scenes
 from fashionnb.data.foreground import foreground
-from fashionnb.data.shop_the_look import write_lists
+from fashionnb.data.shop_the_look import PAIRS, read_scenes, write_lists
 from fashionnb.errors import DataError
 from fashionnb.files import written_whole
 from fashionnb.synthetic.composed_outfits.polyvore_files import write_photos
@@ -162,6 +162,39 @@ def write_scenes(outfits: Outfits, folder: Path | str, size: int = 160, seed: in
         for item, role, kind in zip(used.ids, roles(used), kinds(used), strict=True)
     }
     write_lists(folder, table, categories)
+
+
+def drawn_scenes(outfits: Outfits, folder: Path | str, seed: int = 0) -> Scenes:
+    """Draw a scene collage of each outfit, or read those that were drawn and kept before.
+
+    Parameters
+    ----------
+    outfits : Outfits
+        As in `draw_scenes`.
+    folder : path
+        Where scenes are kept, under a hash of the seed, the outfits and their photos.
+    seed : int
+        The same seed gives the same scenes.
+
+    Returns
+    -------
+    Scenes
+        With the catalogue of the outfits.
+
+    Raises
+    ------
+    DataError, WriteError
+        As `write_scenes`.
+    """
+    catalogue = outfits.catalogue
+    digest = hashlib.sha256(f"{seed} {sorted(outfits.sets.items())}".encode())
+    if hasattr(catalogue.images, "read"):  # photos in files may change, drawn garments do not
+        for key in catalogue.table["image"]:
+            digest.update(hashlib.sha256(catalogue.images.read(key)).digest())
+    kept = Path(folder) / digest.hexdigest()[:16]
+    if not (kept / PAIRS).exists():  # it is written last
+        write_scenes(outfits, kept, seed=seed)
+    return replace(read_scenes(kept), catalogue=catalogue)
 
 
 def _cut_out(photos: Mapping[str, Image.Image]) -> dict[str, Image.Image]:

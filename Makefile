@@ -4,6 +4,10 @@ JOBS ?= 2
 PROFILE ?= $(or $(FASHIONNB_PROFILE),standard)
 BIN := .venv/bin
 READY := .venv/.ready
+TORCH ?= $(shell cat $(READY) 2>/dev/null)# as it was made: cpu, or nothing
+ifneq ($(filter-out cpu,$(TORCH)),)
+$(error TORCH is '$(TORCH)'; the one choice is TORCH=cpu, which leaves out the CUDA libraries. Say nothing for the usual wheels)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help book test lab sync lint clean
@@ -12,7 +16,7 @@ help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
 
 # A chapter that fails (status 1) stops neither the others nor the pages: it has a page that says so.
-book: $(READY) ## Run every chapter (PROFILE=quick, standard or full; standard) and publish the pages; STRICT=1: claims must hold
+book: $(READY) ## Run every chapter (PROFILE=quick, standard or full; standard) and publish the pages; STRICT=1: claims must hold; TORCH=cpu: no CUDA libraries
 	@$(BIN)/fashionnb run --profile $(PROFILE) || test $$? -eq 1
 	@$(BIN)/fashionnb publish --profile $(PROFILE) $(if $(STRICT),--strict)
 
@@ -34,15 +38,25 @@ lint: $(READY) ## Formatting, ruff, stale pairs
 clean: ## Remove what was built (the environment stays: delete .venv for that)
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis
 
-# The environment follows the lock; it is made again only if the lock or pyproject.toml changed.
-$(READY): requirements.lock pyproject.toml
+# The environment follows the lock; it is made again only if what describes it changed. With TORCH=cpu torch comes from
+# PyTorch's index of CPU builds, without hashes since the lock has those of the usual wheels, and all else by the lock.
+$(READY): requirements.lock pyproject.toml fashionnb/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is missing or older than Python 3.11. Install a newer one, or name it: make PYTHON=python3.12 ..."; exit 2; } >&2
 	@if ! test -x $(BIN)/python; then \
 		if command -v uv >/dev/null; then uv venv --python "$$(command -v $(PYTHON))" .venv; else $(PYTHON) -m venv .venv; fi; \
 	fi
 	@command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	@uv=$$(command -v uv || echo $(BIN)/uv); \
-		$$uv pip install --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock && \
-		$$uv pip install --python $(BIN)/python --no-deps --no-build-isolation -e .
-	@touch $@
+	@install="$$(command -v uv || echo $(BIN)/uv) pip install --python $(BIN)/python"; \
+		lock="-r requirements.lock"; \
+		if test "$(TORCH)" = cpu; then \
+			if $$install --no-deps --torch-backend cpu $$(sed -nE 's/^(torch(vision)?==[^ ]+).*/\1/p' requirements.lock) 2>.venv/torch.log; then \
+				awk '/^[a-z]/ { left_out = /^(torch|torchvision|triton)==|^(nvidia|cuda)-/ } !left_out' requirements.lock >.venv/cpu.lock; \
+				lock="--no-deps -r .venv/cpu.lock"; \
+			else \
+				echo "PyTorch's CPU builds cannot be had here (.venv/torch.log says why): the usual wheels are installed, with the CUDA libraries." >&2; \
+			fi; \
+		fi; \
+		$$install --compile-bytecode --require-hashes $$lock && \
+		$$install --no-deps --no-build-isolation -e .
+	@echo "$(TORCH)" >$@

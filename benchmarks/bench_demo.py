@@ -47,7 +47,7 @@ def start(folder: str) -> tuple[subprocess.Popen, str, float]:
     """The demo, its address, and the seconds until its page was there."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "fashionnb.cli", "demo", "--port", "0"],
+        [sys.executable, "-m", "fashionnb", "demo", "--port", "0"],
         env={**os.environ, "FASHIONNB_CACHE": folder}, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     address = re.search(r"http://\S+", process.stdout.readline())[0]

@@ -4,6 +4,9 @@ A message says what was got, what was wanted, where, and what to do about it. Co
 message alone and exit with status 2; programs catch `FashionNBError` to catch them all.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class FashionNBError(Exception):
     """Base class of all errors that fashionnb raises on purpose."""
@@ -22,6 +25,10 @@ class DataError(FashionNBError, ValueError):
 
 class DataNotFound(FashionNBError, FileNotFoundError):
     """Error about a dataset or file that is neither on this machine nor to be downloaded."""
+
+
+class MissingExtra(FashionNBError, ImportError):
+    """Error about a library that is only installed with an extra of the package."""
 
 
 class ModelMismatch(FashionNBError, ValueError):
@@ -50,3 +57,31 @@ class TrainingError(FashionNBError, RuntimeError):
 
 class WriteError(FashionNBError, OSError):
     """Error about a file or folder that cannot be written."""
+
+
+@contextmanager
+def needs_extra(extra: str, purpose: str) -> Iterator[None]:
+    """Import libraries of an extra in this context: a missing one is reported as `MissingExtra`.
+
+    Parameters
+    ----------
+    extra : str
+        The extra in pyproject.toml that installs the libraries.
+    purpose : str
+        What needs them; it begins the message.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    MissingExtra
+        If a library is not installed. One that is there and fails raises its own error.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f'{purpose} needs the library {error.name}: `pip install "fashionnb[{extra}]"`.'
+        ) from error

@@ -11,13 +11,12 @@ import json
 import tempfile
 import warnings
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashionnb.errors import DataError, DataNotFound, ModelMismatch, RunError
+from fashionnb.errors import DataError, DataNotFound, ModelMismatch, needs_extra
 from fashionnb.files import written_whole
 
 if TYPE_CHECKING:
@@ -118,14 +117,17 @@ def to_onnx(
     DataError
         If the network refuses images of this size, or the calibration images are too few or of
         another shape.
-    RunError
+    MissingExtra
         If onnx or onnxruntime is not installed.
     WriteError
         If the file cannot be written.
     """
     from fashionnb import checkpoints, models
 
-    _need("onnx")
+    with needs_extra("onnx", "An ONNX file"):  # before the work, of which each needs a part
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+
     height, width = (size, size) if isinstance(size, int) else size
     shape = (height, width, channels)
     facts = {
@@ -198,13 +200,13 @@ class OnnxModel:
         If there is no such file.
     ModelMismatch
         If it is not an ONNX file, or `to_onnx` did not write it.
-    RunError
+    MissingExtra
         If onnxruntime is not installed.
     """
 
     def __init__(self, path: Path | str, *, threads: int | None = None) -> None:
-        _need("onnxruntime")
-        import onnxruntime
+        with needs_extra("onnx", "An ONNX file"):
+            import onnxruntime
 
         path = Path(path)
         if not path.is_file():
@@ -385,12 +387,6 @@ def _compare(run: OnnxModel, images: np.ndarray, expected: np.ndarray) -> tuple[
             "cannot be exported."
         )
     return difference, together
-
-
-def _need(package: str) -> None:
-    """Raise `RunError`, which says what to install, if an extra package is not there."""
-    if find_spec(package) is None:
-        raise RunError(f'ONNX files need the package {package}: `pip install "fashionnb[onnx]"`.')
 
 
 def _checked_images(images: np.ndarray, shape: tuple[int, int, int], what: str) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +20,7 @@ FLAGS += ["--disable-component-update", "--disable-sync"]
 # The tests compare numbers to the last bit, so they compute on the CPU also where there is a GPU.
 os.environ.setdefault("FASHIONNB_DEVICE", "cpu")
 
-LONGEST = ("test_book.py", "test_notebooks.py")
+LONGEST = ("test_book.py", "test_notebooks.py", "test_colab_and_kaggle.py")
 
 
 def pytest_collection_modifyitems(items):
@@ -35,6 +37,18 @@ def real_data() -> Path:
             pytest.fail("In CI the real data must be there: set FASHIONNB_DATA.")
         pytest.skip("FASHIONNB_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel of the package, built from the working tree; beside it lies the source distribution."""
+    folder = tmp_path_factory.mktemp("dist")
+    words = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    [built] = folder.glob("*.whl")
+    return built
 
 
 @pytest.fixture

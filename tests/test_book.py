@@ -27,7 +27,7 @@ pytestmark = pytest.mark.book
 def site() -> Path:
     """The folder of the pages, built from chapters run in the quick profile."""
     own = {"FASHIONNB_OFFLINE": "1"}  # tests download nothing: without data the chapters draw it
-    command = [sys.executable, "-m", "fashionnb.cli", "run", "--profile", "quick"]
+    command = [sys.executable, "-m", "fashionnb", "run", "--profile", "quick"]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **own}, capture_output=True, text=True, check=False
     )

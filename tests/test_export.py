@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fashionnb import checkpoints, export, models
-from fashionnb.errors import DataError, DataNotFound, ModelMismatch, RunError, WriteError
+from fashionnb.errors import DataError, DataNotFound, MissingExtra, ModelMismatch, WriteError
 from fashionnb.export import OnnxModel, to_onnx
 from fashionnb.features.embedding import embed
 from fashionnb.models.style2vec import Style2Vec
@@ -286,6 +286,6 @@ def test_a_folder_that_cannot_be_written(model, tmp_path):
 def test_without_the_extra_packages(model, exported, tmp_path, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(
-        RunError, match=rf'need the package {missing}: `pip install "fashionnb\[onnx\]"`'
+        MissingExtra, match=rf'needs the library {missing}: `pip install "fashionnb\[onnx\]"`'
     ):
         to_onnx(model, tmp_path / "model.onnx", size=SIZE)

@@ -72,7 +72,7 @@ def run(desk: Path, *words: str) -> subprocess.CompletedProcess:
     """`fashionnb run` as a reader without any other data types it."""
     own = {"FASHIONNB_OFFLINE": "1", "FASHIONNB_CACHE": str(desk / "cache")}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FASHIONNB_")}
-    command = [sys.executable, "-m", "fashionnb.cli", "run", *words, "--profile", "quick"]
+    command = [sys.executable, "-m", "fashionnb", "run", *words, "--profile", "quick"]
     return subprocess.run(
         [*command, "--out", "out"],
         cwd=desk,

@@ -38,7 +38,7 @@ FLOORS = {
     "search": 4, "notebook": 4,
     "outfits": 5, "scenes": 6,
     "publishing": 6, "apps": 6, "doctor": 6,
-    "cli": 7,
+    "cli": 7, "__main__": 7,
 }  # fmt: skip
 
 
@@ -49,7 +49,9 @@ def requirements() -> dict[str, str]:
         *(text for extra in PROJECT["optional-dependencies"].values() for text in extra),
     ]
     return {
-        canonicalize_name(found.name): str(found.specifier) for found in map(Requirement, texts)
+        canonicalize_name(found.name): str(found.specifier)
+        for found in map(Requirement, texts)
+        if found.name != PROJECT["name"]  # an extra that holds another
     }
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from fashionnb.cli.options import Json
-from fashionnb.errors import RunError
+from fashionnb.errors import RunError, needs_extra
 from fashionnb.profiles import current_name
 
 app = typer.Typer()
@@ -84,7 +84,8 @@ def run(
     A chapter that fails stops no other. The status is 1 if one failed, or with --strict if a claim
     did not hold.
     """
-    from fashionnb.publishing import run_book
+    with _needs_book():
+        from fashionnb.publishing import run_book
 
     outcomes = run_book.run(
         chapters or (),
@@ -148,7 +149,8 @@ def publish(
     The page of a chapter that failed says so. The status is then 1, or with --strict if a claim did
     not hold.
     """
-    from fashionnb.publishing import site as publishing
+    with _needs_book():
+        from fashionnb.publishing import site as publishing
 
     site = publishing.publish(profile, out)
     print(site.report())
@@ -164,7 +166,8 @@ def sync(
     ] = False,
 ) -> None:
     """Make the notebooks (NN-name.ipynb) from their sources (NN-name.md)."""
-    from fashionnb.publishing import chapters
+    with _needs_book():
+        from fashionnb.publishing import chapters
 
     book = chapters.Book.find()
     if not check:
@@ -172,6 +175,9 @@ def sync(
             print(path)
     elif stale := chapters.stale(book):
         raise RunError("\n".join(stale))
+
+
+_needs_book = partial(needs_extra, "book", "Running or publishing the book")
 
 
 def _split_pair(pair: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ it. Most programs want `fashionnb.datasets.load`, which finds and reads a datase
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -179,13 +180,18 @@ def cache_folder() -> Path:
     Returns
     -------
     Path
-        `FASHIONNB_CACHE`, else the system's place for caches. The folder may not exist yet.
+        `FASHIONNB_CACHE`, else the system's place for caches; where that cannot be written, as on
+        some hosts of notebooks, a folder for temporary files. The folder may not exist yet.
     """
     if chosen := os.environ.get("FASHIONNB_CACHE"):
         return Path(chosen).expanduser()
     import pooch
 
-    return Path(pooch.os_cache("fashionnb"))
+    place = Path(pooch.os_cache("fashionnb"))
+    nearest = next(one for one in (place, *place.parents) if os.access(one, os.F_OK))
+    if nearest.is_dir() and os.access(nearest, os.W_OK):
+        return place
+    return Path(tempfile.gettempdir()) / "fashionnb"
 
 
 def places(folder: Path | str | None = None) -> list[Path]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from fashionnb.arrays import check_images
-from fashionnb.errors import DataError, DataNotFound, ModelMismatch
+from fashionnb.errors import DataError, DataNotFound, ModelMismatch, needs_extra
 from fashionnb.files import sha256, written_whole
 from fashionnb.models import load_weights
 from fashionnb.models.style2vec import ImageNetwork
@@ -184,7 +184,7 @@ class SigLIP(_PretrainedEncoder):
 
     Raises
     ------
-    DataNotFound
+    MissingExtra
         If open_clip is not installed.
     DataError
         If the size is not that of `kind`.
@@ -198,13 +198,9 @@ class SigLIP(_PretrainedEncoder):
     _unused = ("text.", "logit_scale", "logit_bias")
 
     def __init__(self, size: int = 224, kind: str = "ViT-B-16-SigLIP") -> None:
-        try:
+        with needs_extra("siglip", "Fashion SigLIP"):
             import open_clip
             from open_clip.timm_model import TimmModel
-        except ImportError as error:
-            raise DataNotFound(
-                'Fashion SigLIP needs open_clip: `pip install "fashionnb[siglip]"`.'
-            ) from error
         config = open_clip.get_model_config(kind)
         vision = config["vision_cfg"]
         if size != vision["image_size"]:
@@ -313,8 +309,10 @@ def pretrained(
     Raises
     ------
     DataNotFound
-        If the published weights are neither here nor available, the file does not exist, or
-        open_clip is missing. The message says what to put where.
+        If the published weights are neither here nor available, or the file does not exist. The
+        message says what to put where.
+    MissingExtra
+        If it is SigLIP, and open_clip is not installed.
     ModelMismatch
         If the name is unknown, or the file is damaged, belongs to another network, or holds more
         than tensors.

@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from fashionnb.errors import PublishError
+from fashionnb.errors import MissingExtra, PublishError
 from fashionnb.files import write_text
 from fashionnb.publishing import site_markdown
 from fashionnb.publishing.chapter_dependencies import modules
@@ -264,7 +264,7 @@ def _take_demo_screenshots(folder: Path) -> None:
     try:
         with Server(open_backend(), port=0) as server:
             screenshots.take(server.address, folder)
-    except DemoError as error:
+    except (DemoError, MissingExtra) as error:
         log.warning("The pictures of the demo are those of the repository. %s", error)
 
 

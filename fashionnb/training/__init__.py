@@ -18,14 +18,16 @@ from typing import Any
 
 import pandas as pd
 import torch
-from accelerate import Accelerator
-from accelerate.utils import convert_outputs_to_fp32
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from fashionnb.errors import CollapseWarning, TrainingError
+from fashionnb.errors import CollapseWarning, TrainingError, needs_extra
 from fashionnb.models import as_input, evaluating
 from fashionnb.training.resume import Run, hash_of, interruptible, seed_of
+
+with needs_extra("notebook", "Training"):
+    from accelerate import Accelerator
+    from accelerate.utils import convert_outputs_to_fp32
 
 Batch = tuple[Tensor, ...]
 Batches = Callable[[int, torch.Generator], Iterable[Batch]]

@@ -236,7 +236,7 @@ def test_sync(call, tmp_path, monkeypatch):
 
 
 def test_the_installed_command_prints_no_traceback(tmp_path):
-    command = [sys.executable, "-m", "fashionnb.cli", "data", "where", "imagenet"]
+    command = [sys.executable, "-m", "fashionnb", "data", "where", "imagenet"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("There is no source 'imagenet'")

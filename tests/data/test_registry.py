@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from dataclasses import replace
@@ -186,6 +187,14 @@ def test_the_cache_is_the_systems_unless_it_is_chosen(monkeypatch, tmp_path):
     assert registry.cache_folder() == Path.home() / "somewhere"
     monkeypatch.delenv("FASHIONNB_CACHE")
     assert "fashionnb" in registry.cache_folder().parts
+
+
+def test_where_the_home_cannot_be_written_the_cache_is_a_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("FASHIONNB_CACHE", raising=False)
+    monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path / "home" / ".cache" / name)
+    assert registry.cache_folder() == tmp_path / "home" / ".cache" / "fashionnb"
+    (tmp_path / "home").write_text("a file, below which nobody writes")
+    assert registry.cache_folder() == Path(tempfile.gettempdir()) / "fashionnb"
 
 
 # Fetching

@@ -19,7 +19,7 @@ from PIL import Image
 
 from fashionnb import cli
 from fashionnb.checkpoints import fingerprint, load_model, save
-from fashionnb.errors import DataError, DataNotFound, ModelMismatch
+from fashionnb.errors import DataError, DataNotFound, MissingExtra, ModelMismatch
 from fashionnb.features import vector_files
 from fashionnb.features.embedding import embed
 from fashionnb.files import sha256
@@ -512,7 +512,9 @@ def test_siglip_cannot_be_had(siglip_hub, monkeypatch):
 
 def test_without_open_clip(monkeypatch):
     monkeypatch.setitem(sys.modules, "open_clip", None)
-    with pytest.raises(DataNotFound, match=r"needs open_clip: `pip install .fashionnb\[siglip\].`"):
+    with pytest.raises(
+        MissingExtra, match=r"needs the library open_clip: `pip install .fashionnb\[siglip\].`"
+    ):
         pretrained("siglip")
 
 

@@ -333,7 +333,7 @@ def test_ctrl_c_leaves_nothing_running(make):
             "import os, time\nopen('../pid', 'w').write(str(os.getpid()))", "time.sleep(600)"
         )
     )
-    command = [sys.executable, "-m", "fashionnb.cli", "run", "1", "--profile", "quick"]
+    command = [sys.executable, "-m", "fashionnb", "run", "1", "--profile", "quick"]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -48,7 +48,7 @@ def run(out, **options):
 
 
 def command(out, *more) -> list[str]:
-    return [sys.executable, "-m", "fashionnb.cli", "embed", "photos", "--model", "model", "--out", out,
+    return [sys.executable, "-m", "fashionnb", "embed", "photos", "--model", "model", "--out", out,
             "--batch-size", str(BATCH), *more]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from fashionnb.apps.demo.server import DemoError
+from fashionnb.errors import needs_extra
 from fashionnb.files import written_whole
 from fashionnb.synthetic import drawn_garments
 
@@ -44,14 +45,14 @@ def take(address: str, folder: Path | str) -> list[Path]:
     Raises
     ------
     DemoError
-        If Playwright or Chromium is not installed.
+        If no browser is installed.
+    MissingExtra
+        If Playwright is not installed.
     WriteError
         If the folder cannot be written.
     """
-    try:
+    with needs_extra("dev", "A screenshot"):
         from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        raise DemoError('Screenshots need Playwright: `pip install "fashionnb[dev]"`.') from error
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         raise DemoError(f"Screenshots need a browser; none of {', '.join(BROWSERS)} is installed.")

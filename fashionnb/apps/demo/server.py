@@ -11,7 +11,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 from fashionnb.apps.demo.backend import DemoBackend
-from fashionnb.errors import FashionNBError
+from fashionnb.errors import FashionNBError, needs_extra
 
 HOST, PORT = "127.0.0.1", 8000
 
@@ -46,7 +46,9 @@ class Server:
     Raises
     ------
     DemoError
-        If Gradio is not installed, or the address cannot be used.
+        If the address cannot be used.
+    MissingExtra
+        If Gradio is not installed.
     """
 
     def __init__(self, backend: DemoBackend, host: str = HOST, port: int = PORT) -> None:
@@ -100,12 +102,10 @@ def _uvicorn_server(backend: DemoBackend, hosts: list[str] | None):
     # Set before Gradio is imported, so that it never contacts its makers.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    try:
+    with needs_extra("demo", "The demo"):
         import uvicorn
 
         from fashionnb.apps.demo.web_app import build_app
-    except ImportError as error:
-        raise DemoError('The demo needs Gradio: `pip install "fashionnb[demo]"`.') from error
     config = uvicorn.Config(
         build_app(backend, hosts), log_level="warning", access_log=False, server_header=False,
         limit_concurrency=MAX_CONNECTIONS, timeout_keep_alive=KEEP_ALIVE_SECONDS, ws="none",

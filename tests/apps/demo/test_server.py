@@ -20,6 +20,7 @@ from visitor import Visitor, bomb, jpeg
 
 from fashionnb.apps.demo import screenshots
 from fashionnb.apps.demo.server import DemoError, Server, is_loopback
+from fashionnb.errors import MissingExtra
 
 VISITORS, SECONDS = 50, 5
 SLACK_MB = 150  # that a server may grow by while it is busy; one photo of 200 MB that is kept would be more
@@ -37,7 +38,7 @@ class Demo:
             "TMPDIR": str(folder),
         }
         own |= {"OMP_NUM_THREADS": "1", "GRADIO_TEMP_DIR": str(folder / "gradio")}
-        command = [sys.executable, "-m", "fashionnb.cli", "demo", "--port", "0"]
+        command = [sys.executable, "-m", "fashionnb", "demo", "--port", "0"]
         self.folder = folder
         self.process = subprocess.Popen(
             command,
@@ -319,7 +320,9 @@ def test_an_address_that_is_none_is_told(host, port):
 def test_without_gradio_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "fashionnb.apps.demo.web_app", raising=False)
     monkeypatch.setitem(sys.modules, "gradio", None)
-    with pytest.raises(DemoError, match=r'pip install "fashionnb\[demo\]"'):
+    with pytest.raises(
+        MissingExtra, match=r'needs the library gradio: `pip install "fashionnb\[demo\]"`'
+    ):
         Server(None, port=0)
 
 

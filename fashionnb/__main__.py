@@ -1,4 +1,4 @@
-"""`python -m fashionnb.cli` is the command `fashionnb`."""
+"""`python -m fashionnb` is the command `fashionnb`."""
 
 import sys
 

@@ -24,7 +24,7 @@ from fashionnb.data import (
     shop_the_look,
 )
 from fashionnb.data.catalogue import Catalogue, Outfits, Scenes
-from fashionnb.data.images import open_images
+from fashionnb.data.images import is_picture_file, open_images, path_on_disk
 from fashionnb.data.splits import by_category
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.files import WriteError
@@ -259,7 +259,7 @@ def locate(source: str) -> str:
 
 def _own(source: Path | str) -> Path:
     """The full path of one's own files."""
-    path = Path(source).expanduser().absolute()
+    path = path_on_disk(Path(source).expanduser().absolute())
     if not str(source) or not path.exists():
         raise DataNotFound(
             f"{source}: there is no such file or folder, and no dataset of that name. "
@@ -436,7 +436,7 @@ def open_catalogue(source: Path | str | Catalogue) -> Catalogue:
     path = _own(source)
     if path.is_file() and path.suffix.lower() == ".json":
         return detector.read(path)
-    if path.is_file() and path.suffix.lower() in folder.SUFFIXES:
+    if path.is_file() and is_picture_file(path):
         raise DataError(
             f"{path} is a single image. Name the folder or zip file that holds all of them."
         )

@@ -67,7 +67,8 @@ def write_text(target: Path | str, text: str) -> None:
         If it cannot be written; see `written_whole`.
     """
     with written_whole(target) as aside:
-        aside.write_text(text, encoding="utf-8")
+        # A file's name that is no UTF-8 may be part of the text.
+        aside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def sha256(path: Path | str) -> str:

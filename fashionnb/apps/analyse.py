@@ -19,9 +19,9 @@ from fashionnb import checkpoints
 from fashionnb.data import detector
 from fashionnb.data.attribute_encoder import AttributeEncoder
 from fashionnb.data.colour import dominant_colour, name_colours
-from fashionnb.data.folder import SUFFIXES
+from fashionnb.data.decoding import FORMATS, is_blank
 from fashionnb.data.foreground import garment
-from fashionnb.data.images import FolderImages, letterbox
+from fashionnb.data.images import FolderImages, letterbox, list_pictures, warn_of_blank
 from fashionnb.errors import DataError, DataNotFound, ModelMismatch
 from fashionnb.models.fusion import AttributeHeads
 
@@ -78,15 +78,19 @@ def analyse(
     photos, names = _photos(folder, out)
     heads, encoder, size = _load(model)
     items, skipped = {}, {}
+    blank = []
     for name in tqdm(names, unit="photo", desc="analyse"):
         try:
-            items[name] = _item(photos.image(name), heads, encoder, size)
+            photo = photos.image(name)
+            items[name] = _item(photo, heads, encoder, size)
+            blank += [photos.where(name)] * is_blank(photo)
         except DataError as error:
             if not skip_unreadable:
                 raise DataError(
                     f"{error} Nothing was written; to leave such photos out, skip the unreadable."
                 ) from error
             skipped[name] = str(error)
+    warn_of_blank(blank, len(names))
     files = []
     for name, stem in _stems(items).items():
         path = PurePosixPath(stem)
@@ -110,9 +114,9 @@ def _photos(folder: Path, out: Path) -> tuple[FolderImages, list[str]]:
             "Choose another."
         )
     photos = FolderImages(folder)
-    names = [name for name in photos.names if name.lower().endswith(SUFFIXES)]
+    names = list_pictures(photos, folder)
     if not names:
-        raise DataError(f"{folder}: there is no photo in it. Photos end in {', '.join(SUFFIXES)}.")
+        raise DataError(f"{folder}: there is no photo in it. Photos are {FORMATS}.")
     return photos, names
 
 
@@ -148,17 +152,18 @@ def _item(
     """The garment in one photo; its crop has no name yet."""
     photo = photo.convert("RGB")
     small, mask = garment(photo)
-    colour, _ = dominant_colour(small, mask)
+    colour, share = dominant_colour(small, mask)
     (name,), (score,) = name_colours(colour[None])
     values = {
         "crop_file": "crop.jpg",
         "box": _box(mask, photo.size),
-        "color": {"label": name, "score": float(score)},
+        "color": {"label": name, "score": float(score * share)},
     }
     # The whole photo, not the crop: the model was trained on a shop's framing, and recognises types
     # far worse without it.
     on_white = Image.fromarray(np.where(mask[..., None], small, np.uint8(255)))
-    picture = torch.from_numpy(letterbox(on_white, size, 3)).movedim(2, 0)[None].float() / 255
+    seen = Image.fromarray(small) if is_blank(on_white) else on_white
+    picture = torch.from_numpy(letterbox(seen, size, 3)).movedim(2, 0)[None].float() / 255
     numbers, probabilities = heads.name(picture)
     for column, part, number, probability in zip(
         encoder.columns, encoder.parts, numbers[0], probabilities[0], strict=True

@@ -264,16 +264,66 @@ def embed(
     )
 
 
+@app.command(
+    epilog="Examples: [b]fashionnb duplicates photos/[/] · "
+    "[b]fashionnb duplicates new-photos/ --against photos.zip --html found.html[/]"
+)
+def duplicates(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="CATALOGUE", help="A folder, a zip file, or a name from `fashionnb data list`."
+        ),
+    ],
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="OTHER", help="Find only pictures that are also in this catalogue."),
+    ] = None,
+    model: Annotated[str, typer.Option(help=EMBEDDING_MODEL_HELP)] = "siamese",
+    score: Annotated[
+        float | None,
+        typer.Option(
+            help="The least similarity of two copies, up to 1; by default it is found from small "
+            "copies of some of the pictures."
+        ),
+    ] = None,
+    size: Size = None,
+    skip_unreadable: SkipUnreadable = False,
+    html: Html = None,
+    as_json: Json = False,
+) -> None:
+    """Find exact and near duplicates among pictures, or between two catalogues."""
+    from fashionnb.search.duplicates import find_duplicates
+    from fashionnb.search.engine import VisualSearchEngine
+
+    found = find_duplicates(
+        VisualSearchEngine(model, size=size), source, against, least_score=score,
+        cache=cache_folder() / "vectors", skip_unreadable=skip_unreadable,
+    )  # fmt: skip
+    if html is not None:
+        write_text(html, found.as_page())
+    if as_json:
+        print(found.table.to_json(orient="records", indent=2, force_ascii=False))
+        return
+    print(found.as_text())
+    if len(found.table):
+        same = found.table["exact"].map({True: "the same file", False: "near"})
+        table = found.table.assign(
+            group=found.table["group"] + 1,
+            score=found.table["score"].map("{:.4f}".format),
+            how=same,
+        )
+        _print_table(table[["group", "score", "how", "from", "id"]].astype(str))
+
+
 def _query(item: str, known) -> str | Path:
     """The id of an item, or the path of a picture; raises for anything else."""
-    from fashionnb.data.folder import SUFFIXES
-    from fashionnb.data.images import open_picture
+    from fashionnb.data.decoding import SUFFIXES
+    from fashionnb.data.images import open_picture, path_on_disk
 
-    if (known.table["id"] == item).any():
-        return item
-    path = Path(item)
-    if not path.is_file() and path.suffix.lower() not in SUFFIXES:
-        known.row(item)
+    path = path_on_disk(item)
+    if known.has(item) or not (path.is_file() or path.suffix.lower() in SUFFIXES):
+        return known.table["id"].iloc[known.row(item)]
     open_picture(path)
     return path
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.checked_files import check_counts
+from fashionnb.data.decoding import SUFFIXES
 from fashionnb.data.images import open_images
 from fashionnb.data.registry import Source
 from fashionnb.errors import DataError
@@ -33,7 +34,6 @@ CLASSES = (
 COUNTS = {"train": 3068, "validation": 341, "test": 372}
 """How many photos each split has as published."""
 
-_SUFFIXES = (".jpg", ".jpeg", ".png")
 _PLACE = rf"^(?:(?P<root>.*)/)?(?P<split>{'|'.join(COUNTS)})/(?P<category>[^/]+)/(?P<id>[^/]+)\."
 _AGAIN = "Delete it and run `fashionnb data fetch clothing-dataset-small`."
 _log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def read(path: Path | str) -> Catalogue:
     """
     images = open_images(path)
     pictures = pd.Series(
-        [name for name in images.names if name.lower().endswith(_SUFFIXES)], dtype=str
+        [name for name in images.names if name.lower().endswith(SUFFIXES)], dtype=str
     )
     table = pictures.str.extract(_PLACE).assign(image=pictures).dropna(subset="split")
     if table.empty:

@@ -1,7 +1,7 @@
 """Convert, name and compare colours: CIELAB, OKLCh, dominant colour, histograms, colour harmony.
 
-CIELAB measures how different two colours look, so it is used to name a colour. OKLCh keeps the hue
-of a colour when it gets lighter or paler, so hues can be compared: the rules of `harmony` use it.
+CIELAB measures how different two colours look. OKLCh keeps the hue of a colour when it gets lighter
+or paler, so hues can be compared: names of colours and the rules of `harmony` use it.
 Everything takes arrays or names, not datasets. `fashionnb.search.recommend` uses it.
 """
 
@@ -37,6 +37,21 @@ COLOURS: dict[str, tuple[int, int, int] | None] = {
 """The colour names of the book's datasets, and a reference colour (sRGB) for each, less bright than
 a screen could show, as cloth is. None: several colours."""
 
+# More references for naming, mostly as bright as a screen shows them.
+_BRIGHT = {
+    "Red": [(255, 0, 0)], "Maroon": [(128, 0, 0)], "Brown": [(139, 69, 19)],
+    "Tan": [(210, 180, 140)], "Cream": [(245, 245, 220)],
+    "Orange": [(255, 165, 0), (255, 110, 0)], "Peach": [(255, 218, 185)],
+    "Pink": [(255, 105, 180), (255, 192, 203), (255, 140, 130)],
+    "Magenta": [(255, 0, 255), (255, 0, 127)], "Purple": [(128, 0, 128), (170, 0, 230)],
+    "Lavender": [(225, 200, 245)], "Yellow": [(255, 255, 0)],
+    "Olive": [(128, 128, 0)], "Green": [(0, 128, 0), (0, 200, 0), (140, 220, 140)],
+    "Lime Green": [(110, 220, 30)], "Teal": [(0, 90, 90)], "Turquoise Blue": [(0, 255, 255)],
+    "Blue": [(0, 0, 255), (30, 60, 190), (170, 205, 240)], "Navy Blue": [(0, 0, 128)],
+    "Black": [(0, 0, 0)], "Grey": [(112, 112, 112)],
+    "White": [(255, 255, 255)],
+}  # fmt: skip
+
 METALS = ("Silver", "Steel", "Metallic", "Gold", "Bronze", "Copper")
 """Names of a shine, not of a colour: no pixel gets such a name, and `harmony` takes them as
 neutral."""
@@ -64,7 +79,9 @@ _ALSO = {
     "multicolored": "multi", "multicoloured": "multi",
 }  # fmt: skip
 _STEPS = 8  # of each channel in `colour_histogram`
-_BIN = 5.0  # width of a bin of `dominant_colour` along each axis of CIELAB
+_CHROMA = 0.12  # chroma at which a colour is half as far from grey as it can be, for its name
+_BIN = 0.06  # width of a bin of `dominant_colour` along each axis of `_by_hue`
+_WINDOW = (5, 3, 3)  # bins that count as one colour: folds and shadows vary the lightness most
 
 TO_XYZ = np.array(
     [
@@ -224,7 +241,11 @@ def to_lch(lab: np.ndarray) -> np.ndarray:
 def name_colours(
     rgb: np.ndarray, names: Sequence[str] | None = None
 ) -> tuple[list[str], np.ndarray]:
-    """Name each colour after the reference colour that is nearest in CIELAB.
+    """Name each colour after the nearest reference colour, hue first.
+
+    The distance is that of OKLCh, with chroma C compressed to C / (C + 0.12). So the bright blue of
+    a screen and the dull one of cloth are near each other, and both are far from purple. In CIELAB,
+    pure blue would be nearest to a purple.
 
     Parameters
     ----------
@@ -239,7 +260,8 @@ def name_colours(
     names : list of str
         One for each colour; of two equally near ones the first.
     scores : array of shape (n,), float64
-        From 0.5, where a second name is as near, to 1 for the reference colour itself.
+        From 0.5, where a second name is as near, to 1 for a reference colour itself. How much of a
+        garment has the colour is not in it: multiply by the share from `dominant_colour`.
 
     Raises
     ------
@@ -259,8 +281,14 @@ def name_colours(
         raise DataError(
             f"To choose a name takes two or more different ones, got {', '.join(names) or 'none'}."
         )
-    reference = to_lab(np.array([COLOURS[name] for name in names], np.uint8))
-    apart = np.linalg.norm(to_lab(rgb)[:, None] - reference, axis=-1)
+    space = _by_hue(rgb)
+    apart = np.stack(
+        [
+            np.linalg.norm(space[:, None] - _by_hue(references), axis=-1).min(1)
+            for references in ([COLOURS[name], *_BRIGHT.get(name, [])] for name in names)
+        ],
+        axis=1,
+    )
     first, second = np.sort(apart, axis=1)[:, :2].T
     scores = np.divide(second, first + second, out=np.full(len(rgb), 0.5), where=second > 0)
     return [names[i] for i in apart.argmin(1)], scores
@@ -269,11 +297,12 @@ def name_colours(
 def dominant_colour(
     picture: np.ndarray, mask: np.ndarray | None = None
 ) -> tuple[np.ndarray, float]:
-    """Find the most frequent colour of a garment: the peak of its CIELAB histogram.
+    """Find the colour that most of a garment has, and how much of it.
 
-    A mean would mix the stripes of a shirt to a colour that it does not have. Bins are 5 units
-    wide; each is smoothed with its neighbours, so that a colour on the border of two bins is not
-    split. The result is deterministic.
+    A mean would mix the stripes of a shirt to a colour that it does not have. Therefore it is the
+    window in the space of `name_colours` that holds the most pixels. The window is wide enough for
+    the folds and shadows of one cloth; in a narrow one an even rest of the background would win.
+    The result is deterministic.
 
     Parameters
     ----------
@@ -285,9 +314,9 @@ def dominant_colour(
     Returns
     -------
     colour : array of shape (3,), uint8
-        sRGB, the mean of the pixels in the bins at the peak.
+        sRGB, the median of the pixels in the window.
     share : float
-        Of the garment's pixels in these bins, 0 to 1.
+        Of the garment's pixels in the window, 0 to 1.
 
     Raises
     ------
@@ -303,16 +332,17 @@ def dominant_colour(
         )
     if not mask.any():
         raise DataError("The mask marks no pixel, so there is no garment that could have a colour.")
-    lab = to_lab(picture[mask])
-    cell = np.floor(lab / _BIN).astype(int)
+    pixels = picture[mask]
+    cell = np.floor(_by_hue(pixels) / _BIN).astype(int)
     cell -= cell.min(0)
     counts = np.zeros(cell.max(0) + 1)
     np.add.at(counts, tuple(cell.T), 1)
-    for axis in range(3):
-        counts = ndimage.convolve1d(counts, [1, 2, 1], axis, mode="constant")
+    for axis, width in enumerate(_WINDOW):
+        counts = ndimage.convolve1d(counts, np.ones(width), axis, mode="constant")
     fullest = np.array(np.unravel_index(counts.argmax(), counts.shape))
-    there = (np.abs(cell - fullest) <= 1).all(1)
-    return np.round(255 * from_lab(lab[there].mean(0))).astype(np.uint8), float(there.mean())
+    there = (np.abs(cell - fullest) <= np.array(_WINDOW) // 2).all(1)
+    colour = np.median(to_lab(pixels[there]), axis=0)
+    return np.round(255 * from_lab(colour)).astype(np.uint8), float(there.mean())
 
 
 def colour_histogram(images: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
@@ -451,6 +481,14 @@ def canonical(name: str) -> str:
         )
         raise DataError(f"There is no colour {name!r}. {hint}")
     return known[plain]
+
+
+def _by_hue(rgb: np.ndarray) -> np.ndarray:
+    """Where colours lie for naming, (..., 3): lightness, and a and b of OKLab with less chroma."""
+    lab = to_oklab(np.asarray(rgb, np.uint8) if isinstance(rgb, list) else rgb)
+    chroma = np.hypot(lab[..., 1], lab[..., 2])
+    lab[..., 1:] /= (chroma + _CHROMA)[..., None]
+    return lab
 
 
 def _rule(names: list[str], neutral: np.ndarray, difference: float, hue: float) -> tuple[str, str]:

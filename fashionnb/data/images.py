@@ -1,39 +1,44 @@
-"""Open, decode and resize images: from an array in memory, a folder or a zip file.
+"""Open and resize images: from an array in memory, a folder or a zip file.
 
 A store (`Images`) gives one image by its key, or many as one array. It has no categories and no
 splits: those are in the table of the `Catalogue` that holds it. Every image comes out upright, grey
-("L") or RGB, 8 bits a channel.
+("L") or RGB, 8 bits a channel. `fashionnb.data.decoding` decodes the files.
 """
 
-import io
 import logging
 import os
 import re
 import threading
+import unicodedata
 import zipfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from fashionnb.arrays import check_array
+from fashionnb.data.decoding import (
+    MOST_BYTES,
+    SUFFIXES,
+    as_grey_or_rgb,
+    bomb_message,
+    decode,
+    is_blank,
+    is_picture,
+    upright,
+)
 from fashionnb.errors import DataError, DataNotFound
 from fashionnb.profiles import cores
 
 Picture = str | Path | bytes | Image.Image | np.ndarray
 """What `prepared` takes."""
 
-MOST_PIXELS = 50_000_000
-"""An image whose header gives more pixels than this is refused before it is decoded."""
-
-MOST_BYTES = 200_000_000
-"""A zip member that would unpack to more bytes than this is refused before it is unpacked."""
-
-# Only formats that garments come in. Above all not EPS, which Pillow would hand to Ghostscript.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_HEAD = 32  # bytes of a file that tell what it is
 _BLOCK = 64  # images that a thread decodes at a time; small enough to share the work evenly
 _log = logging.getLogger(__name__)
 
@@ -58,7 +63,7 @@ def open_images(path: Path | str) -> "FolderImages | ZipImages":
     DataError
         If `path` is a file, but not a zip that can be read safely.
     """
-    path = Path(path)
+    path = path_on_disk(path)
     if not path.exists():
         raise DataNotFound(
             f"{path}: there is no such file or folder. Check the path, or `fashionnb data list`."
@@ -97,42 +102,127 @@ def find_file(images: "FolderImages | ZipImages", name: str, path: Path | str, a
     return min(found, key=lambda key: (key.count("/"), key))
 
 
-def decode(data: bytes, where: str) -> Image.Image:
-    """Decode the bytes of an image file: upright (EXIF orientation applied), grey or RGB.
+def list_pictures(images: "FolderImages | ZipImages", path: Path | str) -> list[str]:
+    """List the image files in a folder or zip file; others are counted in a warning.
 
-    Palettes, CMYK and 16-bit images become 8-bit grey or RGB; transparent parts become white. Of an
-    animation the first frame counts.
+    A file with a usual ending (`SUFFIXES`) counts, and is opened later. Every other file is told by
+    its first bytes.
 
     Parameters
     ----------
-    data : bytes
-        A JPEG, PNG, WebP, GIF, BMP or TIFF file.
-    where : str
-        Names the image in messages.
+    images : FolderImages or ZipImages
+        Where to look.
+    path : path
+        Names the folder or zip in messages.
 
     Returns
     -------
-    PIL.Image.Image
-        Of mode "L" or "RGB".
-
-    Raises
-    ------
-    DataError
-        If the bytes are not an image, are cut short, or have more than 50 megapixels (a
-        "decompression bomb": a small file that would fill the memory; it is recognised from its
-        header, before it is decoded).
+    list of str
+        The keys of the images, sorted.
     """
-    try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(_bomb(where, str(error))) from error
-    except Exception as error:  # hostile bytes make Pillow raise nearly anything
-        begins = f"begins with {data[:8]!r}" if data else "is empty"
-        raise DataError(
-            f"{where}: not a picture (JPEG, PNG, WebP, GIF, BMP or TIFF); it {begins}. "
-            "Replace it, or leave it out."
-        ) from error
-    return _upright(image, where)
+    named = {key for key in images.names if key.lower().endswith(SUFFIXES)}
+    found = [key for key in images.names if key in named or is_picture(images.begins(key))]
+    others = sorted(set(images.names).difference(found))
+    endings = Counter(PurePosixPath(key).suffix.lower() or "no ending" for key in others)
+    # Not "._shirt.jpg", which is what macOS writes beside a file on another disk.
+    hidden = [key for key in images.hidden if "/._" not in f"/{key}"]
+    endings["hidden"] = sum(is_picture(images.begins(key)) for key in hidden)
+    counts = ", ".join(f"{count} {ending}" for ending, count in endings.most_common() if count)
+    if counts:
+        _log.warning(
+            "%s: %d file(s) are left out, since they are no pictures or are hidden (%s).",
+            path,
+            endings.total(),
+            counts,
+        )
+    return found
+
+
+def is_picture_file(path: Path | str) -> bool:
+    """Tell whether a file is an image, by its ending or its first bytes.
+
+    Parameters
+    ----------
+    path : path
+        Of a file that exists.
+
+    Returns
+    -------
+    bool
+        As `list_pictures` tells it.
+    """
+    path = Path(path)
+    return path.suffix.lower() in SUFFIXES or is_picture(
+        FolderImages(path.parent).begins(path.name)
+    )
+
+
+def warn_of_blank(blank: Sequence, n: int) -> None:
+    """Warn in the log if some of the images that were read are blank.
+
+    Parameters
+    ----------
+    blank : sequence
+        Names of the blank images.
+    n : int
+        How many images were read.
+    """
+    if blank:
+        _log.warning(
+            "%d of %d pictures are blank (one colour), the first is %s. To a model all of them "
+            "look alike: replace them, or leave them out.",
+            len(blank),
+            n,
+            blank[0],
+        )
+
+
+def path_on_disk(path: Path | str) -> Path:
+    """Find the file or folder that a name means, if its spelling in bytes is another.
+
+    The same letters can be written in two ways (é as one character, or as e and an accent), and a
+    byte that is no UTF-8 is written as in ``caf\\xe9.jpg``.
+
+    Parameters
+    ----------
+    path : path
+        As a person or a table gives it.
+
+    Returns
+    -------
+    Path
+        What is there; `path` itself, if nothing is.
+    """
+    path = Path(path)
+    if str(path).isascii() and "\\x" not in str(path):
+        return path
+    with suppress(OSError, ValueError):  # a name that no file can have
+        if path.exists():
+            return path
+        raw = re.sub(
+            r"\\x([89a-f][0-9a-f])", lambda byte: chr(0xDC00 + int(byte[1], 16)), str(path)
+        )
+        spellings = (unicodedata.normalize("NFC", raw), unicodedata.normalize("NFD", raw), raw)
+        for other in map(Path, spellings):
+            if other.exists():
+                return other
+    return path
+
+
+def as_text(name: str) -> str:
+    """Make a file's name plain text: a byte that is no UTF-8 becomes, for instance, ``\\xe9``.
+
+    Parameters
+    ----------
+    name : str
+        As the operating system gives it, with surrogates for such bytes.
+
+    Returns
+    -------
+    str
+        What can be printed and saved; `path_on_disk` finds the file.
+    """
+    return os.fsencode(name).decode("utf-8", "backslashreplace") if not name.isascii() else name
 
 
 def as_stored(images: "Images", key: object) -> bytes:
@@ -184,7 +274,7 @@ def letterbox(image: Image.Image, size: int | tuple[int, int], channels: int) ->
     """
     height, width = _height_width(size)
     mode = _mode(channels)
-    image = _plain(image, "the picture").convert(mode)
+    image = as_grey_or_rgb(image, "the picture").convert(mode)
     scale = min(height / image.height, width / image.width)
     fitted = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     image = image.resize(fitted, Image.Resampling.BICUBIC)
@@ -206,14 +296,15 @@ def open_picture(picture: Picture) -> Image.Image:
     Returns
     -------
     PIL.Image.Image
-        Upright; transparent parts of files and PIL images are white.
+        Upright; what is transparent in files and PIL images becomes white, or grey behind a pale
+        garment.
 
     Raises
     ------
     DataNotFound
         If there is no such file.
     DataError
-        If it is not an image, damaged, empty, or has more than 50 megapixels.
+        If it is not an image, damaged, empty, or has too many pixels.
     """
     if isinstance(picture, str | Path):
         return decode(_bytes(picture), str(picture))
@@ -222,7 +313,7 @@ def open_picture(picture: Picture) -> Image.Image:
     if isinstance(picture, np.ndarray):
         return _from_array(picture)
     if isinstance(picture, Image.Image):
-        return _upright(picture, "the PIL image")
+        return upright(picture, "the PIL image")
     raise DataError(
         "A picture is a path, the bytes of a file, a PIL image or an array; "
         f"got {type(picture).__name__}."
@@ -235,7 +326,7 @@ def prepared(picture: Picture, size: int | tuple[int, int], channels: int) -> np
     Parameters
     ----------
     picture : path, bytes, PIL.Image.Image or array
-        As `open_picture` takes it. Transparent parts become white.
+        As `open_picture` takes it.
     size : int or (int, int)
         Pixels: one number for a square, or (height, width).
     channels : int
@@ -251,7 +342,7 @@ def prepared(picture: Picture, size: int | tuple[int, int], channels: int) -> np
     DataNotFound
         If there is no such file.
     DataError
-        If it is not an image, damaged, empty, or has more than 50 megapixels.
+        If it is not an image, damaged, empty, or has too many pixels.
     """
     return letterbox(open_picture(picture), size, channels)
 
@@ -260,7 +351,8 @@ class Images:
     """Base class of the image stores, which give the images of a catalogue by their keys.
 
     A store of files also has `names`, those of all files, sorted, without hidden files and
-    `__MACOSX`; `read`, which gives the bytes of a file; and `where`, how messages name it.
+    `__MACOSX`; `hidden`, the names of hidden files; `read` and `begins`, which give all bytes of a
+    file and the first ones; and `where`, how messages name it.
     """
 
     def image(self, key: str) -> Image.Image:
@@ -296,6 +388,7 @@ class Images:
             return np.empty((0, 0, 0, channels), np.uint8)
         shape = self.image(keys[0]).size[::-1] if size is None else _height_width(size)
         out = np.empty((len(keys), *shape, channels), np.uint8)
+        blank = []
 
         def fill(start: int) -> None:
             for row in range(start, min(start + _BLOCK, len(keys))):
@@ -307,10 +400,13 @@ class Images:
                         f"to one, for instance size={shape}."
                     )
                 out[row] = letterbox(picture, shape, channels)
+                if is_blank(picture):
+                    blank.append(self.where(keys[row]))
 
         with ThreadPoolExecutor(min(cores(), 8)) as pool:
             # The list waits for all; the first error ends it and cancels the rest.
             list(pool.map(fill, range(0, len(keys), _BLOCK)))
+        warn_of_blank(sorted(blank), len(keys))
         return out
 
 
@@ -384,20 +480,41 @@ class FolderImages(Images):
         self.root = Path(root)
 
     @cached_property
-    def names(self) -> tuple[str, ...]:
-        """Every file below the folder, sorted, without hidden files and `__MACOSX`."""
-        found = []
-        for folder, below, files in os.walk(self.root):
-            below[:] = [name for name in below if not _hidden(name)]
+    def _listed(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The names of the files, and of the hidden files; nothing in a hidden folder."""
+        shown, hidden = [], []
+        for folder, files in _walk(self.root):
             inside = Path(folder).relative_to(self.root).as_posix()
             # Joined as text: a Path for each file takes five times as long.
             above = "" if inside == "." else f"{inside}/"
-            found += [above + name for name in files if not _hidden(name)]
-        return tuple(sorted(found))
+            for name in files:
+                (hidden if _hidden(name) else shown).append(as_text(above + name))
+        return tuple(sorted(shown)), tuple(sorted(hidden))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every file below the folder, sorted, without hidden files and `__MACOSX`.
+
+        Links to folders are followed, each real folder once.
+        """
+        return self._listed[0]
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Every hidden file below the folder, sorted, without hidden folders."""
+        return self._listed[1]
 
     def where(self, key: str) -> str:
         """How messages name this file."""
-        return str(self.root / key)
+        return as_text(str(self.root / key))
+
+    def begins(self, key: str) -> bytes:
+        """The first 32 bytes of a file; none, if it is no file or cannot be read."""
+        try:
+            path = path_on_disk(self.root / key)
+            return path.open("rb").read(_HEAD) if path.is_file() else b""
+        except OSError:
+            return b""
 
     def read(self, key: str) -> bytes:
         """The bytes of a file. Raises `DataError` if it does not exist or is not in the folder."""
@@ -406,7 +523,7 @@ class FolderImages(Images):
                 f"{self.root}: the name {key!r} leads out of the folder; it is refused."
             )
         try:
-            return (self.root / key).read_bytes()
+            return path_on_disk(self.root / key).read_bytes()
         except OSError as error:
             raise DataError(
                 f"{self.where(key)}: cannot be read ({error.strerror or error})."
@@ -442,7 +559,8 @@ class ZipImages(Images):
             ) from error
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read ({error.strerror or error}).") from error
-        members = self._zip.namelist()
+        # Some programs for Windows write "\\" where the format has "/".
+        members = {name.replace("\\", "/"): name for name in self._zip.namelist()}
         if refused := [name for name in members if _leads_out(name)]:
             self._zip.close()
             raise DataError(
@@ -450,12 +568,21 @@ class ZipImages(Images):
                 "traversal). A dataset has no such member: do not trust this file, and get it from "
                 "its source."
             )
-        files = [name for name in members if not name.endswith("/")]
-        self.names = tuple(sorted(name for name in files if not _hidden(name)))
+        self._members = {name: own for name, own in members.items() if not name.endswith("/")}
+        self.names = tuple(sorted(name for name in self._members if not _hidden(name)))
+        self.hidden = tuple(sorted(set(self._members).difference(self.names)))
 
     def where(self, key: str) -> str:
         """How messages name this member."""
         return f"{self.path}, member {key}"
+
+    def begins(self, key: str) -> bytes:
+        """The first 32 bytes of a member; none, if it cannot be read."""
+        try:
+            with self._lock, self._zip.open(self._members[key]) as file:
+                return file.read(_HEAD)
+        except Exception:  # of zlib, lzma, struct, zipfile; RuntimeError if encrypted
+            return b""
 
     def read(self, key: str) -> bytes:
         """The bytes of a member.
@@ -466,12 +593,12 @@ class ZipImages(Images):
             If it does not exist, or is damaged, encrypted or larger than `MOST_BYTES`.
         """
         try:
-            member = self._zip.getinfo(key)
+            member = self._zip.getinfo(self._members[key])
         except KeyError as error:
             raise DataError(f"{self.path}: there is no member {key!r} in this zip.") from error
         if member.file_size > MOST_BYTES:
             raise DataError(
-                _bomb(self.where(key), f"{member.file_size / 1e6:,.0f} MB when unpacked")
+                bomb_message(self.where(key), f"{member.file_size / 1e6:,.0f} MB when unpacked")
             )
         try:
             with self._lock:  # members share one file position
@@ -481,44 +608,6 @@ class ZipImages(Images):
                 f"{self.where(key)}: corrupt or unreadable ({error}). "
                 "Delete the zip and fetch it again."
             ) from error
-
-
-def _upright(image: Image.Image, where: str) -> Image.Image:
-    """The image decoded, upright, grey ("L") or RGB; `image` itself is left as it is."""
-    if image.width * image.height > MOST_PIXELS:
-        raise DataError(_bomb(where, f"{image.width} x {image.height} pixels"))
-    if not image.width * image.height:
-        raise DataError(f"{where}: {image.width} x {image.height} pixels, so there is no picture.")
-    try:
-        image.load()
-    except Exception as error:  # hostile bytes make Pillow raise nearly anything
-        raise DataError(
-            f"{where}: the picture cannot be decoded ({error}). It looks cut short or damaged; "
-            "get it again."
-        ) from error
-    try:
-        image = ImageOps.exif_transpose(image)
-    except Exception:  # a damaged EXIF block is no reason to lose a picture that decodes
-        _log.warning("%s: the EXIF block is damaged; the picture may lie on its side.", where)
-    return _plain(image, where)
-
-
-def _plain(image: Image.Image, where: str) -> Image.Image:
-    """The image as "L" or "RGB", transparent parts on white."""
-    if image.mode in ("F", "La"):  # floats have no agreed black and white; Pillow lacks La to L
-        raise DataError(
-            f"{where}: pictures of mode {image.mode!r} cannot be turned into grey or RGB."
-        )
-    if image.mode.startswith("I"):  # 16 bits a pixel, whatever Pillow calls it
-        values = np.clip(np.asarray(image).astype(np.int32), 0, 65535)
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    grey = image.mode in ("1", "L", "LA")
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        white.alpha_composite(image.convert("RGBA"))
-        image = white
-    target = "L" if grey else "RGB"
-    return image if image.mode == target else image.convert(target)
 
 
 def _height_width(size: int | tuple[int, int]) -> tuple[int, int]:
@@ -536,29 +625,45 @@ def _mode(channels: int) -> str:
     return "L" if channels == 1 else "RGB"
 
 
+def _walk(root: Path) -> Iterator[tuple[str, list[str]]]:
+    """The folders below one, and their files. Links to folders are followed after real folders."""
+    seen, waiting = set(), [str(root)]
+    while waiting:
+        for folder, below, files in os.walk(waiting.pop(0), onerror=_cannot_list):
+            status = Path(folder).stat()
+            below[:] = sorted(name for name in below if not _hidden(name))
+            if (here := (status.st_dev, status.st_ino)) in seen:
+                below.clear()
+                continue
+            seen.add(here)
+            paths = [Path(folder, name) for name in below]
+            waiting += [str(path) for path in paths if path.is_symlink()]
+            yield folder, files
+
+
+def _cannot_list(error: OSError) -> None:
+    raise DataError(
+        f"{error.filename}: the folder cannot be listed ({error.strerror}). "
+        "Get the right to read it, or move it elsewhere."
+    ) from error
+
+
 def _leads_out(name: str) -> bool:
     """True for a name that is absolute or climbs with "..", on any operating system."""
-    name = name.replace("\\", "/")
-    return (
-        name.startswith("/") or ".." in name.split("/") or re.match(r"[A-Za-z]:", name) is not None
-    )
+    windows = os.name == "nt"
+    parts = (name.replace("\\", "/") if windows else name).split("/")
+    # Elsewhere "C:shirt.jpg" is a plain name.
+    drive = re.match(r"[A-Za-z]:" if windows else r"[A-Za-z]:/", name)
+    return parts[0] == "" or ".." in parts or drive is not None
 
 
 def _hidden(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
-def _bomb(where: str, size: str) -> str:
-    return (
-        f"{where}: {size} is more than a picture of a garment can be (a decompression bomb?). "
-        f"At most {MOST_PIXELS / 1e6:.0f} megapixels and {MOST_BYTES / 1e6:.0f} MB are accepted; "
-        "shrink it, or leave it out."
-    )
-
-
 def _bytes(path: Path | str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return path_on_disk(path).read_bytes()
     except FileNotFoundError as error:
         raise DataNotFound(f"{path}: there is no such picture. Check the path.") from error
     except (OSError, ValueError) as error:  # a folder, no permission; a name that no file can have

@@ -303,6 +303,8 @@ def fetch(name: str, folder: Path | str | None = None, progress: bool = True) ->
     # assembled beside its place.
     aside = target if _is_folder(source) else target.with_name(f"{name}.part")
     try:
+        if not downloads.offline():  # before anybody is asked for what could not be kept
+            aside.parent.mkdir(parents=True, exist_ok=True)
         for file in _missing(source, aside):
             wanted = source.sha256.get(file.removesuffix(".gz"))
             downloads.download(source.urls[file], aside / file, sha256=wanted, progress=progress)

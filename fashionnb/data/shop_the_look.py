@@ -31,6 +31,7 @@ from fashionnb.data.checked_files import (
     parse_json,
     refuse_problems,
 )
+from fashionnb.data.decoding import SUFFIXES
 from fashionnb.data.images import FolderImages, ZipImages, find_file, open_images
 from fashionnb.data.registry import Source
 from fashionnb.data.splits import SHARES
@@ -321,8 +322,7 @@ def _lists(
 
 def _files(images: FolderImages | ZipImages) -> dict[str, str]:
     """Signature -> its image: by the names of files, and by a manifest of `fashionnb collect`."""
-    endings = (".jpg", ".jpeg", ".png", ".webp", ".gif")
-    pictures = {name for name in images.names if name.lower().endswith(endings)}
+    pictures = {name for name in images.names if name.lower().endswith(SUFFIXES)}
     files = {PurePosixPath(name).stem: name for name in images.names if name in pictures}
     for manifest in [name for name in images.names if PurePosixPath(name).name == "manifest.csv"]:
         root = manifest.removesuffix("manifest.csv")

@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from fashionnb.data.checked_files import check_counts
-from fashionnb.data.images import MOST_PIXELS, FolderImages, ZipImages, find_file, open_images
+from fashionnb.data.decoding import MOST_PIXELS
+from fashionnb.data.images import FolderImages, ZipImages, find_file, open_images
 from fashionnb.data.registry import Source
 from fashionnb.errors import DataError
 

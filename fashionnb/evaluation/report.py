@@ -19,8 +19,11 @@ from fashionnb.data.catalogue import Catalogue
 from fashionnb.errors import DataError, ModelMismatch
 from fashionnb.evaluation.classification import Array, classification, confusion
 from fashionnb.evaluation.intervals import Interval, bootstrap, bootstrap_statistics
+from fashionnb.evaluation.neighbours import check_vectors, nearest_neighbours
 from fashionnb.evaluation.retrieval import retrieval
 from fashionnb.features.embedding import embed
+from fashionnb.features.vector_files import contents_of
+from fashionnb.search.recommend import COPIES
 
 SEARCHED = ("recall@1", "recall@5", "recall@10", "mrr", "map@r")
 
@@ -43,6 +46,8 @@ class Evaluation:
         Of a classifier: counts, rows are true classes, columns predicted ones.
     about : dict of str to str
         For instance {"model": "style2vec", "data": "fashion-mnist", "split": "test"}.
+    notes : tuple of str
+        What a reader of the numbers must know, such as test images that were trained on.
     """
 
     metrics: pd.DataFrame
@@ -51,6 +56,7 @@ class Evaluation:
     how: str
     confusion: pd.DataFrame | None = None
     about: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def as_text(self) -> str:
         """Format as tables for the terminal."""
@@ -64,6 +70,7 @@ class Evaluation:
         ]
         if self.confusion is not None:
             parts += ["Rows: true, columns: said.", self.confusion.to_string()]
+        parts += [f"Note: {note}" for note in self.notes]
         return "\n\n".join(parts).strip()
 
     def as_dict(self) -> dict:
@@ -71,6 +78,7 @@ class Evaluation:
         counts = {} if self.confusion is None else {"confusion": self.confusion.to_numpy().tolist()}
         return {
             "about": self.about,
+            "notes": list(self.notes),
             "n": self.n,
             "intervals": self.how,
             "metrics": _plain(self.metrics),
@@ -231,7 +239,9 @@ def evaluate_classifier(
     """
     network = _open_model(model, "classification", size)
     classes = network.card.classes
-    catalogue, part = _part(datasets.open_catalogue(source), split, "test")
+    whole = datasets.open_catalogue(source)
+    catalogue, part = _part(whole, split, "test")
+    others = {*whole.table.get("split", ())} - {part, ""}
     outputs = embed(network, catalogue.take([0])).shape[1]
     if outputs != len(classes):
         raise ModelMismatch(
@@ -248,7 +258,9 @@ def evaluate_classifier(
         )
     labels = pd.Categorical(catalogue.table["category"], categories=classes).codes
     measured = score_classifier(embed(network, catalogue), labels, classes)
-    return replace(measured, about={"model": str(model), "data": catalogue.name, "split": part})
+    notes = _copies(catalogue, whole.split("train"), "train") if "train" in others else ()
+    about = {"model": str(model), "data": catalogue.name, "split": part}
+    return replace(measured, about=about, notes=notes)
 
 
 def evaluate_search(
@@ -268,10 +280,10 @@ def evaluate_search(
     source : Path, str or Catalogue
         As `fashionnb.datasets.open_catalogue` takes it.
     gallery : str, optional
-        The split that is searched; by default "train".
+        The split that is searched; by default "gallery" if there is one, else "train".
     queries : str, optional
-        The split that is searched by; by default "test". If it is also the gallery, or the source
-        has no splits, each image is searched among all others.
+        The split that is searched by; by default "query" if there is one, else "test". If it is
+        also the gallery, or the source has no splits, each image is searched among all others.
     size : int, optional
         Pixels of the images; by default as on the model's card.
 
@@ -285,26 +297,63 @@ def evaluate_search(
     DataNotFound
         If there is no such model or dataset.
     DataError
-        If the source has no such split, or images without a category.
+        If the source has no such split, images without a category, or a gallery of one class.
     ModelMismatch
         If the checkpoint is broken, is a classifier, or nothing says the size of its images.
     """
     network = _open_model(model, "embedding", size)
     catalogue = datasets.open_catalogue(source)
-    there, place = _part(catalogue, gallery, "train")
-    asked, part = _part(catalogue, queries, "test")
-    if nameless := sum(int((one.table["category"] == "").sum()) for one in (there, asked)):
+    named = {*catalogue.table.get("split", ())}
+    there, place = _part(catalogue, gallery, "gallery" if "gallery" in named else "train")
+    asked, part = _part(catalogue, queries, "query" if "query" in named else "test")
+    same = place == part
+    if nameless := sum(
+        int((one.table["category"] == "").sum()) for one in ((there,) if same else (there, asked))
+    ):
         raise DataError(
             f"{catalogue.name}: {nameless} pictures have no class, so nobody can say what should "
             f"be found. "
             "Put them into folders, one for each class."
         )
-    others = () if place == part else (embed(network, there), there.labels())
-    measured = score_search(
-        embed(network, asked), asked.labels(), *others, classes=catalogue.classes
-    )
+    if len(classes := set(there.table["category"])) == 1:
+        raise DataError(
+            f"{catalogue.name}: all {len(there):,} pictures of the gallery are of one class, "
+            f"{min(classes)!r}, so every answer would be right. Put pictures of other classes "
+            "beside them, each class in a folder."
+        )
+    vectors = embed(network, asked)
+    others = () if same else (embed(network, there), there.labels())
+    measured = score_search(vectors, asked.labels(), *others, classes=catalogue.classes)
     about = {"model": str(model), "data": catalogue.name, "gallery": place, "queries": part}
-    return replace(measured, about=about)
+    near = _near(vectors, others[0] if others else None)
+    notes = _copies(asked, asked if same else there, "the gallery", near)
+    return replace(measured, about=about, notes=notes)
+
+
+def _near(queries: np.ndarray, gallery: np.ndarray | None) -> np.ndarray:
+    """The queries, (n,) bool, that a gallery, or the other queries, hold nearly unchanged."""
+    queries = check_vectors(queries, "queries", "cosine")
+    gallery = None if gallery is None else check_vectors(gallery, "gallery", "cosine")
+    return nearest_neighbours(queries, gallery, 1)[1][:, 0] <= 2 * COPIES
+
+
+def _copies(
+    asked: Catalogue, others: Catalogue, where: str, near: np.ndarray | None = None
+) -> tuple[str, ...]:
+    """A note on images that are also in another part, or twice in the same one."""
+    mine = pd.Series([one.tobytes() for one in contents_of(asked)])
+    if asked is others:
+        exact = mine.duplicated(keep=False)
+    else:
+        exact = mine.isin([one.tobytes() for one in contents_of(others)])
+    nearly = 0 if near is None else int((near & ~exact).sum())
+    if not exact.any() and not nearly:
+        return ()
+    more = f", and {nearly:,} as near duplicates" if nearly else ""
+    return (
+        f"{exact.sum():,} of {len(asked):,} pictures are also in {where}, byte for byte{more}. "
+        "Duplicates are found whatever a model has learnt; `fashionnb duplicates` lists them.",
+    )
 
 
 def _open_model(model: Path | str, task: str, size: int | None) -> nn.Module:

@@ -20,9 +20,10 @@ from tqdm import tqdm
 from fashionnb.arrays import slices
 from fashionnb.checkpoints import fingerprint, image_size
 from fashionnb.data.catalogue import Catalogue, Images
-from fashionnb.data.images import decode, letterbox
+from fashionnb.data.decoding import decode, is_blank
+from fashionnb.data.images import letterbox
 from fashionnb.errors import DataError, ModelMismatch
-from fashionnb.features.store import FeatureStore, digest_of
+from fashionnb.features.store import Features, FeatureStore, digest_of
 from fashionnb.models import as_input, evaluating
 
 BATCH = 256
@@ -148,12 +149,15 @@ class Embedded:
         One row per image that was left out, with its `id` and `why`.
     new : int
         How many of the n were embedded now; the others were in the cache.
+    blank : list of str
+        The ids of the images that show nothing, only one colour.
     """
 
     vectors: np.ndarray
     gallery: Catalogue
     unreadable: pd.DataFrame
     new: int
+    blank: list[str]
 
 
 def embed_images(
@@ -204,8 +208,9 @@ def embed_images(
     """
     read = partial(_read, catalogue.images, size, channels, store)
     again = partial(_read, catalogue.images, size, channels, None)
-    keys = catalogue.table["image"].tolist()
+    keys, ids = catalogue.table["image"].tolist(), catalogue.ids
     vectors = []
+    blank = []
     failures = []
     new = 0
     with (
@@ -216,16 +221,19 @@ def embed_images(
             batch = list(pool.map(read, keys[start : start + batch_size]))
             failures += [one.failure for one in batch]
             whole = [one for one in batch if not one.failure]
+            names = [ids[start + i] for i, one in enumerate(batch) if not one.failure]
             useless = strict and store is None and any(failures)
             if whole and not useless:
-                vectors.append(_embed_batch(encode, whole, again, store))
+                found = _embed_batch(encode, whole, again, store)
+                vectors.append(found["vector"])
+                blank += np.array(names, dtype=object)[found["blank"] > 0].tolist()
                 new += sum(one.pixels is not None for one in whole)
             bar.update(len(batch))
     why = np.array(failures, dtype=object)
     failed = why != ""
     unreadable = pd.DataFrame({"id": catalogue.table["id"].to_numpy()[failed], "why": why[failed]})
     found = np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
-    return Embedded(found, catalogue.take(~failed), unreadable, new)
+    return Embedded(found, catalogue.take(~failed), unreadable, new, blank)
 
 
 def _embed_catalogue(
@@ -274,6 +282,7 @@ class _Image:
     key: object
     digest: bytes = b""
     pixels: np.ndarray | None = None
+    blank: bool = False
     failure: str = ""
 
 
@@ -295,7 +304,7 @@ def _read(
         if store is not None and store.knows(digest):
             return _Image(key, digest)
         image = decode(content, images.where(key)) if isinstance(content, bytes) else content
-        return _Image(key, digest, letterbox(image, size, channels))
+        return _Image(key, digest, letterbox(image, size, channels), is_blank(image))
     except DataError as error:
         return _Image(key, failure=str(error))
 
@@ -305,14 +314,18 @@ def _embed_batch(
     images: list[_Image],
     again: Callable[[object], _Image],
     store: FeatureStore | None,
-) -> np.ndarray:
-    """Embed images that could be read; `again` reads one that was not decoded, by its key."""
+) -> Features:
+    """Embed images that could be read; `again` reads one that was not decoded, by its key.
 
-    def compute(rows: np.ndarray) -> dict[str, np.ndarray]:
+    Besides the embedding of each ("vector"), 1 for one that is blank and 0 for others ("blank").
+    """
+
+    def compute(rows: np.ndarray) -> Features:
         some = [images[row] for row in rows]
-        pixels = [again(one.key).pixels if one.pixels is None else one.pixels for one in some]
-        return {"vector": encode(np.stack(pixels))}
+        some = [again(one.key) if one.pixels is None else one for one in some]
+        vectors = encode(np.stack([one.pixels for one in some]))
+        return {"vector": vectors, "blank": np.array([one.blank for one in some], np.float32)}
 
     if store is None:
-        return compute(np.arange(len(images)))["vector"]
-    return store.fill([one.digest for one in images], compute, chunk=len(images))["vector"]
+        return compute(np.arange(len(images)))
+    return store.fill([one.digest for one in images], compute, chunk=len(images))

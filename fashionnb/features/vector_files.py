@@ -1,5 +1,5 @@
-"""Embeddings of a catalogue in one safetensors file, with the ids of the items and the model that
-made them.
+"""Embeddings of a catalogue in one safetensors file, with the ids of the items, digests of their
+images, and the model and size of image that made them.
 
 A catalogue is embedded once, and a recommender can use the file at once. For many more items than
 fit into memory see `fashionnb.search.index`.
@@ -7,6 +7,7 @@ fit into memory see `fashionnb.search.index`.
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,10 +15,12 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
+from fashionnb.data.catalogue import Catalogue
 from fashionnb.errors import DataError, DataNotFound, ModelMismatch
+from fashionnb.features.store import digests_of
 from fashionnb.files import written_whole
 
-FORMAT = "fashionnb.vectors/2"
+FORMAT = "fashionnb.vectors/3"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +37,64 @@ class Vectors:
         The name of the catalogue; "" if it is not known.
     model : str
         The fingerprint of the model (`fashionnb.checkpoints.fingerprint`); "" if it is not known.
+    size : str
+        Of the images in pixels, as the model saw them; "" if it is not known.
+    contents : ndarray of shape (n, 32), uint8, optional
+        What the images were, see `contents_of`.
     """
 
     values: np.ndarray
     ids: list[str]
     catalogue: str = ""
     model: str = ""
+    size: str = ""
+    contents: np.ndarray | None = None
+
+
+def contents_of(catalogue: Catalogue) -> np.ndarray:
+    """Compute a digest of the content of each image, to tell later which images have changed.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Of n items.
+
+    Returns
+    -------
+    ndarray of shape (n, 32), uint8
+        0 for an image that cannot be read.
+    """
+    contents = np.zeros((len(catalogue), 32), np.uint8)
+    for row, key in enumerate(catalogue.table["image"].tolist()):
+        with suppress(DataError):
+            contents[row] = np.frombuffer(digests_of(catalogue.images, [key])[0], np.uint8)
+    return contents
+
+
+def changed(vectors: Vectors, catalogue: Catalogue) -> np.ndarray:
+    """Find the images that have changed since their embeddings were made.
+
+    Parameters
+    ----------
+    vectors : Vectors
+        Of a file, in the order of the catalogue.
+    catalogue : Catalogue
+        Of n items.
+
+    Returns
+    -------
+    ndarray of shape (n,), bool
+        False also for an image that cannot be read any more.
+    """
+    if vectors.contents is None:
+        return np.zeros(len(catalogue), bool)
+    others = (contents_of(catalogue) != vectors.contents).any(1)
+    for row in np.flatnonzero(others):
+        try:
+            catalogue.images.image(catalogue.table["image"].iloc[row])
+        except DataError:
+            others[row] = False
+    return others
 
 
 def save(path: Path | str, vectors: Vectors) -> None:
@@ -59,12 +114,14 @@ def save(path: Path | str, vectors: Vectors) -> None:
     WriteError
         If the file cannot be written.
     """
-    about = {"catalogue": vectors.catalogue, "model": vectors.model, "ids": vectors.ids}
-    values = np.ascontiguousarray(vectors.values, np.float32)
+    about = {name: getattr(vectors, name) for name in ("catalogue", "model", "size", "ids")}
+    tensors = {"vectors": np.ascontiguousarray(vectors.values, np.float32)}
+    if vectors.contents is not None:
+        tensors["contents"] = np.ascontiguousarray(vectors.contents)
     with written_whole(path) as aside:
         # safetensors writes several entries in any order; one entry is always the same.
         metadata = {FORMAT: json.dumps(about)}
-        aside.write_bytes(safetensors.numpy.save({"vectors": values}, metadata))
+        aside.write_bytes(safetensors.numpy.save(tensors, metadata))
 
 
 def load(path: Path | str, ids: Sequence[str] | None = None, model: str = "") -> Vectors:
@@ -105,12 +162,15 @@ def load(path: Path | str, ids: Sequence[str] | None = None, model: str = "") ->
                     f"{path}: a safetensors file, but not of {FORMAT}. Name a file that holds "
                     "vectors, or make it again."
                 )
-            found = Vectors(file.get_tensor("vectors"), **json.loads(metadata[FORMAT]))
+            contents = file.get_tensor("contents") if "contents" in file.keys() else None  # noqa: SIM118
+            about = json.loads(metadata[FORMAT])
+            found = Vectors(file.get_tensor("vectors"), **about, contents=contents)
     except (SafetensorError, TypeError, json.JSONDecodeError) as error:
         raise DataError(
             f"{path}: not a file of vectors, or one that is damaged ({error}). Make it again."
         ) from error
-    if found.values.ndim != 2 or len(found.values) != len(found.ids):
+    shapes = found.values.shape[:1], (len(found.ids) if contents is None else len(contents),)
+    if found.values.ndim != 2 or shapes != ((len(found.ids),),) * 2:
         raise DataError(
             f"{path}: {found.values.shape} vectors for {len(found.ids)} ids. Make the file again."
         )
@@ -129,5 +189,6 @@ def load(path: Path | str, ids: Sequence[str] | None = None, model: str = "") ->
             f"{missing[0]!r}. The file was made for {found.catalogue or 'another catalogue'}; "
             "make it again for this one."
         )
-    values = found.values[[place[item] for item in ids]]
-    return replace(found, values=values, ids=list(ids))
+    rows = [place[item] for item in ids]
+    contents = None if contents is None else contents[rows]
+    return replace(found, values=found.values[rows], ids=list(ids), contents=contents)

@@ -103,9 +103,9 @@ def embed_to_file(
         starts = range(0, len(gallery), batch_size)
         new = _fill_cache(starts, processes, (source, model, size, parts, batch_size, device))
     found = engine.embed_dataset(gallery, cache=parts, batch_size=batch_size)
-    vector_files.save(
-        out, vector_files.Vectors(found.vectors, gallery.ids, gallery.name, engine.fingerprint)
-    )
+    contents = vector_files.contents_of(gallery)
+    about = gallery.name, engine.fingerprint, str(engine.size), contents
+    vector_files.save(out, vector_files.Vectors(found.vectors, gallery.ids, *about))
     shutil.rmtree(parts, ignore_errors=True)
     return replace(found, new=new + found.new)
 

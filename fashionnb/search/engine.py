@@ -7,6 +7,7 @@ nearest neighbours among them (`fashionnb.search.index`). The commands ``fashion
 """
 
 import logging
+import unicodedata
 from contextlib import closing, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,15 @@ from pydantic import BaseModel, ValidationError
 
 from fashionnb import checkpoints, datasets, profiles
 from fashionnb.data.catalogue import Catalogue, Images
-from fashionnb.data.images import FolderImages, Picture, ZipImages, open_images, prepared
+from fashionnb.data.images import (
+    FolderImages,
+    Picture,
+    ZipImages,
+    as_text,
+    open_images,
+    prepared,
+    warn_of_blank,
+)
 from fashionnb.data.registry import SOURCES
 from fashionnb.errors import DataError, ModelMismatch
 from fashionnb.features.embedding import BATCH, Embedded, embed, embed_images
@@ -178,6 +187,7 @@ class VisualSearchEngine:
             logger.warning(
                 "%d of %d pictures cannot be read and are left out.", failed, len(gallery)
             )
+        warn_of_blank(found.blank, len(gallery))
         return found
 
     def index(self, source: Source | Embedded, *, kind: str = "auto", **options) -> Index:
@@ -232,7 +242,8 @@ class VisualSearchEngine:
         index, gallery = self._searched()
         among = None
         if category is not None:
-            among = (gallery.table["category"] == category).to_numpy()
+            category = unicodedata.normalize("NFC", category)
+            among = (gallery.table["category"].str.normalize("NFC") == category).to_numpy()
             if not among.any():
                 known = sorted(set(gallery.table["category"]) - {""})
                 more = f" and {len(known) - 20} more" if len(known) > 20 else ""
@@ -421,9 +432,9 @@ def _source(catalogue: Catalogue) -> str:
     if isinstance(images, _ImagesElsewhere):
         return images.source
     if isinstance(images, FolderImages):
-        return str(images.root.absolute())
+        return as_text(str(images.root.absolute()))
     if isinstance(images, ZipImages):
-        return str(images.path.absolute())
+        return as_text(str(images.path.absolute()))
     return catalogue.name if catalogue.name in SOURCES and catalogue.stands_in_for is None else ""
 
 

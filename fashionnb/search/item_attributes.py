@@ -8,6 +8,7 @@ agree, how the colours harmonize, and how similar the pictures are.
 
 import difflib
 import logging
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from PIL import Image
 
 from fashionnb.data import colour, foreground
 from fashionnb.data.catalogue import Catalogue
+from fashionnb.data.images import as_text
 from fashionnb.errors import DataError
 
 ATTRIBUTES = ("category", "colour", "pattern", "season", "gender", "usage")
@@ -58,12 +60,16 @@ class Attributes:
         DataError
             If it is not there; the message names similar ids.
         """
-        if item not in self._rows:
+        if not self.has(item):
             raise DataError(
                 f"{self.name} has no item {item!r}{_hint(item, [*self._rows])} "
                 "(A picture is given by its path.)"
             )
-        return self._rows[item]
+        return self._rows.get(item, self._rows.get(_one_form(item)))
+
+    def has(self, item: str) -> bool:
+        """Is there an item of this id, in any of the ways to write its letters?"""
+        return item in self._rows or _one_form(item) in self._rows
 
     def numbers(self, column: str) -> tuple[np.ndarray, list[str]]:
         """The value of each item as a number.
@@ -101,8 +107,8 @@ class Attributes:
             If no item has it; the message names similar values, or those that there are.
         """
         numbers, values = self.numbers(column)
-        known = {value.casefold(): value for value in values}
-        plain = str(wanted).strip().casefold()
+        known = {_one_form(value).casefold(): value for value in values}
+        plain = _one_form(str(wanted)).strip().casefold()
         if plain not in known and column == "season":
             plain = SYNONYMS.get(plain, plain)
         if plain not in known and column == "colour":
@@ -307,6 +313,11 @@ def _sentences(
         yield f"the same: {same} ({len(agree)} of {known} known attributes)"
     if not np.isnan(similarity):
         yield f"picture similarity {similarity:.2f}"
+
+
+def _one_form(text: str) -> str:
+    """The text with letters such as é as one character, not as e and an accent."""
+    return unicodedata.normalize("NFC", as_text(text))
 
 
 def _with_reference(name: str) -> str:

@@ -78,6 +78,8 @@ class Recommender:
         `fashionnb.search.duplicates.threshold_from` finds a value for a model.
     model : str
         The fingerprint of the model that made the vectors, saved with them.
+    size : str
+        Of the images that the model saw, saved with the vectors.
 
     Raises
     ------
@@ -94,9 +96,10 @@ class Recommender:
         embed: Callable[[Image.Image], np.ndarray] | None = None,
         copies: float = COPIES,
         model: str = "",
+        size: str = "",
     ) -> None:
         self.catalogue, self.seed, self.embed = catalogue, seed, embed
-        self.copies, self.model = copies, model
+        self.copies, self.model, self.size = copies, model, size
         self.vectors = check_vectors(vectors, catalogue.name, "cosine")
         if len(self.vectors) != len(catalogue):
             raise DataError(
@@ -328,17 +331,16 @@ class Recommender:
         return page(title, entries, query=asked)
 
     def save(self, path: Path | str) -> None:
-        """Write the vectors to one file, with their ids and the model's fingerprint.
+        """Write the vectors to one file, with what they were made from.
 
         Raises
         ------
         WriteError
             If the file cannot be written.
         """
-        vector_files.save(
-            path,
-            vector_files.Vectors(self.vectors, self.catalogue.ids, self.catalogue.name, self.model),
-        )
+        contents = vector_files.contents_of(self.catalogue)
+        about = self.catalogue.name, self.model, self.size, contents
+        vector_files.save(path, vector_files.Vectors(self.vectors, self.catalogue.ids, *about))
 
     @classmethod
     def load(
@@ -358,10 +360,17 @@ class Recommender:
         Raises
         ------
         DataNotFound, DataError, ModelMismatch
-            As `fashionnb.features.vector_files.load`.
+            As `fashionnb.features.vector_files.load`; or if images have changed since.
         """
         found = vector_files.load(path, catalogue.ids, model)
-        return cls(catalogue, found.values, model=found.model, **options)
+        changed = vector_files.changed(found, catalogue)
+        if changed.any():
+            raise DataError(
+                f"{path}: {changed.sum():,} of {len(catalogue):,} pictures have changed since "
+                f"these vectors were made, the first is {catalogue.ids[changed.argmax()]!r}. Name "
+                "the model that made them (--model): then these are embedded again."
+            )
+        return cls(catalogue, found.values, model=found.model, size=found.size, **options)
 
     def _items(self, table: pd.DataFrame) -> Catalogue:
         """The items of an answer."""
@@ -480,8 +489,8 @@ def open_recommender(
     catalogue : Catalogue
         Whose items are recommended.
     vectors : Path or str, optional
-        A file that `Recommender.save` wrote; if there is none, the model's vectors are written
-        there.
+        A file that `Recommender.save` wrote. With a model, it is written if there is none, and
+        images that have changed since, or had another size, are embedded again.
     model : Path or str, optional
         A folder with a trained model, or the name of a published one. With it, pictures that are
         not in the catalogue can be the query; without it, the file must be there.
@@ -515,12 +524,29 @@ def open_recommender(
     from fashionnb.search.engine import VisualSearchEngine  # torch, which nothing else here needs
 
     engine = VisualSearchEngine(model, size=size)
-    options = {"model": engine.fingerprint, "embed": engine.embed_image}
+    pixels = str(engine.size)
+    stale = np.ones(len(catalogue), bool)
+    values = None
     if vectors is not None and Path(vectors).exists():
-        return Recommender.load(vectors, catalogue, **options)
-    embedded = engine.embed_dataset(catalogue, cache=cache)
-    made = Recommender(catalogue, embedded.vectors, **options)
-    if vectors is not None:
+        found = vector_files.load(vectors, catalogue.ids, engine.fingerprint)
+        stale = vector_files.changed(found, catalogue) | (found.size not in ("", pixels))
+        values = found.values
+    if stale.any():
+        if values is not None:
+            logger.warning(
+                "%s: %d of %d pictures have changed since, or had another size; they are embedded "
+                "again.",
+                vectors,
+                stale.sum(),
+                len(catalogue),
+            )
+        new = engine.embed_dataset(catalogue.take(stale), cache=cache).vectors
+        values = new if values is None else values
+        values[stale] = new
+    made = Recommender(
+        catalogue, values, model=engine.fingerprint, size=pixels, embed=engine.embed_image
+    )
+    if vectors is not None and stale.any():
         made.save(vectors)
     return made
 

@@ -97,6 +97,38 @@ def test_a_blank_photo_is_the_whole_photo(here):
     assert row["colour"] in ("White", "Off White")
 
 
+def test_a_blank_photo_is_named(here, caplog):
+    Image.new("L", (80, 100), 255).save("photos/blank.png")
+    analyse("photos", "found", model="model")
+    assert "1 of 3 pictures are blank (one colour), the first is photos/blank.png" in caplog.text
+
+
+def test_pale_cut_outs_are_told_apart(here):
+    for name, place in (("a", (20, 20, 60, 100)), ("b", (20, 70, 100, 110))):
+        cut = Image.new("RGBA", (120, 140), (0, 0, 0, 0))
+        cut.paste((255, 255, 255, 255), place)
+        cut.save(f"photos/{name}.png")
+    analyse("photos", "found", model="model")
+    rows = detector.read("found").table.set_index("source")
+    boxes = [
+        rows.loc[f"fashion_analysis_{name}.json", list(detector.BOX)].tolist() for name in "ab"
+    ]
+    assert np.abs(np.subtract(boxes[0], (20, 20, 60, 100))).max() <= 8
+    assert np.abs(np.subtract(boxes[1], (20, 70, 100, 110))).max() <= 8
+    assert rows.loc["fashion_analysis_a.json", "colour"] == "White"
+
+
+def test_the_score_of_a_colour_knows_its_share(here):
+    half = np.full((120, 100, 3), 250, np.uint8)
+    half[20:60, 20:80], half[60:100, 20:80] = (200, 20, 30), (20, 60, 200)
+    Image.fromarray(half).save("photos/half.png")
+    analyse("photos", "found", model="model")
+    rows = detector.read("found").table.set_index("source")
+    assert rows.loc["fashion_analysis_half.json", "colour"] in ("Red", "Blue")
+    assert rows.loc["fashion_analysis_half.json", "colour_score"] < 0.6
+    assert rows.loc["fashion_analysis_red.json", "colour_score"] > 0.6
+
+
 def test_photos_that_differ_in_their_ending_alone(here):
     Image.open("photos/red.png").save("photos/red.jpg")
     files, _ = analyse("photos", "found", model="model")

@@ -1,6 +1,7 @@
 """`fashionnb index build`, `search` and `recommend`: tables, JSON, and pages that show what was found."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -446,3 +447,68 @@ def test_a_picture_is_asked_by_with_the_model_that_made_the_vectors(shop):
     )
     assert status == 2
     assert "were made by the model" in err
+
+
+def test_vectors_of_pictures_that_changed_or_of_another_size_are_made_again(call, tmp_path, caplog):
+    for name, colour in (("a", "Red"), ("b", "Blue"), ("c", "White")):
+        (tmp_path / "shop").mkdir(exist_ok=True)
+        picture = drawn_garments.draw("Shirt", colour, size=32)
+        Image.fromarray(picture).save(tmp_path / "shop" / f"{name}.png")
+    ask = ("recommend", "a.png", "--data", "shop", "--model", "model", "--json")
+    call(*ask, "--vectors", "v")
+    (tmp_path / "shop" / "b.png").rename(tmp_path / "shop" / "d.png")
+    (tmp_path / "shop" / "c.png").rename(tmp_path / "shop" / "b.png")
+    (tmp_path / "shop" / "d.png").rename(tmp_path / "shop" / "c.png")
+    status, out, _ = call(*ask, "--vectors", "v")
+    assert "v: 2 of 3 pictures have changed since" in caplog.text
+    assert len(json.loads(out)) == 2
+    assert (status, out) == call(*ask)[:2]
+    caplog.clear()
+    assert call(*ask, "--vectors", "v")[:2] == (0, out)
+    assert caplog.text == ""
+    larger = (*ask, "--size", "32")
+    status, out, _ = call(*larger, "--vectors", "v")
+    assert out == call(*larger)[1]
+    assert "v: 3 of 3 pictures have changed since, or had another size" in caplog.text
+
+
+def test_duplicates_are_listed(call, tmp_path):
+    photos = tmp_path / "mine"
+    photos.mkdir()
+    for number, colour in enumerate(("Blue", "Red", "White", "Green")):
+        picture = drawn_garments.draw("Shirt", colour, size=32)
+        Image.fromarray(picture).save(photos / f"{number}.png")
+    (photos / "copy.png").write_bytes((photos / "2.png").read_bytes())
+    words = ("duplicates", "mine", "--model", "model", "--score", "0.99999")
+    status, out, _ = call(*words, "--html", "found.html")
+    assert status == 0
+    assert "1 group(s) of duplicates, 2 of 5 pictures; 2 byte for byte" in out
+    assert [line.split()[-1] for line in out.splitlines() if "the same file" in line] == [
+        "2.png", "copy.png",
+    ]  # fmt: skip
+    assert (tmp_path / "found.html").read_text().count("<img ") == 2
+    found = json.loads(call(*words, "--json")[1])
+    assert [row["id"] for row in found] == ["2.png", "copy.png"]
+    status, out, _ = call(*words, "--against", "photos")
+    assert out.startswith("0 group(s) of duplicates")
+    assert call("duplicates", "mine", "--model", "model", "--score", "7")[0] == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_utf8_goes_through_every_command(call, tmp_path):
+    shop = tmp_path / "sh\udce9p"
+    shop.mkdir()
+    for colour, name in (("Red", "ok.png"), ("Blue", "robe_d\udce9t\udce9.png")):
+        picture = drawn_garments.draw("Shirt", colour, size=32)
+        Image.fromarray(picture).save(shop / name)
+    model = ("--model", "model")
+    assert call("index", "build", str(shop), *model, "--out", "s.index")[0] == 0
+    status, out, err = call("search", "query.png", "--index", "s.index", "--html", "found.html")
+    assert (status, err) == (0, "")
+    assert "sh\\xe9p/robe_d\\xe9t\\xe9.png" in out
+    assert (tmp_path / "found.html").read_text().count("<img ") == 3
+    assert call("embed", str(shop), *model, "--out", "s.safetensors")[0] == 0
+    status, out, _ = call("recommend", "ok.png", "--data", str(shop), *model, "--vectors", "v")
+    assert status == 0
+    assert "robe_d\\xe9t\\xe9.png" in out
+    assert call("recommend", "robe_d\\xe9t\\xe9.png", "--data", str(shop), *model)[0] == 0

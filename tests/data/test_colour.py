@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import ImageColor
 
 from fashionnb.data import colour
 from fashionnb.data.colour import COLOURS, METALS, canonical, dominant_colour, harmony, name_colours
@@ -142,13 +143,62 @@ def test_the_ateliers_cloth_is_called_as_the_atelier_calls_it(name):
     assert scores[0] > 0.6
 
 
+# What people call the colours of the web; where two names are usual, both are right.
+CALLED = {
+    "Blue": "blue mediumblue royalblue dodgerblue steelblue cornflowerblue skyblue lightskyblue lightblue",
+    "Navy Blue": "navy darkblue midnightblue",
+    "Turquoise Blue": "cyan turquoise mediumturquoise darkturquoise paleturquoise",
+    "Teal": "teal darkcyan",
+    "Green": "green darkgreen forestgreen limegreen seagreen mediumseagreen lightgreen palegreen",
+    "Lime Green": "chartreuse yellowgreen", "Fluorescent Green": "greenyellow",
+    "Olive": "olive olivedrab darkolivegreen", "Yellow": "yellow gold",
+    "Mustard": "goldenrod darkgoldenrod", "Orange": "orange darkorange coral",
+    "Red": "red crimson firebrick indianred orangered", "Maroon": "maroon darkred",
+    "Brown": "saddlebrown", "Rust": "sienna", "Tan": "tan burlywood",
+    "Pink": "pink hotpink lightpink palevioletred", "Peach": "peachpuff bisque",
+    "Magenta": "magenta deeppink mediumvioletred",
+    "Purple": "purple rebeccapurple indigo darkviolet blueviolet darkorchid mediumpurple",
+    "Black": "black", "White": "white snow ghostwhite whitesmoke", "Grey": "gray dimgray",
+    "Cream": "beige cornsilk", "Grey Melange": "silver darkgray",
+}  # fmt: skip
+
+
+def test_there_are_enough_colours_of_the_web():
+    assert sum(len(colours.split()) for colours in CALLED.values()) >= 60
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_colours_of_the_web_are_called_as_people_call_them(name):
+    colours = CALLED[name].split()
+    found, scores = name_colours(np.array([ImageColor.getrgb(one) for one in colours], np.uint8))
+    assert dict(zip(colours, found, strict=True)) == dict.fromkeys(colours, name)
+    assert (scores >= 0.5).all()
+
+
+@given(st.floats(0, 360), st.floats(0.55, 0.75), st.floats(0.05, 0.3))
+def test_a_hue_keeps_its_name_when_it_gets_stronger(hue, lightness, chroma):
+    """A blue of any strength is no purple: names of one hue lie within a third of the circle."""
+    radians = math.radians(hue)
+    lab = np.array([lightness, chroma * math.cos(radians), chroma * math.sin(radians)])
+    linear = np.linalg.inv(colour._TO_LMS) @ (np.linalg.inv(colour._TO_OKLAB) @ lab) ** 3
+    if linear.min() < 0 or linear.max() > 1:
+        return  # no screen shows it
+    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    (found,), _ = name_colours(srgb.clip(0, 1)[None])
+    _, strong, own = colour.to_lch(colour.to_oklab(np.array(COLOURS[found], np.uint8)))
+    assert strong < 0.06 or abs((own - hue + 180) % 360 - 180) < 60
+
+
 @given(bytes_of_colour)
-def test_the_name_is_the_nearest_in_lab(rgb):
-    names = ("Red", "Green", "Blue", "White", "Black", "Grey")
-    apart = {}
-    for name in names:
-        one, other = (colour.to_lab(np.array(c, np.uint8)).tolist() for c in (rgb, COLOURS[name]))
-        apart[name] = math.dist(one, other)
+def test_the_name_is_the_nearest_with_less_chroma(rgb):
+    names = ("Charcoal", "Mustard", "Rust", "Mauve")  # of one reference each
+
+    def place(rgb):
+        lightness, a, b = colour.to_oklab(np.array(rgb, np.uint8)).tolist()
+        chroma = math.hypot(a, b)
+        return lightness, a / (chroma + 0.12), b / (chroma + 0.12)
+
+    apart = {name: math.dist(place(rgb), place(COLOURS[name])) for name in names}
     (found,), (score,) = name_colours(np.array([rgb], np.uint8), names)
     nearest, second = sorted(apart.values())[:2]
     assert apart[found] == pytest.approx(nearest)
@@ -157,11 +207,10 @@ def test_the_name_is_the_nearest_in_lab(rgb):
 
 
 def test_a_name_that_could_as_well_be_another_is_half_sure():
-    halfway = colour.from_lab(
-        (colour.to_lab(np.array([COLOURS["Red"], COLOURS["Blue"]], np.uint8))).mean(0)
-    )
-    _, scores = name_colours(halfway[None], ("Red", "Blue"))
-    assert scores[0] == pytest.approx(0.5, abs=0.01)
+    ends = colour.to_oklab(np.array([COLOURS["Black"], COLOURS["White"]], np.uint8))[:, 0]
+    grey = 1.055 * ends.mean() ** (3 / 2.4) - 0.055
+    _, scores = name_colours(np.full((1, 3), grey), ("Black", "White"))
+    assert scores[0] == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +246,17 @@ def test_the_dominant_colour_is_one_that_the_garment_has():
     assert (
         dominant_colour(noisy[::-1, ::-1] / 255, garment[::-1, ::-1])[0].tolist() == found.tolist()
     )
+
+
+def test_the_colour_with_the_most_pixels_wins_though_it_is_uneven():
+    """Red cloth with folds, and an even rest of the wall that is a tenth of the mask."""
+    folds = np.linspace(0.6, 1, 90)[:, None] * (210, 40, 45)
+    noise = np.random.default_rng(0).integers(-12, 13, (90, 100, 3))
+    picture = np.full((100, 100, 3), 245, np.uint8)
+    picture[:90] = np.clip(folds[:, None] + noise, 0, 255).astype(np.uint8)
+    found, share = dominant_colour(picture)
+    assert name_colours(found[None])[0] == ["Red"]
+    assert 0.4 < share <= 0.9
 
 
 def test_the_dominant_colour_of_one_colour_is_that_colour():

@@ -1,10 +1,8 @@
 """fashionnb.data.images: every kind of picture comes out upright and plain, every kind of bad file says what it is."""
 
 import io
-import struct
 import threading
 import zipfile
-import zlib
 
 import numpy as np
 import pytest
@@ -17,7 +15,6 @@ from fashionnb.data.images import (
     ArrayImages,
     FolderImages,
     ZipImages,
-    decode,
     letterbox,
     open_images,
 )
@@ -30,23 +27,6 @@ def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
     out = io.BytesIO()
     image.save(out, kind, **options)
     return out.getvalue()
-
-
-def png_header(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that claims any size; there are no pixels in it."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b""))
-        + chunk(b"IEND", b"")
-    )
 
 
 def photo(height: int = 20, width: int = 12, seed: int = 0) -> Image.Image:
@@ -69,142 +49,6 @@ def shelf(tmp_path):
         for name, data in files.items():
             archive.writestr(name, data)
     return tmp_path
-
-
-# decode
-
-
-def test_grey_and_rgb_come_out_as_they_are():
-    for image in (photo(), photo().convert("L")):
-        result = decode(encoded(image), "here")
-        assert result.mode == image.mode
-        assert (np.asarray(result) == np.asarray(image)).all()
-
-
-@pytest.mark.parametrize(
-    ("image", "kind", "mode", "first"),
-    [
-        (Image.new("1", (4, 4), 1), "PNG", "L", 255),
-        (Image.new("I;16", (4, 4), 65535), "PNG", "L", 255),
-        (Image.new("I;16", (4, 4), 257 * 100), "PNG", "L", 100),
-        (Image.new("I", (4, 4), 257 * 7), "TIFF", "L", 7),
-        (Image.new("LA", (4, 4), (0, 255)), "PNG", "L", 0),
-        (Image.new("LA", (4, 4), (0, 0)), "PNG", "L", 255),
-        (Image.new("RGBA", (4, 4), (200, 0, 0, 255)), "PNG", "RGB", (200, 0, 0)),
-        (Image.new("RGBA", (4, 4), (200, 0, 0, 0)), "PNG", "RGB", (255, 255, 255)),
-        (Image.new("RGB", (4, 4), (10, 20, 30)).quantize(), "PNG", "RGB", (10, 20, 30)),
-        (Image.new("RGB", (4, 4), (10, 20, 30)).quantize(), "GIF", "RGB", (10, 20, 30)),
-        (Image.new("CMYK", (4, 4), (0, 255, 255, 0)), "TIFF", "RGB", (255, 0, 0)),
-        (Image.new("CMYK", (4, 4), (0, 0, 0, 0)), "JPEG", "RGB", (255, 255, 255)),
-    ],
-)
-def test_every_mode_becomes_grey_or_rgb(image, kind, mode, first):
-    result = decode(encoded(image, kind), "here")
-    assert result.mode == mode
-    assert result.getpixel((0, 0)) == first
-
-
-def test_a_transparent_palette_and_a_transparent_colour_become_white():
-    palette = Image.new("P", (4, 4), 1)
-    palette.putpalette([0, 0, 0, 200, 0, 0])
-    assert decode(encoded(palette, transparency=1), "here").getpixel((0, 0)) == (255, 255, 255)
-    assert decode(encoded(palette), "here").getpixel((0, 0)) == (200, 0, 0)
-    keyed = Image.new("RGB", (4, 4), (1, 2, 3))
-    assert decode(encoded(keyed, transparency=(1, 2, 3)), "here").getpixel((0, 0)) == (
-        255,
-        255,
-        255,
-    )
-
-
-# How a camera that was held so stores an upright picture, from the definition of the EXIF tag 0x0112.
-STORED = {
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.transpose(1, 0, 2),
-    6: lambda a: np.rot90(a, 1),
-    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda a: np.rot90(a, -1),
-}
-
-
-@pytest.mark.parametrize("orientation", STORED)
-def test_pictures_are_turned_upright(orientation):
-    upright = np.asarray(photo(5, 3))
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
-    assert (np.asarray(decode(encoded(stored, exif=exif), "here")) == upright).all()
-
-
-def test_a_damaged_exif_block_does_not_cost_the_picture(caplog):
-    data = encoded(photo(), exif=b"Exif\0\0MX\0*\0\0\0\x08\0\0")
-    assert (np.asarray(decode(data, "rack 7")) == np.asarray(photo())).all()
-    assert "rack 7: the EXIF block is damaged" in caplog.text
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "MPO", "WEBP", "BMP", "TIFF"])
-def test_the_other_formats_that_garments_come_in_are_read(kind):
-    assert (
-        decode(encoded(Image.new("RGB", (8, 6), (250, 10, 10)), kind), "here").getpixel((4, 3))[0]
-        > 240
-    )
-
-
-def test_the_first_frame_of_an_animation_counts():
-    data = encoded(
-        Image.new("L", (4, 4), 10),
-        "GIF",
-        save_all=True,
-        append_images=[Image.new("L", (4, 4), 200)],
-    )
-    assert np.asarray(decode(data, "here").convert("L")).max() == 10
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"<!DOCTYPE html>",
-        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-        b"\xff\xd8\xff",
-    ],
-)
-def test_what_is_not_a_picture_is_refused(data):
-    with pytest.raises(DataError, match=r"rack 7: not a picture"):
-        decode(data, "rack 7")
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF"])
-def test_a_picture_that_is_cut_short_is_refused(kind):
-    data = encoded(photo(64, 64), kind)
-    with pytest.raises(DataError, match=r"rack 7: (the picture cannot be decoded|not a picture)"):
-        decode(data[: len(data) * 2 // 3], "rack 7")
-
-
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize("size", [(8_000, 8_000), (10_000, 10_000), (60_000, 60_000)])
-def test_a_decompression_bomb_is_recognised_from_its_header(size):
-    with pytest.raises(DataError, match=r"rack 7: .*decompression bomb"):
-        decode(png_header(*size), "rack 7")
-
-
-def test_floating_point_pictures_are_refused():
-    with pytest.raises(DataError, match="mode 'F'"):
-        decode(encoded(Image.new("F", (4, 4), 0.5), "TIFF"), "here")
-
-
-@given(
-    st.binary(max_size=200)
-    | st.binary(max_size=200).map(lambda data: encoded(photo(4, 4))[:60] + data)
-)
-def test_any_bytes_give_a_picture_or_a_data_error(data):
-    try:
-        assert decode(data, "here").mode in ("L", "RGB")
-    except DataError as error:
-        assert str(error).startswith("here: ")  # noqa: PT017  either outcome is right
 
 
 # letterbox

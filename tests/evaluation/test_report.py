@@ -1,6 +1,7 @@
 """Measuring saved models: on colours, where what comes out is known, and on what must be refused."""
 
 import json
+import shutil
 
 import colours
 import numpy as np
@@ -250,6 +251,49 @@ def test_pictures_without_a_class_are_refused(saved, tmp_path):
         evaluate_search(saved("colour-encoder"), shop)
     with pytest.raises(DataError, match="does not know: ''"):
         evaluate_classifier(saved("colour-classifier"), shop)
+
+
+def test_a_gallery_of_one_class_is_refused(saved, tmp_path):
+    shop = colours.shop(tmp_path / "shop")
+    for name in ("red", "green"):
+        shutil.rmtree(shop / "train" / name)
+    with pytest.raises(DataError, match="all 4 pictures of the gallery are of one class, 'blue'"):
+        evaluate_search(saved("colour-encoder"), shop)
+    with pytest.raises(DataError, match="of one class, 'blue'"):
+        evaluate_search(saved("colour-encoder"), shop / "train")
+
+
+def test_copies_of_training_pictures_are_counted_and_told(saved, tmp_path):
+    shop = colours.shop(tmp_path / "shop")
+    assert evaluate_classifier(saved("colour-classifier"), shop).notes == ()
+    for name in ("0.png", "1.png"):
+        shutil.copy(shop / "train" / "red" / name, shop / "test" / "red" / name)
+    for found, where in (
+        (evaluate_classifier(saved("colour-classifier"), shop), "train"),
+        (evaluate_search(saved("colour-encoder"), shop), "the gallery"),
+    ):
+        (note,) = found.notes
+        assert note.startswith(f"2 of 12 pictures are also in {where}, byte for byte")
+        assert note in found.as_text()
+        assert found.as_dict()["notes"] == [note]
+    shutil.copytree(shop / "train" / "red", shop / "flat" / "red")
+    shutil.copytree(shop / "train" / "blue", shop / "flat" / "blue")
+    shutil.copy(shop / "flat" / "red" / "0.png", shop / "flat" / "red" / "again.png")
+    (note,) = evaluate_search(saved("colour-encoder"), shop / "flat").notes
+    assert note.startswith("2 of 9 pictures")
+
+
+def test_query_and_gallery_are_searched_where_they_are(saved, tmp_path):
+    shop = colours.shop(tmp_path / "shop", splits=("train", "query", "gallery"))
+    about = evaluate_search(saved("colour-encoder"), shop).about
+    assert (about["gallery"], about["queries"]) == ("gallery", "query")
+
+
+def test_a_picture_without_a_class_counts_once(saved, tmp_path):
+    shop = colours.shop(tmp_path / "shop", splits=("all",)) / "all"
+    (shop / "red" / "0.png").rename(shop / "0.png")
+    with pytest.raises(DataError, match="all: 1 pictures have no class"):
+        evaluate_search(saved("colour-encoder"), shop)
 
 
 @pytest.mark.parametrize(

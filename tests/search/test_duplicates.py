@@ -1,14 +1,19 @@
 """Near duplicates: the groups are those of the definition, found pair by pair in plain Python."""
 
 import math
+import shutil
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from fashionnb.data.images import prepared
+from fashionnb.datasets import open_catalogue
 from fashionnb.errors import DataError
-from fashionnb.search.duplicates import near_duplicates, threshold_from
+from fashionnb.features.embedding import Embedded
+from fashionnb.search.duplicates import find_duplicates, near_duplicates, threshold_from
 
 GRID = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 4)), min_size=1, max_size=14)
 
@@ -137,3 +142,63 @@ def test_the_threshold_lies_between_copies_and_others():
 def test_bad_input(call, phrase):
     with pytest.raises(DataError, match=phrase):
         call(np.eye(3))
+
+
+class Thumbnails:
+    """An engine without a network: a picture's vector is its pixels around their mean."""
+
+    def embed_image(self, picture):
+        pixels = prepared(picture, 12, 3).astype(np.float32).ravel()
+        return (pixels - pixels.mean()) / np.linalg.norm(pixels - pixels.mean())
+
+    def embed_dataset(self, source, *, cache=None, skip_unreadable=False):
+        gallery = open_catalogue(source)
+        vectors = np.stack([self.embed_image(gallery.image(item)) for item in gallery.ids])
+        return Embedded(vectors, gallery, None, len(vectors), [])
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Ten different photos; two more are the same file, another is a smaller JPEG of the first."""
+    for number in range(10):
+        rng = np.random.default_rng(number)
+        photo = Image.fromarray(rng.integers(0, 256, (6, 5, 3), np.uint8)).resize((50, 60))
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        photo.save(tmp_path / "photos" / f"{number}.png")
+    first = tmp_path / "photos" / "0.png"
+    shutil.copy(tmp_path / "photos" / "5.png", tmp_path / "photos" / "copy.png")
+    Image.open(first).resize((35, 42)).save(tmp_path / "photos" / "small.jpg", quality=50)
+    return tmp_path / "photos"
+
+
+def test_files_and_smaller_copies_are_found_without_a_threshold(photos):
+    found = find_duplicates(Thumbnails(), photos)
+    groups = found.table.groupby("group")["id"].apply(sorted).tolist()
+    assert groups == [["0.png", "small.jpg"], ["5.png", "copy.png"]]
+    assert found.table.set_index("id")["exact"].to_dict() == {
+        "0.png": False, "small.jpg": False, "5.png": True, "copy.png": True,
+    }  # fmt: skip
+    assert found.table.set_index("id")["score"]["5.png"] == 1
+    assert 0.9 < found.table.set_index("id")["score"]["0.png"] < 1
+    assert "2 group(s) of duplicates, 4 of 12 pictures; 2 byte for byte" in found.as_text()
+    page = found.as_page()
+    assert page.count("<img ") == 4
+    assert "the same file" in page
+
+
+def test_only_those_between_two_sources(photos, tmp_path):
+    (tmp_path / "new").mkdir()
+    shutil.copy(photos / "3.png", tmp_path / "new" / "again.png")
+    found = find_duplicates(Thumbnails(), tmp_path / "new", photos, least_score=0.99)
+    assert found.table[["from", "id", "exact"]].to_numpy().tolist() == [
+        ["new", "again.png", True],
+        ["photos", "3.png", True],
+    ]
+
+
+def test_one_picture_has_no_duplicate_and_a_score_is_a_similarity(photos, tmp_path):
+    (tmp_path / "one").mkdir()
+    shutil.copy(photos / "3.png", tmp_path / "one")
+    assert len(find_duplicates(Thumbnails(), tmp_path / "one").table) == 0
+    with pytest.raises(DataError, match=r"-1 to 1; got 7"):
+        find_duplicates(Thumbnails(), photos, least_score=7)

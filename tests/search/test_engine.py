@@ -613,3 +613,20 @@ def test_a_relative_folder_is_found_from_elsewhere_too(
     found = again.search(next(shop.rglob("*.png")), k=2)
     assert all(image is not None for image in again.pictures(found))
     assert found["path"].str.startswith(str(shop)).all()
+
+
+def test_blank_pictures_are_named_each_time_and_a_pale_cut_out_is_none(engine, tmp_path, caplog):
+    for name, place in (("shirt", (4, 4, 20, 28)), ("bag", (10, 20, 28, 30))):
+        cut = Image.new("RGBA", (32, 32), (0, 0, 0, 0))
+        cut.paste((255, 255, 255, 255), place)
+        (tmp_path / "cut").mkdir(exist_ok=True)
+        cut.save(tmp_path / "cut" / f"{name}.png")
+    found = engine.embed_dataset(tmp_path / "cut", progress=False)
+    assert found.blank == []
+    assert np.abs(found.vectors[0] - found.vectors[1]).max() > 1e-3
+    Image.new("RGB", (32, 40), (250, 250, 250)).save(tmp_path / "cut" / "nothing.jpg")
+    for _ in range(2):
+        caplog.clear()
+        found = engine.embed_dataset(tmp_path / "cut", cache=tmp_path / "cache", progress=False)
+        assert found.blank == ["nothing.jpg"]
+        assert "1 of 3 pictures are blank (one colour), the first is nothing.jpg" in caplog.text

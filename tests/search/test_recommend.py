@@ -2,6 +2,7 @@
 
 import logging
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -449,6 +450,21 @@ def test_a_file_of_vectors_that_does_not_fit_is_refused(shop, tmp_path):
         load(tmp_path / "none")
 
 
+def test_pictures_that_changed_are_noticed_by_their_content(shop, tmp_path):
+    path = tmp_path / "v.safetensors"
+    shop.save(path)
+    pixels = shop.catalogue.pixels()
+    same = replace(shop.catalogue, images=ArrayImages(pixels.copy()))
+    assert len(Recommender.load(path, same).vectors) == 200
+    pixels[7] = 255 - pixels[7]
+    other = replace(shop.catalogue, images=ArrayImages(pixels))
+    with pytest.raises(
+        DataError, match=r"1 of 200 pictures have changed .* first is 'drawn-00007'.*--model"
+    ):
+        Recommender.load(path, other)
+    assert len(Recommender.load(path, other.take([3, 4])).vectors) == 2
+
+
 def test_another_safetensors_file_holds_no_vectors(tmp_path):
     from safetensors.numpy import save_file
 
@@ -513,6 +529,12 @@ def test_a_catalogue_without_colours_has_nothing_to_coordinate():
         Recommender(
             catalogue_of([{"id": "a", "category": "Bag"}]), np.ones((1, 2))
         ).get_color_coordinated_items("a")
+
+
+def test_an_id_is_found_in_either_way_to_write_its_letters():
+    shop = Recommender(catalogue_of([{"id": i, "category": "Bag"} for i in "éo"]), np.eye(2))
+    assert shop.find_similar_items("e\u0301")["id"].tolist() == ["o"]
+    assert len(shop.recommend_by_attributes(category="BAG")) == 2
 
 
 def test_a_picture_needs_a_model_that_fits(shop, tmp_path):

@@ -28,7 +28,7 @@ from fashionnb.apps.collect.manifest import (
 )
 from fashionnb.apps.collect.polite_client import PoliteClient
 from fashionnb.data import downloads
-from fashionnb.data.images import decode
+from fashionnb.data.decoding import decode
 from fashionnb.errors import DataError, DataNotFound
 
 TRIES = 4
@@ -48,6 +48,7 @@ _ENDINGS = {
     b"BM": "bmp",
     b"II": "tif",
     b"MM": "tif",
+    b"RIFF": "webp",
 }
 
 
@@ -219,8 +220,9 @@ def _fetch(row: Row, client: PoliteClient, folder: Path, by_content: dict[str, s
 
 def _write(data: bytes, digest: str, item: str, folder: Path) -> str:
     """Write a picture under a name made from its id; the name."""
-    # `decode` has accepted the bytes, so what is not in `_ENDINGS` is WebP.
-    ending = next((name for begins, name in _ENDINGS.items() if data.startswith(begins)), "webp")
+    # `decode` has accepted the bytes, so what is not in `_ENDINGS` is AVIF or HEIC.
+    other = "avif" if b"avif" in data[:64] else "heic"
+    ending = next((name for begins, name in _ENDINGS.items() if data.startswith(begins)), other)
     target = folder / file_name(item, ending)
     if target.exists() and files.sha256(target) != digest:
         # The link of this id was another before; or the file is not ours.

@@ -148,7 +148,7 @@ ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n"
 CHUNKED = ENDLESS[:-2] + b"Transfer-Encoding: chunked\r\n\r\n"
 BOMB = gzip.compress(bytes(30_000_000))
 BEGINS = b"HTTP/1.1 200 OK\r\n"
-NONE = "not a picture (JPEG, PNG, WebP, GIF, BMP or TIFF); it"
+NONE = "not a picture (JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC); it"
 NO_HTTP = "the answer is no HTTP"
 
 

@@ -325,8 +325,11 @@ def fetch(name: str, folder: Path | str | None = None, progress: bool = True) ->
     except OSError as error:
         if not _is_folder(source) and target.exists():
             return target  # another process fetched it at the same time, and was first
+        why = str(error)
+        if not isinstance(error, WriteError):  # which says what cannot be written
+            why = f"{error.filename}: cannot be written ({error.strerror})."
         raise WriteError(
-            f"{name} cannot be put into the cache. {error} "
+            f"{name} cannot be put into the cache. {why} "
             "FASHIONNB_CACHE can name another folder for it."
         ) from error
     return target

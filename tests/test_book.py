@@ -210,6 +210,11 @@ UNREADABLE = """() => {
     return [...wrong].slice(0, 5);
 }"""
 
+# Code that goes on beyond the right edge of its box.
+CUT_OFF = """() => [...document.querySelectorAll("article pre")]
+    .filter(box => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1)
+    .map(box => "code is cut off: " + box.textContent.slice(0, 60)).slice(0, 3)"""
+
 
 # What the theme's own switch does. Buttons fade from one colour to the other, which takes longer on a
 # busy machine than any fixed time: the transitions are brought to their end.
@@ -258,7 +263,7 @@ def test_every_page_in_a_browser(open_browser, address, pages):
         if name == "index.html":  # leads on to the first page
             page.wait_for_url("**/book/**")
         page.evaluate(DRAWN)
-        problems += page.evaluate(FIGURES) + page.evaluate(UNREADABLE)
+        problems += page.evaluate(FIGURES) + page.evaluate(UNREADABLE) + page.evaluate(CUT_OFF)
         if (theme := page.evaluate("document.documentElement.dataset.theme")) != "light":
             problems.append(f"the theme is {theme}")
         page.evaluate(TO_DARK)
@@ -280,18 +285,21 @@ def is_local(url: str, address: str) -> bool:
 
 
 @pytest.mark.browser
-def test_a_first_visit_is_light_and_the_switch_makes_it_dark(open_browser, address):
-    context = open_browser()
+@pytest.mark.parametrize(("system", "other"), [("light", "dark"), ("dark", "light")])
+def test_a_first_visit_is_as_the_system_says_and_the_switch_changes_it(
+    open_browser, address, system, other
+):
+    context = open_browser(color_scheme=system)
     page = context.new_page()
     page.goto(f"{address}/book/index.html", wait_until="load")
-    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    assert page.evaluate("document.documentElement.dataset.theme") == system
     for _ in range(3):  # the switch goes round light, dark and the system's choice
         page.locator(".theme-switch-button:visible").first.click()
-        if page.evaluate("document.documentElement.dataset.mode") == "dark":
+        if page.evaluate("document.documentElement.dataset.mode") == other:
             break
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate("document.documentElement.dataset.theme") == other
     page.reload(wait_until="load")
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate("document.documentElement.dataset.theme") == other
     context.close()
 
 

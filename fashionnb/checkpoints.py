@@ -25,6 +25,11 @@ from fashionnb.files import sha256, write_text, written_whole
 from fashionnb.models import pretrained
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
+_COMMANDS = {
+    "embedding": "`fashionnb evaluate search` measures it",
+    "classification": "`fashionnb evaluate classifier` measures it",
+    "attributes": "`fashionnb analyse --model` uses it",
+}
 
 
 class Card(BaseModel):
@@ -171,6 +176,31 @@ def list_models() -> dict[str, str]:
     return published_here | {
         name: f"embedding: {about}" for name, about in pretrained.NAMES.items()
     }
+
+
+def check_task(card: Card, where: Path | str, *tasks: str) -> None:
+    """Check that a network is for one of the given tasks, by its model card.
+
+    Parameters
+    ----------
+    card : Card
+        Of the network.
+    where : path or str
+        Its folder or name, for the message.
+    *tasks : str
+        Names in `fashionnb.models.TASKS`.
+
+    Raises
+    ------
+    ModelMismatch
+        If it is for another task; the message says what can be done with it.
+    """
+    if card.task not in tasks:
+        use = f" {_COMMANDS[card.task]}." if card.task in _COMMANDS else ""
+        raise ModelMismatch(
+            f"{where} is a network for the task {card.task!r}, not for "
+            f"{' or '.join(map(repr, tasks))}: it turns {models.TASKS[card.task]}.{use}"
+        )
 
 
 def image_size(

@@ -8,6 +8,7 @@ take its place, and `banner` says so on the page.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from fashionnb.data import (
     polyvore,
     products,
     registry,
+    shop_table,
     shop_the_look,
 )
 from fashionnb.data.catalogue import Catalogue, Outfits, Scenes
@@ -260,7 +262,7 @@ def locate(source: str) -> str:
 def _own(source: Path | str) -> Path:
     """The full path of one's own files."""
     path = path_on_disk(Path(source).expanduser().absolute())
-    if not str(source) or not path.exists():
+    if not str(source).strip() or not path.exists():
         raise DataNotFound(
             f"{source}: there is no such file or folder, and no dataset of that name. "
             f"The datasets: {', '.join(registry.SOURCES)}."
@@ -399,7 +401,9 @@ def _drawn(name: str) -> Catalogue:
     return drawn_garments.catalogue(sum(shape["splits"].values()), stands_in_for=name, **shape)
 
 
-def open_catalogue(source: Path | str | Catalogue) -> Catalogue:
+def open_catalogue(
+    source: Path | str | Catalogue, columns: Mapping[str, str] | None = None
+) -> Catalogue:
     """Open a dataset by its name, or your own files by their path, as a catalogue.
 
     Images are listed, not opened, so that two million of them cost no more than their names.
@@ -409,8 +413,10 @@ def open_catalogue(source: Path | str | Catalogue) -> Catalogue:
     source : Path, str or Catalogue
         A name of `fashionnb data list` (for a folder of that name write "./fashion-mnist"); "drawn"
         for 2,000 drawn garments ("atelier" is an older name for them); the JSON file of a detector,
-        or a folder or zip that holds such; a folder or zip of images, in a folder for each
-        category. A catalogue is given back as it is.
+        or a folder or zip that holds such; a shop's own table (`fashionnb.data.shop_table`); a
+        folder or zip of images, in a folder for each category. A catalogue is given back as it is.
+    columns : mapping of str to str, optional
+        Of a table: our column -> the table's, where its name does not say it.
 
     Returns
     -------
@@ -434,6 +440,12 @@ def open_catalogue(source: Path | str | Catalogue) -> Catalogue:
     if source in _DRAWN:
         return drawn_garments.catalogue()
     path = _own(source)
+    if path.is_file() and path.suffix.lower() in shop_table.SUFFIXES:
+        return shop_table.read(path, columns)
+    if columns:
+        raise DataError(
+            f"{source}: columns are for a table ({', '.join(shop_table.SUFFIXES)}). Leave them out."
+        )
     if path.is_file() and path.suffix.lower() == ".json":
         return detector.read(path)
     if path.is_file() and is_picture_file(path):

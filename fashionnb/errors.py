@@ -55,6 +55,10 @@ class TrainingError(FashionNBError, RuntimeError):
     """Error about training that cannot start, resume or go on."""
 
 
+class UnreadableImages(DataError):
+    """Error about images that cannot be read; a command that can leave them out says so."""
+
+
 class WriteError(FashionNBError, OSError):
     """Error about a file or folder that cannot be written."""
 

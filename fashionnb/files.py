@@ -2,15 +2,51 @@
 
 `written_whole` writes beside the target and renames at the end, so that a full disk, Ctrl-C or a
 killed process never leaves half a file under the final name. All of fashionnb writes through it.
+`only_writer` keeps a second run from writing into a folder at the same time.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from fashionnb.errors import FashionNBError, WriteError
+
+LONGEST_NAME = 235
+"""Bytes of a file's name: disks take 255, and the file beside it has a longer name."""
+
+
+def check_target(target: Path | str) -> None:
+    """Check that a file can be written somewhere, before the work whose result it will hold.
+
+    Parameters
+    ----------
+    target : path
+        The file; it and its folder need not be there.
+
+    Raises
+    ------
+    WriteError
+        If it is a folder, or lies in a file or in a folder that may not be written.
+    """
+    target = Path(target)
+    if not target.name or target.is_dir():
+        raise WriteError(
+            f"{target}: is a folder. Name the file to write, such as {target / 'my-file'}."
+        )
+    if len(os.fsencode(target.name)) > LONGEST_NAME:
+        raise WriteError(
+            f"{target}: cannot be written, since its name has more than {LONGEST_NAME} bytes. "
+            "Choose a shorter one."
+        )
+    above = next(folder for folder in target.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise WriteError(
+            f"{target}: cannot be written ({above} is no folder that you may write to). "
+            "Choose another."
+        )
 
 
 @contextmanager
@@ -30,9 +66,11 @@ def written_whole(target: Path | str) -> Iterator[Path]:
     Raises
     ------
     WriteError
-        If the folder cannot be made or written, or the disk is full. `target` is then unchanged.
+        If it is a folder, its folder cannot be made or written, or the disk is full. `target` is
+        then unchanged.
     """
     target = Path(target)
+    check_target(target)
     aside = target.with_name(f".{target.name}.{uuid4().hex[:8]}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +87,51 @@ def written_whole(target: Path | str) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # it was renamed, or never made
             aside.unlink()
+
+
+@contextmanager
+def only_writer(folder: Path | str) -> Iterator[None]:
+    """Hold a folder while a run writes into it: a second run at the same time is refused.
+
+    The lock is the operating system's, so it ends with the process, even if that is killed.
+
+    Parameters
+    ----------
+    folder : path
+        Made if necessary.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    WriteError
+        If another run holds the folder, or it cannot be made or written.
+    """
+    from filelock import FileLock, Timeout  # not needed by those that only read
+
+    folder = Path(folder)
+    lock = FileLock(folder / ".writing.lock", timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise WriteError(
+            f"{folder}: another run is writing there. Wait until it has ended and run the same "
+            "again, or choose another folder."
+        ) from error
+    except OSError as error:
+        raise WriteError(
+            f"{folder}: cannot be written ({error.strerror or error}). "
+            "Choose a folder that you may write to."
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes it by itself
+            (folder / ".writing.lock").unlink()
+        lock.release()
 
 
 def write_text(target: Path | str, text: str) -> None:

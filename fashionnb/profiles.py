@@ -78,10 +78,10 @@ def choose(name: str | None = None, device: str | None = None) -> Profile:
         If the name, the device or the precision is unknown, or this machine has no such device.
     """
     name = current_name(name or os.environ.get("FASHIONNB_PROFILE") or "standard")
+    count = threads()  # before torch is imported
     device = choose_device(device)
-    threads = int(os.environ.get("OMP_NUM_THREADS") or 0) or cores()
     seeds = {"quick": (0,), "standard": (0, 1, 2), "full": (0, 1, 2, 3, 4)}[name]
-    return Profile(name, device, _precision(device), threads, seeds)
+    return Profile(name, device, _precision(device), count, seeds)
 
 
 def current_name(name: str) -> str:
@@ -196,6 +196,22 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  libraries such as umap-learn still read it
     torch.manual_seed(seed)
+
+
+def threads() -> int:
+    """Count the threads that torch may use: `OMP_NUM_THREADS`, or else all cores.
+
+    Returns
+    -------
+    int
+        At least 1. Of a list, which OpenMP allows, the first number counts; what is no number
+        counts as unset.
+    """
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if re.fullmatch("0*[1-9][0-9]{0,3}", first):
+        return int(first)
+    os.environ.pop("OMP_NUM_THREADS", None)  # or OpenMP complains of it, here and in each child
+    return cores()
 
 
 def cores() -> int:

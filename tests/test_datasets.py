@@ -322,7 +322,7 @@ def test_a_catalogue_is_given_back_and_a_dataset_is_known_by_its_name(real_data,
     [
         (lambda folder: folder / "nowhere", DataNotFound, "no such file or folder.*The datasets: "),
         (lambda folder: folder / "shelf" / "a.PNG", DataError, "is a single image"),
-        (lambda folder: folder / "shelf" / "styles.csv", DataError, "not a zip file"),
+        (lambda folder: folder / "shelf" / "styles.csv", DataError, "the table is empty"),
         (lambda folder: folder / "empty", DataError, "no pictures.*the files here are none"),
         (lambda folder: folder / "texts", DataError, "no pictures.*the files here are readme.txt"),
         (lambda _: drawn_garments.catalogue(3, size=16).take([]), DataError, "has no items"),

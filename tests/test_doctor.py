@@ -86,11 +86,6 @@ def unknown_profile(monkeypatch, here):
     return {"device"}, "There is no profile 'fast'"
 
 
-def threads_are_no_number(monkeypatch, here):
-    monkeypatch.setenv("OMP_NUM_THREADS", "many")
-    return {"device"}, "many"
-
-
 def readers_cannot_be_imported(monkeypatch, here):
     def broken():
         raise ValueError("numpy.dtype size changed")
@@ -131,7 +126,6 @@ def no_user_name(monkeypatch, here):
         cache_cannot_be_read,
         working_folder_is_gone,
         unknown_profile,
-        threads_are_no_number,
         readers_cannot_be_imported,
         libraries_are_missing_or_old,
         no_home,

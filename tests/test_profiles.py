@@ -90,6 +90,16 @@ def test_an_old_gpu_does_without_half_precision(machine):
 
 
 @pytest.mark.parametrize(
+    ("value", "expected"),
+    [("3", 3), ("4,2", 4), (" 2 , 1", 2), ("08", 8)]
+    + [(other, None) for other in ("", " ", "auto", "0", "-1", "1.5", "²", "99999999999", ",2")],
+)
+def test_a_list_or_a_word_of_openmp_is_no_reason_to_fail(monkeypatch, value, expected):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert profiles.choose().threads == profiles.threads() == (expected or profiles.cores())
+
+
+@pytest.mark.parametrize(
     ("device", "probes", "expected"),
     [
         ("mps", {"_is_avx512_bf16_supported": True}, "no"),

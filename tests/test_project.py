@@ -220,6 +220,42 @@ def test_imports_lightly(module):
     assert done.stdout.strip() == ""
 
 
+ONE_PLATFORM = {
+    "resource", "fcntl", "termios", "tty", "pty", "pwd", "grp", "syslog", "posix", "readline", "curses",
+    "winreg", "msvcrt", "winsound", "_winapi",
+}  # fmt: skip
+
+
+def test_what_only_one_platform_has_is_imported_where_it_is_used():
+    """On Windows `import resource` at the top of one module stopped every chapter at its first cell."""
+    everywhere = [
+        f"{path.relative_to(ROOT)}: {ast.unparse(statement)}"
+        for folder in (PACKAGE, ROOT / "tests", ROOT / "book" / "_ext")
+        for path in folder.rglob("*.py")
+        for statement in ast.parse(path.read_text("utf-8")).body
+        for name in [getattr(statement, "module", None)]
+        + [alias.name for alias in getattr(statement, "names", ()) if hasattr(alias, "name")]
+        if name in ONE_PLATFORM and isinstance(statement, ast.Import | ast.ImportFrom)
+    ]
+    assert everywhere == []
+
+
+def test_the_package_reads_and_writes_utf_8_whatever_the_machine_prefers():
+    """Pages read with the encoding of the locale are broken on Windows, where it is cp1252."""
+    unsaid = [
+        f"{path.relative_to(ROOT)}:{call.lineno}: {ast.unparse(call)}"
+        for path in PACKAGE.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in ("read_text", "write_text", "open")
+        and not re.search(
+            r"utf-8|encoding=|\b[rw]b\b|^(files|Image|gzip|os|self)\.", ast.unparse(call)
+        )
+    ]
+    assert unsaid == []
+
+
 def test_the_public_names_are_a_dozen_with_a_line_each():
     import fashionnb as fn
 

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
+from platforms import unix_only
 from torch import nn
 
 from fashionnb import training
@@ -231,6 +232,7 @@ def test_a_run_taken_up_says_what_it_had_cost_before(tmp_path):
     assert again.attrs["earlier_seconds"] == pytest.approx(history["seconds"].sum())
 
 
+@unix_only
 def test_a_killed_process_then_the_same_run_to_the_last_bit(tmp_path):
     child = started(tmp_path / "killed")
     child.kill()
@@ -280,6 +282,7 @@ def following_the_validation():
     return {"batches": weighted_batches, "loss": two_losses, "validate": per_class, **follow}
 
 
+@unix_only
 def test_batches_that_follow_the_validation_go_on_to_the_last_bit(tmp_path):
     child = started(
         tmp_path / "killed", following_the_validation, step=2 * STEPS + 3
@@ -396,6 +399,7 @@ def test_a_collapse_does_not_warn_again_after_resuming(tmp_path):
         train(tmp_path, loss=losing([0.01] * 2), recipe=recipe)
 
 
+@unix_only
 def test_ctrl_c_finishes_the_step_saves_and_stops(tmp_path):
     child = started(tmp_path / "stopped")
     child.send_signal(signal.SIGINT)
@@ -413,6 +417,7 @@ def test_ctrl_c_finishes_the_step_saves_and_stops(tmp_path):
     assert same_run(run, train(tmp_path / "whole", monitor="score"))
 
 
+@unix_only
 def test_ctrl_c_here_and_the_handler_is_put_back(tmp_path):
     before = signal.getsignal(signal.SIGINT)
 
@@ -425,6 +430,7 @@ def test_ctrl_c_here_and_the_handler_is_put_back(tmp_path):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@unix_only
 def test_a_second_ctrl_c_does_not_wait(tmp_path):
     def stuck(_model, _batch):
         for _ in range(2):

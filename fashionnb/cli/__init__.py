@@ -4,6 +4,7 @@ This file puts the groups together. Heavy imports are inside the commands, so th
 `fashionnb --help` answers at once.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -12,7 +13,7 @@ import typer
 
 import fashionnb
 from fashionnb.cli import apps, chapters, data, doctor, models, search
-from fashionnb.errors import FashionNBError
+from fashionnb.errors import DataError, FashionNBError
 
 app = typer.Typer(
     help="Run the chapters of the book, fetch their data, read their results, publish the site; "
@@ -46,8 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command ends with.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is no reason
+            stream.reconfigure(errors="backslashreplace")  # to lose an answer
     try:
+        _refuse_empty(words)
         status = app(_join_pairs(words), prog_name="fashionnb", standalone_mode=False) or 0
+        sys.stdout.flush()
+    except BrokenPipeError:  # as of `fashionnb data list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except FashionNBError as error:
         print(error, file=sys.stderr)
         return 2
@@ -72,6 +81,18 @@ def _version(
     if version:
         print(f"fashionnb {fashionnb.__version__}")
         raise typer.Exit
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    """Refuse a word that is empty: as a path it would mean the folder that one stands in."""
+    for place, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if not word.strip() or (option.startswith("--") and equals and not value.strip()):
+            after = words[place - 1] if place and not equals else option or "fashionnb"
+            raise DataError(
+                f"The word after {after!r} is empty. Is it a variable of a script that is not set? "
+                "Write what is meant, or leave it out."
+            )
 
 
 def _join_pairs(words: list[str]) -> list[str]:

@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from fashionnb.cli.options import CATALOGUE_HELP, SkipUnreadable
+from fashionnb.cli.options import (
+    CATALOGUE_HELP,
+    Columns,
+    SkipUnreadable,
+    print_report,
+    read_columns,
+)
 
 app = typer.Typer()
 
@@ -107,13 +113,20 @@ def demo(
         Path | None,
         typer.Option(metavar="DIR", help="Write pictures of the page into this folder, and end."),
     ] = None,
+    columns: Columns = None,
 ) -> None:
     """Serve a web page with similar garments for a photo, outfits for it, and their scores."""
     from fashionnb.apps.demo import screenshots as pictures
     from fashionnb.apps.demo.backend import open_backend
     from fashionnb.apps.demo.server import Server, is_loopback
 
-    server = Server(open_backend(data), host, 0 if screenshots else port)
+    backend = open_backend(data, read_columns(columns))
+    print_report(backend.catalogue)
+    if backend.without_role:
+        names = [f"{name or 'no category'} ({n:,})" for name, n in backend.without_role.items()]
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+        print(f"In no outfit, since the name is no known garment: {', '.join(names[:8])}{more}.")
+    server = Server(backend, host, 0 if screenshots else port)
     if screenshots is not None:
         with server:
             print(*pictures.take(server.address, screenshots), sep="\n")

@@ -1,15 +1,13 @@
 """`fashionnb run`, `results`, `publish` and `sync`: run the chapters and publish the book."""
 
-import json
 import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from fashionnb.cli.options import Json
+from fashionnb.cli.options import Json, print_json, print_table
 from fashionnb.errors import RunError, needs_extra
 from fashionnb.profiles import current_name
 
@@ -98,7 +96,7 @@ def run(
         minutes=minutes,
         say=partial(print, flush=True),
     )
-    Console().print(run_book.report(outcomes))
+    print_table(run_book.report(outcomes))
     for line in run_book.not_held({outcome.chapter: outcome.claims for outcome in outcomes}):
         print(line)
     failed = [outcome.error for outcome in outcomes if outcome.error]
@@ -124,13 +122,14 @@ def print_results(profile: Profile = "standard", as_json: Json = False) -> None:
             f"`fashionnb run --profile {profile}` makes them."
         )
     if as_json:
-        dumped = {
-            name: one.model_dump(mode="json", by_alias=True, exclude_none=True)
-            for name, one in found.items()
-        }
-        print(json.dumps(dumped, indent=2, ensure_ascii=False))
+        print_json(
+            {
+                name: one.model_dump(mode="json", by_alias=True, exclude_none=True)
+                for name, one in found.items()
+            }
+        )
     else:
-        Console().print(comparisons.terminal_tables(found))
+        print_table(comparisons.terminal_tables(found))
 
 
 @app.command(

@@ -60,5 +60,7 @@ def _place(name: str) -> str:
     """Where a dataset is on this machine, or how to get it."""
     try:
         return str(registry.find(name))
-    except DataNotFound:
+    except DataNotFound as error:
+        if str(error).startswith("FASHIONNB_DATA"):
+            return f"not known: {error}"
         return f"no; `{registry.remedy(name)}`{'' if registry.get(name).urls else ' says how'}"

@@ -1,12 +1,13 @@
 """`fashionnb export` and `fashionnb evaluate`: ship a trained model as one file, and measure it."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fashionnb.cli.options import MODEL_HELP, Json, Size
+from fashionnb.cli.options import MODEL_HELP, Columns, Json, Size, open_data, print_json
+from fashionnb.errors import DataError
+from fashionnb.files import check_target
 
 app = typer.Typer()
 evaluate = typer.Typer(
@@ -20,8 +21,8 @@ Data = Annotated[
     str,
     typer.Option(
         "--data",
-        help="A name from `fashionnb data list`; or a folder of <class>/<name>.jpg or "
-        "<split>/<class>/<name>.jpg.",
+        help="A name from `fashionnb data list`; a folder of <class>/<name>.jpg or "
+        "<split>/<class>/<name>.jpg; or a shop's own table (.csv, .tsv, .jsonl, .parquet, .xlsx).",
     ),
 ]
 
@@ -51,8 +52,10 @@ def export(
     from fashionnb.export import TOLERANCE, OnnxModel, to_onnx
     from fashionnb.notebook.hardware import hardware, latency
 
+    check_target(out)
     trained = checkpoints.load_model(model)
     card = trained.card
+    checkpoints.check_task(card, model, "embedding", "classification")
     size = checkpoints.image_size(card, model, size)
     calibration = None
     if int8 is not None:
@@ -104,17 +107,19 @@ def classifier(
         ),
     ] = None,
     size: Size = None,
+    columns: Columns = None,
     as_json: Json = False,
 ) -> None:
     """Measure accuracy, precision, recall and F1 with intervals, by class, and the confusions."""
     from fashionnb.evaluation.report import evaluate_classifier
 
-    _show(evaluate_classifier(model, data, split, size=size), as_json)
+    _show(evaluate_classifier(model, open_data(data, columns), split, size=size), as_json)
 
 
 @evaluate.command(
     epilog="Examples: [b]fashionnb evaluate search style2vec --data fashion-mnist[/] · "
-    "[b]fashionnb evaluate search models/mine --data photos --json[/]"
+    "[b]fashionnb evaluate search models/mine --data photos --json[/] · "
+    "[b]fashionnb evaluate search siamese --data shop.csv --judgements clicks.csv[/]"
 )
 def search(
     model: Model,
@@ -129,17 +134,33 @@ def search(
             "picture is searched for among all others."
         ),
     ] = None,
+    judgements: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            help="Measure against these pairs instead of classes: a table with the columns query, "
+            "relevant (ids) and, if wanted, grade, such as clicks.",
+        ),
+    ] = None,
     size: Size = None,
+    columns: Columns = None,
     as_json: Json = False,
 ) -> None:
-    """Measure recall at 1, 5 and 10, MRR and MAP@R, with intervals and by class."""
-    from fashionnb.evaluation.report import evaluate_search
+    """Measure recall at 1, 5 and 10, MRR and MAP@R or nDCG, with intervals and by class."""
+    from fashionnb.evaluation.report import evaluate_judgements, evaluate_search
 
-    _show(evaluate_search(model, data, gallery, queries, size=size), as_json)
+    if judgements and (gallery or queries):
+        raise DataError("--judgements name the queries; leave --gallery and --queries out.")
+    catalogue = open_data(data, columns)
+    if judgements:
+        measured = evaluate_judgements(model, catalogue, judgements, size=size)
+    else:
+        measured = evaluate_search(model, catalogue, gallery, queries, size=size)
+    _show(measured, as_json)
 
 
 def _show(measured, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(measured.as_dict(), indent=2, ensure_ascii=False))
+        print_json(measured.as_dict())
     else:
         print(measured.as_text())

@@ -9,13 +9,20 @@ import typer
 from fashionnb.cli.options import (
     CATALOGUE_HELP,
     MODEL_HELP,
+    Columns,
     Json,
     Size,
     SkipUnreadable,
+    offer_to_skip,
+    open_data,
+    print_json,
+    print_left_out,
+    print_report,
+    read_columns,
 )
 from fashionnb.data.registry import cache_folder
 from fashionnb.errors import DataError
-from fashionnb.files import write_text
+from fashionnb.files import check_target, write_text
 
 app = typer.Typer()
 index = typer.Typer(help="Index pictures for `fashionnb search`.", no_args_is_help=True)
@@ -40,8 +47,9 @@ def index_build(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="FOLDER|ZIP|DATASET",
-            help="A folder or a zip file of pictures, or a name from `fashionnb data list`.",
+            metavar="FOLDER|ZIP|TABLE|DATASET",
+            help="A folder or a zip file of pictures, a shop's own table (.csv, .tsv, .jsonl, "
+            ".parquet, .xlsx), or a name from `fashionnb data list`.",
         ),
     ],
     model: Annotated[str, typer.Option(help=EMBEDDING_MODEL_HELP)],
@@ -51,6 +59,7 @@ def index_build(
         typer.Option(help="The type of index; auto chooses it by the number of pictures."),
     ] = "auto",
     size: Size = None,
+    columns: Columns = None,
     skip_unreadable: SkipUnreadable = False,
     cache: Annotated[
         Path | None,
@@ -62,16 +71,17 @@ def index_build(
     """Embed all pictures of a folder, a zip file or a dataset, and write an index of them."""
     from fashionnb.search.engine import VisualSearchEngine
 
+    check_target(out)
     engine = VisualSearchEngine(model, size=size)
-    embedded = engine.embed_dataset(
-        source,
-        cache=cache or cache_folder() / "vectors",
-        skip_unreadable=skip_unreadable,
-    )
+    with offer_to_skip(skip_unreadable):
+        embedded = engine.embed_dataset(
+            open_data(source, columns),
+            cache=cache or cache_folder() / "vectors",
+            skip_unreadable=skip_unreadable,
+        )
     engine.index(embedded, kind=kind)
     engine.save(out)
-    for row in embedded.unreadable.itertuples():
-        print(f"left out: {row.why}")
+    print_left_out(embedded.unreadable)
     print(
         f"{out}: {len(embedded.vectors):,} pictures. "
         f"`fashionnb search PICTURE --index {out}` finds among them."
@@ -101,12 +111,14 @@ def search(
     """Find the pictures of an index that look like a picture."""
     from fashionnb.search.engine import VisualSearchEngine
 
+    if html is not None:
+        check_target(html)
     engine = VisualSearchEngine.load(index, model)
     results = engine.search(image, k, category=category)
     if html is not None:
         write_text(html, engine.as_page(results, image))
     if as_json:
-        print(results.to_json(orient="records", indent=2, force_ascii=False))
+        print_json(results)
         return
     table = results.assign(score=results["score"].map("{:.3f}".format), picture=results["path"])
     _print_table(table[["rank", "score", "category", "picture"]].astype(str))
@@ -163,11 +175,12 @@ def recommend(
     ] = None,
     model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
     size: Size = None,
+    columns: Columns = None,
     html: Html = None,
+    skip_unreadable: SkipUnreadable = False,
     as_json: Json = False,
 ) -> None:
     """Recommend garments of a catalogue, with reasons: similar ones, or ones to wear together."""
-    from fashionnb import datasets
     from fashionnb.search import recommend as recommenders
 
     attributes = {
@@ -185,15 +198,23 @@ def recommend(
         raise DataError(
             "Name an item or a picture, or say what is wanted, for instance --colour Blue."
         )
-    catalogue = datasets.open_catalogue(data)
+    if html is not None:
+        check_target(html)
+    catalogue = open_data(data, columns)
     recommender = recommenders.without_pictures(catalogue)
     # Mistakes are reported before thousands of pictures are embedded.
     recommender.attributes.matching(wanted)
     query = None if item is None else _query(item, recommender.attributes)
     if query is not None or diversity:
-        recommender = recommenders.open_recommender(
-            catalogue, vectors, model, size=size, cache=cache_folder() / "vectors"
-        )
+        with offer_to_skip(skip_unreadable):
+            recommender = recommenders.open_recommender(
+                catalogue,
+                vectors,
+                model,
+                size=size,
+                cache=cache_folder() / "vectors",
+                skip_unreadable=skip_unreadable,
+            )
     options = {"top_k": k, "diversity": diversity, **wanted}
     if query is None:
         title = "As wanted: " + ", ".join(f"{a} {' or '.join(b)}" for a, b in wanted.items())
@@ -210,7 +231,7 @@ def recommend(
     if html is not None:
         write_text(html, recommender.as_page(answer, title, query))
     if as_json:
-        print(answer.to_json(orient="records", indent=2, force_ascii=False))
+        print_json(answer)
     elif len(answer):
         print(title)
         shown = recommender.attributes.columns[:2]  # the reasons name the others
@@ -228,7 +249,8 @@ def embed(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="CATALOGUE", help="A folder, a zip file, or a name from `fashionnb data list`."
+            metavar="CATALOGUE",
+            help="A folder, a zip file, a shop's own table, or a name from `fashionnb data list`.",
         ),
     ],
     model: Annotated[str, typer.Option(help=EMBEDDING_MODEL_HELP)],
@@ -247,15 +269,28 @@ def embed(
             help="auto, cpu, cuda or mps; by default FASHIONNB_DEVICE, else the best one here."
         ),
     ] = None,
+    columns: Columns = None,
+    skip_unreadable: SkipUnreadable = False,
 ) -> None:
     """Embed all pictures. If it was stopped, run it again to resume."""
     from fashionnb.search.embed_catalogue import embed_to_file
 
     began = time.monotonic()
-    found = embed_to_file(
-        source, model, out, size=size, processes=processes, batch_size=batch_size, device=device
-    )
+    with offer_to_skip(skip_unreadable):
+        found = embed_to_file(
+            source,
+            model,
+            out,
+            size=size,
+            processes=processes,
+            batch_size=batch_size,
+            device=device,
+            columns=read_columns(columns),
+            skip_unreadable=skip_unreadable,
+        )
     seconds = time.monotonic() - began
+    print_report(found.gallery)
+    print_left_out(found.unreadable)
     before = len(found.vectors) - found.new
     print(
         f"{out}: {len(found.vectors):,} pictures; {found.new:,} embedded in {seconds:.1f} s, "

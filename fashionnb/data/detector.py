@@ -397,11 +397,24 @@ def write_file(
     Raises
     ------
     DataError
-        If an image is to be encoded, and the ending is not .jpg, .jpeg or .png.
+        If an item breaks the format, or an image is to be encoded, and the ending is not .jpg,
+        .jpeg or .png.
     WriteError
         If the folder cannot be written.
     """
-    path, items = Path(path), []
+    path, garments = Path(path), list(garments)
+    listed = ",\n".join(
+        f"  {json.dumps(item.model_dump(exclude_unset=True), allow_nan=False)}"
+        for item, _ in garments
+    )
+    beside = "".join(
+        f", {json.dumps(key)}: {json.dumps(value, allow_nan=False)}"
+        for key, value in (extra or {}).items()
+    )
+    text = f'{{"items": [\n{listed}\n]{beside}}}\n'
+    _, _, problems = parse(text.encode(), str(path))  # what is written is what is read
+    if problems:
+        raise DataError(f"{problems[0]} It was not written.")
     for item, crop in garments:
         ending = PurePosixPath(item.crop_file).suffix.lower()
         with written_whole(path.parent / item.crop_file) as aside:
@@ -413,15 +426,7 @@ def write_file(
                 raise DataError(
                     f"{path}: a crop is written as {', '.join(_KINDS)}; got the ending {ending!r}."
                 )
-        items.append(item)
-    listed = ",\n".join(
-        f"  {json.dumps(item.model_dump(exclude_unset=True), allow_nan=False)}" for item in items
-    )
-    beside = "".join(
-        f", {json.dumps(key)}: {json.dumps(value, allow_nan=False)}"
-        for key, value in (extra or {}).items()
-    )
-    write_text(path, f'{{"items": [\n{listed}\n]{beside}}}\n')
+    write_text(path, text)
 
 
 def _open(path: Path) -> tuple[FolderImages | ZipImages, list[str]]:

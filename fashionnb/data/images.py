@@ -554,8 +554,8 @@ class ZipImages(Images):
             self._zip = zipfile.ZipFile(self.path)
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise DataError(
-                f"{self.path}: not a zip file, or one that is cut short ({error}). "
-                "Delete it and fetch it again."
+                f"{self.path}: not a zip file, or one that is cut short ({error}). Name a folder "
+                "or a zip file of pictures; if it should be one, get it again from where it came."
             ) from error
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read ({error.strerror or error}).") from error
@@ -606,7 +606,7 @@ class ZipImages(Images):
         except Exception as error:  # of zlib, lzma, struct, zipfile; RuntimeError if encrypted
             raise DataError(
                 f"{self.where(key)}: corrupt or unreadable ({error}). "
-                "Delete the zip and fetch it again."
+                "Get the zip again from where it came, or make it anew."
             ) from error
 
 

@@ -327,8 +327,15 @@ def _files(images: FolderImages | ZipImages) -> dict[str, str]:
     for manifest in [name for name in images.names if PurePosixPath(name).name == "manifest.csv"]:
         root = manifest.removesuffix("manifest.csv")
         text = images.read(manifest).decode("utf-8-sig", errors="replace")
-        for row in csv.DictReader(io.StringIO(text, newline="")):
-            if root + (row.get("file") or "") in pictures:
+        try:
+            rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        except csv.Error as error:
+            raise DataError(
+                f"{images.where(manifest)}: not CSV ({error}). Correct it, or move it away: then "
+                "pictures are found by their names."
+            ) from error
+        for row in rows:
+            if row.get("id") and root + (row.get("file") or "") in pictures:
                 files[row["id"]] = root + row["file"]
     return files
 

@@ -15,10 +15,12 @@ from torch import nn
 
 from fashionnb import checkpoints, datasets
 from fashionnb.arrays import check_array
+from fashionnb.data import shop_table
 from fashionnb.data.catalogue import Catalogue
 from fashionnb.errors import DataError, ModelMismatch
 from fashionnb.evaluation.classification import Array, classification, confusion
 from fashionnb.evaluation.intervals import Interval, bootstrap, bootstrap_statistics
+from fashionnb.evaluation.judgements import judged_retrieval
 from fashionnb.evaluation.neighbours import check_vectors, nearest_neighbours
 from fashionnb.evaluation.retrieval import retrieval
 from fashionnb.features.embedding import embed
@@ -356,15 +358,69 @@ def _copies(
     )
 
 
+def evaluate_judgements(
+    model: Path | str,
+    source: Path | str | Catalogue,
+    judgements: Path | str,
+    *,
+    size: int | None = None,
+) -> Evaluation:
+    """Evaluate a search with a saved encoder against a shop's own judgements, such as clicks.
+
+    Parameters
+    ----------
+    model : Path or str
+        As `fashionnb.checkpoints.load_model` takes it; its task is embedding.
+    source : Path, str or Catalogue
+        As `fashionnb.datasets.open_catalogue` takes it; each query is searched among all others.
+    judgements : Path or str
+        As `fashionnb.data.shop_table.read_judgements` takes it.
+    size : int, optional
+        Pixels of the images; by default as on the model's card.
+
+    Returns
+    -------
+    Evaluation
+        Its intervals are over the queries.
+
+    Raises
+    ------
+    DataNotFound, DataError, ModelMismatch
+        As `evaluate_search` and `read_judgements`; or if no pair has both items in the source.
+    """
+    network = _open_model(model, "embedding", size)
+    pairs = shop_table.read_judgements(judgements)
+    catalogue = datasets.open_catalogue(source)
+    row = {item: place for place, item in enumerate(catalogue.ids)}
+    judged: dict[int, dict[int, float]] = {}
+    for query, relevant, grade in pairs.itertuples(index=False):
+        if query in row and relevant in row and query != relevant:
+            judged.setdefault(row[query], {})[row[relevant]] = grade
+    used = sum(map(len, judged.values()))
+    if not used:
+        raise DataError(
+            f"{judgements}: none of the {len(pairs):,} pairs has two different items of "
+            f"{catalogue.name}; the first is {pairs['query'][0]!r}, ids there look like "
+            f"{_named(catalogue.ids[:3])}."
+        )
+    scores = judged_retrieval(embed(network, catalogue), judged)
+    spans = {name: bootstrap(values, of="queries") for name, values in scores.items()}
+    means = {name: float(values.mean()) for name, values in scores.items()}
+    asked = catalogue.table["category"].iloc[list(judged)].to_numpy()
+    by_class = pd.DataFrame(scores).groupby(asked)
+    per_class = by_class[["recall@10", "ndcg@10"]].mean().rename_axis("class")
+    per_class["queries"] = by_class.size()
+    how = f"{spans['mrr'].how}; {used:,} judged pairs"
+    if used < len(pairs):
+        how += f", {len(pairs) - used:,} are left out, since an item is not in the data"
+    about = {"model": str(model), "data": catalogue.name, "judgements": Path(judgements).name}
+    return Evaluation(_metrics(means, spans), per_class, len(judged), how, about=about)
+
+
 def _open_model(model: Path | str, task: str, size: int | None) -> nn.Module:
     """The network of a task, with the size of its images on its card."""
     network = checkpoints.load_model(model)
-    if network.card.task != task:
-        other = {"classification": "classifier", "embedding": "search"}.get(network.card.task)
-        advice = f" Measure it with `fashionnb evaluate {other}`." if other else ""
-        raise ModelMismatch(
-            f"{model} is a network for the task {network.card.task!r}, not for {task!r}.{advice}"
-        )
+    checkpoints.check_task(network.card, model, task)
     size = checkpoints.image_size(network.card, model, size)
     network.card = network.card.model_copy(update={"size": size})
     return network

@@ -159,9 +159,9 @@ class FeatureStore:
                     code = getattr(error, "sqlite_errorname", "")
                     if attempt == 2 or self.file is None or not code.startswith(_BROKEN):
                         raise WriteError(
-                            f"{self.file}: cannot be used as a cache ({error}). Name another "
-                            f"folder "
-                            "that you may write to, make room on the disk, or go without a cache."
+                            f"{self.file}: cannot be used as a cache ({error}). Choose a folder "
+                            "that you may write to (FASHIONNB_CACHE names it where no other is "
+                            "named), or make room on the disk."
                         ) from error
                     logger.warning("%s is broken (%s); computing it again.", self.file, error)
                     for file in (self.file, self.file.with_name(f"{self.file.name}-journal")):

@@ -172,13 +172,17 @@ class FusionHead(nn.Module):
         given = attributes if pictures is None else pictures
         if given is None:
             raise DataError("Give images, or attributes, or both.")
-        n, device = len(given), given.device
+        n = len(given)
+        # What is missing gets its length from a tensor: an exported file would keep the number n.
+        rows = given[..., None].flatten(1).sum(1)
         if seen is None:
-            seen = torch.full((n,), pictures is not None, device=device)
+            seen = torch.full_like(rows, float(pictures is not None)).bool()
         if pictures is None:
-            pictures, seen = torch.zeros(n, self.pictures, device=device), torch.zeros_like(seen)
+            pictures = torch.zeros_like(rows[:, None], dtype=torch.float32).repeat(1, self.pictures)
+            seen = torch.zeros_like(seen)
         if attributes is None:
-            attributes = torch.zeros(n, len(self.sizes), dtype=torch.int64, device=device)
+            attributes = torch.zeros_like(rows[:, None]).long()
+            attributes = attributes.repeat(1, len(self.sizes))
         remedy = (
             "Use the encoder of images and that of attributes that the network was trained with."
         )

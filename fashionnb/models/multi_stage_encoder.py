@@ -151,6 +151,9 @@ def _colour_histogram(images: Tensor) -> Tensor:
     """
     red, green, blue = (images.detach() * (_STEPS - 1e-3)).long().clamp(0, _STEPS - 1).unbind(1)
     number = (_STEPS**2 * red + _STEPS * green + blue).flatten(1)
-    counts = torch.zeros(len(images), _STEPS**3, device=images.device)
-    counts.scatter_add_(1, number, torch.ones(number.shape, device=images.device))
+    ones = torch.ones_like(number, dtype=torch.float32)
+    counts = torch.zeros_like(ones[:, :1]).repeat(
+        1, _STEPS**3
+    )  # no number n: see `fashionnb.export`
+    counts = counts.scatter_add(1, number, ones)
     return (counts / number.shape[1]).sqrt()

@@ -180,6 +180,8 @@ def terminal_tables(found: Mapping[str, "Results"]) -> "Group":
         made = f"{run.seconds:,.0f} s · {run.hardware} · {run.date:%Y-%m-%d}"
         columns = ("method", "metric", "class", "value", "data", "split", "n")
         lines = Table(*columns, title=f"{chapter} · {run.profile} · {made}", title_justify="left")
+        for column in lines.columns:
+            column.overflow = "fold"  # what is cut cannot be read, nor copied
         for row in one.results:
             place = (row.data, row.split, f"{row.n:,}")
             lines.add_row(row.method, row.metric, row.class_ or "", _cell(row), *place)

@@ -7,7 +7,6 @@ import importlib.metadata
 import os
 import platform
 import re
-import resource
 import subprocess
 import sys
 import timeit
@@ -32,8 +31,8 @@ def hardware(device: str = "cpu") -> str:
         For instance "AMD EPYC 7B13, 2 cores, 24 GB".
     """
     count = cores()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    parts = [_processor(), f"{count} core{'s' if count > 1 else ''}", f"{memory:.0f} GB"]
+    memory = f"{_memory_bytes() / 2**30:.0f} GB"
+    parts = [_processor(), f"{count} core{'s' if count > 1 else ''}", memory]
     if device.startswith("cuda"):
         import torch
 
@@ -66,28 +65,36 @@ def latency(run: Callable[[], object], repeats: int = 50, warm_up: int = 10) -> 
     return timeit.repeat(run, number=1, repeat=warm_up + repeats)[warm_up:]
 
 
-def peak_memory_mb(who: int = resource.RUSAGE_SELF) -> float:
+def peak_memory_mb(children: bool = False) -> float:
     """Measure the largest resident memory that this process had on this machine so far.
 
     Parameters
     ----------
-    who : int
-        `resource.RUSAGE_CHILDREN` asks for the largest finished child process instead.
+    children : bool
+        Measure the largest finished child process instead.
 
     Returns
     -------
     float
-        In MB (2**20 bytes).
+        In MB (2**20 bytes). Windows does not know it of finished processes: 0.
     """
     status = Path("/proc/self/status")
     # getrusage starts from the parent's memory; the peak that the kernel reports does not.
     if (
-        who == resource.RUSAGE_SELF
+        not children
         and status.exists()
-        and (mark := re.search(r"VmHWM:\s*(\d+) kB", status.read_text()))
+        and (mark := re.search(r"VmHWM:\s*(\d+) kB", status.read_text("utf-8")))
     ):
         return round(int(mark[1]) / 2**10, 1)
-    peak = resource.getrusage(who).ru_maxrss
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return 0.0 if children else round(psutil.Process().memory_info().peak_wset / 2**20, 1)
+    peak = resource.getrusage(
+        resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF
+    ).ru_maxrss
     unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux kilobytes
     return round(peak / unit, 1)
 
@@ -106,10 +113,18 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "fashionnb": fashionnb.__version__, **libraries}
 
 
+def _memory_bytes() -> int:
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    import psutil
+
+    return psutil.virtual_memory().total
+
+
 def _processor() -> str:
     listing = Path("/proc/cpuinfo")
     if listing.exists() and (
-        model := re.search(r"^model name\s*:\s*(.+)$", listing.read_text(), re.MULTILINE)
+        model := re.search(r"^model name\s*:\s*(.+)$", listing.read_text("utf-8"), re.MULTILINE)
     ):
         return " ".join(model[1].split())
     if sys.platform == "darwin":

@@ -181,7 +181,7 @@ def plan(
         for chapter in chapters
     }
     absent = _download(set().union(*needed.values()))
-    threads = max(1, (int(os.environ.get("OMP_NUM_THREADS") or 0) or profiles.cores()) // jobs)
+    threads = max(1, profiles.threads() // jobs)
     base, reasons = book.build, []
     if given:
         base, reasons = base / "own" / _folder_name(given), ["own parameters"]

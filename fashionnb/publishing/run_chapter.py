@@ -10,7 +10,6 @@ process was killed.
 import json
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -439,7 +438,7 @@ def _main() -> None:
         failed = [error.ename, error.evalue]
     except DeadKernelError:
         died = True
-    send(died=died, failed=failed, peak_memory_mb=hardware.peak_memory_mb(resource.RUSAGE_CHILDREN))
+    send(died=died, failed=failed, peak_memory_mb=hardware.peak_memory_mb(children=True))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ Read `fashionnb.publishing.chapter_page` next: it makes the page of one chapter.
 import ast
 import importlib.util
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -278,7 +279,9 @@ def _build(staged: Path, out: Path, log_file: Path) -> str:
         [sys.executable, "-c", program, "build", str(staged), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env={**os.environ, "PYTHONUTF8": "1"},
         check=False,
     )
     write_text(log_file, done.stdout)

@@ -127,7 +127,7 @@ def view(
         found |= store.fill(of_each, compute, chunk=CHUNK)
         store.close()
     crops, uncut, pieces = (torch.from_numpy(found[name]) for name in ("crops", "uncut", "pieces"))
-    scene, boxes = torch.from_numpy(scene.astype(np.int64)), torch.from_numpy(boxes)
+    scene, boxes = torch.from_numpy(scene.astype(np.int64)), torch.tensor(boxes)
     return Views(
         _standard(crops),
         _standard(uncut),

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import shutil
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -21,10 +22,10 @@ from tqdm import tqdm
 
 from fashionnb import datasets, profiles
 from fashionnb.data.catalogue import Catalogue
-from fashionnb.errors import DataError, RunError, WriteError
+from fashionnb.errors import DataError, RunError
 from fashionnb.features import vector_files
 from fashionnb.features.embedding import BATCH, Embedded, embed_images
-from fashionnb.files import write_text
+from fashionnb.files import check_target, only_writer
 from fashionnb.search.engine import Size, VisualSearchEngine
 
 
@@ -37,6 +38,8 @@ def embed_to_file(
     processes: int = 1,
     batch_size: int = BATCH,
     device: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    skip_unreadable: bool = False,
 ) -> Embedded:
     """Embed a whole catalogue into one file, in several processes if wanted.
 
@@ -62,6 +65,10 @@ def embed_to_file(
     device : str, optional
         "cpu", "cuda" or "mps"; by default that of the profile. Of several GPUs each process takes
         the next.
+    columns : mapping of str to str, optional
+        Of a table, as `open_catalogue` takes it.
+    skip_unreadable : bool
+        Leave out images that cannot be read; they are listed in the result.
 
     Returns
     -------
@@ -73,9 +80,11 @@ def embed_to_file(
     DataNotFound, ModelMismatch, ProfileError
         As `VisualSearchEngine` and `open_catalogue`.
     DataError
-        If an image cannot be read, or fewer than one process or one image a batch are asked for.
+        If an image cannot be read and is not to be left out, or fewer than one process or one image
+        a batch are asked for.
     WriteError
-        If the file cannot be written. This is noticed before anything is embedded.
+        If the file cannot be written, or another run is at it. This is noticed before anything is
+        embedded.
     RunError
         If a process was killed, perhaps for want of memory. What is done is kept.
     """
@@ -89,24 +98,24 @@ def embed_to_file(
             "A catalogue lives in this process alone. Name a folder, a zip file or a dataset, or "
             "use one."
         )
-    if out.is_dir():
-        raise WriteError(
-            f"{out}: is a folder. Name the file that the vectors go to, such as "
-            f"{out / 'my.safetensors'}."
-        )
-    gallery = datasets.open_catalogue(source)
+    check_target(out)  # now, and not after an hour
+    gallery = datasets.open_catalogue(source, columns)
     engine = VisualSearchEngine(model, size=size, device=device)
     parts = out.with_name(f".{out.name}.parts")
-    write_text(parts / "of", str(source))  # now, and not after an hour
-    new = 0
-    if processes > 1:
-        starts = range(0, len(gallery), batch_size)
-        new = _fill_cache(starts, processes, (source, model, size, parts, batch_size, device))
-    found = engine.embed_dataset(gallery, cache=parts, batch_size=batch_size)
-    contents = vector_files.contents_of(gallery)
-    about = gallery.name, engine.fingerprint, str(engine.size), contents
-    vector_files.save(out, vector_files.Vectors(found.vectors, gallery.ids, *about))
-    shutil.rmtree(parts, ignore_errors=True)
+    with only_writer(parts):
+        new = 0
+        if processes > 1:
+            starts = range(0, len(gallery), batch_size)
+            new = _fill_cache(
+                starts, processes, (source, columns, model, size, parts, batch_size, device)
+            )
+        found = engine.embed_dataset(
+            gallery, cache=parts, batch_size=batch_size, skip_unreadable=skip_unreadable
+        )
+        contents = vector_files.contents_of(found.gallery)
+        about = gallery.name, engine.fingerprint, str(engine.size), contents
+        vector_files.save(out, vector_files.Vectors(found.vectors, found.gallery.ids, *about))
+        shutil.rmtree(parts, ignore_errors=True)
     return replace(found, new=new + found.new)
 
 
@@ -141,11 +150,11 @@ def _begin(arguments: tuple, threads: int, began) -> None:
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
     torch.set_num_threads(threads)
-    source, model, size, parts, batch_size, device = arguments
+    source, columns, model, size, parts, batch_size, device = arguments
     with began.get_lock():
         number, began.value = began.value, began.value + 1
     engine = VisualSearchEngine(model, size=size, device=_device(device, number))
-    _mine = engine, datasets.open_catalogue(source), engine.store(parts), batch_size
+    _mine = engine, datasets.open_catalogue(source, columns), engine.store(parts), batch_size
 
 
 def _device(device: str | None, number: int) -> str:

@@ -30,7 +30,7 @@ from fashionnb.data.images import (
     warn_of_blank,
 )
 from fashionnb.data.registry import SOURCES
-from fashionnb.errors import DataError, ModelMismatch
+from fashionnb.errors import DataError, ModelMismatch, UnreadableImages
 from fashionnb.features.embedding import BATCH, Embedded, embed, embed_images
 from fashionnb.features.store import FeatureStore
 from fashionnb.search.index import Index
@@ -68,7 +68,8 @@ class VisualSearchEngine:
     DataNotFound
         If there is no such folder or name, or published weights cannot be had.
     ModelMismatch
-        If the checkpoint is broken, takes no images, or nothing says their size.
+        If the checkpoint is broken, is not for embedding, takes no images, or nothing says their
+        size.
     DataError
         If the model cannot take images of this size.
     ProfileError
@@ -83,6 +84,7 @@ class VisualSearchEngine:
         )
         """Where the model is: its name, or the path of its folder."""
         model = checkpoints.load_model(self.checkpoint)
+        checkpoints.check_task(model.card, checkpoint, "embedding")
         self.fingerprint = checkpoints.fingerprint(model)
         self.size = checkpoints.image_size(model.card, checkpoint, size)
         self.channels = model.card.channels
@@ -177,11 +179,9 @@ class VisualSearchEngine:
             )  # fmt: skip
         failed = len(found.unreadable)
         if failed and not (skip_unreadable and len(found.vectors)):
-            raise DataError(
+            raise UnreadableImages(
                 f"{failed:,} of {len(gallery):,} pictures cannot be read. The first: "
-                f"{found.unreadable['why'][0]} Then run the same again; or leave out all that "
-                "cannot be read, with skip_unreadable=True (`fashionnb index build "
-                "--skip-unreadable`)."
+                f"{found.unreadable['why'][0]} Then run the same again."
             )
         if failed:
             logger.warning(

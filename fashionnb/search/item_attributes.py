@@ -262,7 +262,9 @@ def table_with_reasons(
     own = query.values
     table = catalogue.table[["id", *columns]].iloc[rows].reset_index(drop=True)
     garments = table[[*columns]].to_dict("records")
-    wanted = catalogue.table[[*asked]].iloc[rows].to_dict("records")
+    wanted: list[dict[str, str]] = [{} for _ in rows]
+    if asked:  # of a table without columns, pandas 2 gives no records
+        wanted = catalogue.table[[*asked]].iloc[rows].to_dict("records")
     table.insert(0, "rank", np.arange(1, len(rows) + 1))
     similarity = query.similarity[rows].astype(np.float64).clip(-1, 1)
     table = table.assign(score=np.asarray(score, np.float64), similarity=similarity)

@@ -21,6 +21,7 @@ from fashionnb.data.images import open_picture
 from fashionnb.errors import DataError
 from fashionnb.evaluation.neighbours import check_vectors
 from fashionnb.features import vector_files
+from fashionnb.files import check_target
 from fashionnb.search import ranking
 from fashionnb.search.item_attributes import Attributes, Query, harmony, table_with_reasons
 from fashionnb.search.results_page import Entry, open_readable, page
@@ -344,7 +345,13 @@ class Recommender:
 
     @classmethod
     def load(
-        cls, path: Path | str, catalogue: Catalogue, *, model: str = "", **options
+        cls,
+        path: Path | str,
+        catalogue: Catalogue,
+        *,
+        model: str = "",
+        skip_missing: bool = False,
+        **options,
     ) -> "Recommender":
         """A recommender for this catalogue, or a part of it, with the vectors that `save` wrote.
 
@@ -354,6 +361,8 @@ class Recommender:
         catalogue : Catalogue
         model : str
             The fingerprint that the vectors should have; "" is any.
+        skip_missing : bool
+            Leave out items that the file has no vectors of; they are counted in the log.
         **options
             As the class takes them.
 
@@ -362,6 +371,8 @@ class Recommender:
         DataNotFound, DataError, ModelMismatch
             As `fashionnb.features.vector_files.load`; or if images have changed since.
         """
+        if skip_missing:
+            catalogue = _with_vectors(path, catalogue)
         found = vector_files.load(path, catalogue.ids, model)
         changed = vector_files.changed(found, catalogue)
         if changed.any():
@@ -481,6 +492,7 @@ def open_recommender(
     *,
     size: int | None = None,
     cache: Path | str | None = None,
+    skip_unreadable: bool = False,
 ) -> Recommender:
     """Open a recommender for a catalogue, with vectors from a file or from a model.
 
@@ -499,6 +511,9 @@ def open_recommender(
     cache : Path or str, optional
         A folder for the vectors, as in
         `fashionnb.search.engine.VisualSearchEngine.embed_dataset`.
+    skip_unreadable : bool
+        Leave out items whose pictures cannot be read, or that the file has no vectors of; they are
+        counted in the log.
 
     Returns
     -------
@@ -520,14 +535,18 @@ def open_recommender(
                 "Comparing pictures needs their vectors: name a file of them (--vectors FILE), "
                 "a model to make them (--model style2vec), or both, to make them once."
             )
-        return Recommender.load(vectors, catalogue)
+        return Recommender.load(vectors, catalogue, skip_missing=skip_unreadable)
     from fashionnb.search.engine import VisualSearchEngine  # torch, which nothing else here needs
 
+    if vectors is not None:
+        check_target(vectors)
     engine = VisualSearchEngine(model, size=size)
     pixels = str(engine.size)
     stale = np.ones(len(catalogue), bool)
     values = None
     if vectors is not None and Path(vectors).exists():
+        if skip_unreadable:
+            catalogue = _with_vectors(vectors, catalogue)
         found = vector_files.load(vectors, catalogue.ids, engine.fingerprint)
         stale = vector_files.changed(found, catalogue) | (found.size not in ("", pixels))
         values = found.values
@@ -540,15 +559,28 @@ def open_recommender(
                 stale.sum(),
                 len(catalogue),
             )
-        new = engine.embed_dataset(catalogue.take(stale), cache=cache).vectors
-        values = new if values is None else values
-        values[stale] = new
+        new = engine.embed_dataset(
+            catalogue.take(stale), cache=cache, skip_unreadable=skip_unreadable
+        )
+        if values is None:
+            values = np.empty((len(catalogue), new.vectors.shape[1]), np.float32)
+        read = catalogue.table["id"].isin(new.gallery.ids).to_numpy()
+        values[read] = new.vectors
+        catalogue, values = catalogue.take(~stale | read), values[~stale | read]
     made = Recommender(
         catalogue, values, model=engine.fingerprint, size=pixels, embed=engine.embed_image
     )
     if vectors is not None and stale.any():
         made.save(vectors)
     return made
+
+
+def _with_vectors(path: Path | str, catalogue: Catalogue) -> Catalogue:
+    """The items that a file has vectors of."""
+    known = catalogue.table["id"].isin(vector_files.load(path).ids)
+    if not known.all():
+        logger.warning("%d item(s) have no vector and are left out.", (~known).sum())
+    return catalogue.take(known)
 
 
 def without_pictures(catalogue: Catalogue) -> Recommender:

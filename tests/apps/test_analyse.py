@@ -136,6 +136,60 @@ def test_photos_that_differ_in_their_ending_alone(here):
     assert len(detector.read("found")) == 3
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a.jpg", "a.png", "a-jpg.webp"],
+        ["A.png", "a.jpg", "a.JPG", "A.webp"],
+        ["a\tb.png", "a b.png", "a\nb.png", "a\\b.png", "a\x7f.png"],
+        ["caf\u00e9.png", "cafe\u0301.png"],
+        ["衬衫.png", "衬" * 80 + ".png", "a" * 240 + ".png", "a" * 239 + "b.png"],
+        ["new\tones/x.png", "new ones/x.png", "dots./x.png", "dots/x.png"],
+        [" .png", "-.png", "x .png", "con.png", 'q"<>|?*.png'],
+        [b"not-utf-8-\xff.png".decode("utf-8", "surrogateescape"), "not-utf-8-.png"],
+    ],
+)
+def test_names_of_photos_become_names_that_every_disk_and_the_reader_take(here, names):
+    folder = here / "odd"
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with (folder / name).open("wb") as file:
+            Image.new("RGB", (20, 30), "red").save(file, "PNG")
+    files, _ = analyse(folder, "found", model="model")
+    assert len({str(file).casefold() for file in files}) == len(names)
+    found = detector.read("found")
+    assert len(found) == len(names)
+    assert len(set(found.table["image"])) == len(names)
+    for path in (here / "found").rglob("*"):
+        assert path.name.isprintable()
+        assert not set(path.name) & set('\\:"<>|?*')
+        assert len(path.name.encode()) <= 200
+
+
+def test_what_a_photo_that_is_gone_left_behind_is_removed_and_told(here, caplog):
+    analyse("photos", "found", model="model")
+    (here / "photos" / "red.png").unlink()
+    analyse("photos", "found", model="model")
+    assert detector.read("found").table["source"].tolist() == ["below/fashion_analysis_blue.json"]
+    assert sorted(path.name for path in (here / "found").iterdir()) == ["below"]
+    assert "Removed the files of 1 photo(s)" in caplog.text
+
+
+def test_files_of_a_detector_and_of_other_photos_are_not_touched(here):
+    analyse("photos", "found", model="model")
+    before = {path: path.read_bytes() for path in (here / "found").rglob("*.*")}
+    (here / "others").mkdir()
+    Image.new("RGB", (30, 40), "red").save(here / "others" / "red.png")
+    with pytest.raises(DataError, match=r"holds fashion_analysis_blue\.json of .*photos"):
+        analyse("others", "found", model="model")
+    (here / "own").mkdir()
+    (here / "own" / "fashion_analysis_red.json").write_text('{"items": []}')
+    with pytest.raises(DataError, match="of a detector"):
+        analyse("photos", "own", model="model")
+    assert {path: path.read_bytes() for path in (here / "found").rglob("*.*")} == before
+    assert [path.name for path in (here / "own").iterdir()] == ["fashion_analysis_red.json"]
+
+
 def test_twice_is_the_same(here):
     once, again = (
         {file: file.read_bytes() for file in analyse("photos", "found", model="model")[0]}
@@ -189,7 +243,7 @@ def test_what_does_not_fit_is_refused(here):
     (here / "other" / "attributes.json").write_bytes(
         (here / "model" / "attributes.json").read_bytes()
     )
-    with pytest.raises(ModelMismatch, match="style2vec, but naming attributes"):
+    with pytest.raises(ModelMismatch, match="for the task 'embedding', not for 'attributes'"):
         analyse("photos", "found", model="other")
     AttributeEncoder.fit(TABLE, ["category"]).save("model/attributes.json")
     with pytest.raises(ModelMismatch, match="does not belong to the model"):

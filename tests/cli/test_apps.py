@@ -1,5 +1,8 @@
 """`fashionnb collect` and `fashionnb demo`: what they print, what they refuse, and their exit status."""
 
+from types import SimpleNamespace
+
+import pandas as pd
 import pytest
 import web as support
 
@@ -71,7 +74,13 @@ class Pretended:
 @pytest.fixture
 def pretend(monkeypatch):
     monkeypatch.setattr(server, "Server", Pretended)
-    monkeypatch.setattr(backend, "open_backend", lambda data: f"the backend of {data}")
+    monkeypatch.setattr(
+        backend,
+        "open_backend",
+        lambda *_: SimpleNamespace(
+            without_role={"sock": 12, "": 3}, catalogue=SimpleNamespace(table=pd.DataFrame())
+        ),
+    )
 
 
 def test_help_of_demo(capsys):
@@ -83,8 +92,9 @@ def test_help_of_demo(capsys):
 
 def test_the_command_says_where_it_is(capsys, pretend):
     assert cli.main(["demo"]) == 0
-    assert (
-        capsys.readouterr().out == "The demo is on http://127.0.0.1:8000 (Ctrl-C ends it).\nruns\n"
+    assert capsys.readouterr().out == (
+        "In no outfit, since the name is no known garment: sock (12), no category (3).\n"
+        "The demo is on http://127.0.0.1:8000 (Ctrl-C ends it).\nruns\n"
     )
 
 
@@ -93,6 +103,16 @@ def test_who_lets_everybody_in_is_told_so(capsys, pretend):
     said = capsys.readouterr().out
     assert "http://0.0.0.0:9000" in said
     assert "Everybody who can reach this machine can use it; there is no password." in said
+
+
+def test_the_demo_advises_no_option_that_it_lacks(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("FASHIONNB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "a.jpg").write_bytes(b"")
+    assert cli.main(["demo", "--data", str(tmp_path / "shop"), "--port", "0"]) == 2
+    err = capsys.readouterr().err
+    assert "a.jpg" in err
+    assert "skip" not in err
 
 
 def test_data_that_are_not_there(capsys, tmp_path):

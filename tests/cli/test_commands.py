@@ -10,6 +10,7 @@ import tiny
 
 import fashionnb
 from fashionnb import cli
+from fashionnb.data import registry
 from fashionnb.notebook import results
 from fashionnb.notebook.claims import Claim
 from fashionnb.profiles import Profile
@@ -93,7 +94,7 @@ def test_no_command_prints_the_help(call):
     ("words", "phrase"),
     [
         (["rnu"], "No such command 'rnu'."),
-        (["run", "--jbs", "2"], "No such option: --jbs"),
+        (["run", "--jbs", "2"], "No such option"),
         (["run", "--jobs", "two"], "Invalid value for '--jobs'"),
         (["run", "-p"], "Option '-p' requires an argument"),
         (["run", "-p", "epochs"], "-p takes a name and a value, for instance `-p epochs 50`"),
@@ -124,6 +125,15 @@ def test_results(call, recorded):
     assert json.loads(out) == {"02-style2vec": json.loads(recorded.read_text())}
 
 
+def test_results_are_whole_in_a_narrow_terminal_and_in_a_pipe(call, recorded, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert "…" not in call("results")[1]
+    monkeypatch.delenv("COLUMNS")
+    line = next(line for line in call("results")[1].splitlines() if "0.888" in line)
+    for whole in ("Style2Vec", "recall@1", "[0.881, 0.894]", "fashion-mnist", "10,000"):
+        assert whole in line
+
+
 def test_damaged_results(call, recorded):
     recorded.write_text("{}")
     status, _, err = call("results")
@@ -142,6 +152,16 @@ def test_data_list(call):
         "sha256   c59f468a",
     ):
         assert said in out
+
+
+def test_data_list_says_that_the_data_folder_is_wrong(call, monkeypatch):
+    monkeypatch.setenv("FASHIONNB_DATA", "/nonexistent")
+    status, out, _ = call("data", "list")
+    assert status == 0
+    assert out.count("FASHIONNB_DATA is '/nonexistent', which is not a folder") == len(
+        registry.SOURCES
+    )
+    assert "no; `fashionnb" not in out
 
 
 def test_real_data(call, real_data, monkeypatch):

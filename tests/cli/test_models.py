@@ -85,9 +85,23 @@ def test_a_published_model(export):
     assert "T-shirt/top" in OnnxModel("style2vec.onnx").classes
 
 
+def test_fusion_is_exported_as_what_it_says_of_a_picture_alone(export):
+    status, _, err = export("fusion", "fusion.onnx")
+    assert (status, err) == (0, "")
+    images = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    found = OnnxModel("fusion.onnx")(images)
+    np.testing.assert_allclose(found, embed(load_model("fusion"), images), rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("words", "phrase"),
     [
+        (
+            ["multitask", "a.onnx"],
+            "multitask is a network for the task 'attributes', not for 'embedding' or "
+            "'classification': it turns images to the logits of each attribute. `fashionnb analyse",
+        ),
+        (["outfit-transformer", "a.onnx", "--size", "64"], "a network for the task 'outfit'"),
         (["nothing", "a.onnx"], "No model 'nothing' came with fashionnb"),
         (["photos", "a.onnx"], "card.json is not there"),
         (["silent", "a.onnx"], "does not say how large the pictures were"),
@@ -96,7 +110,7 @@ def test_a_published_model(export):
         (["mine", "a.onnx", "--int8", "nowhere"], "there is no such file or folder"),
         (["mine", "a.onnx", "--int8", "silent"], "no pictures"),
         (["mine", "photos/notes.txt/a.onnx"], "cannot be written"),
-        (["mine"], "Missing argument 'out'"),
+        (["mine"], "Missing argument"),
     ],
 )
 def test_mistakes_in_exporting_give_one_message_and_exit_2(export, tmp_path, words, phrase):

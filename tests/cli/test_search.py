@@ -1,17 +1,22 @@
 """`fashionnb index build`, `search` and `recommend`: tables, JSON, and pages that show what was found."""
 
 import json
+import os
+import re
+import subprocess
 import sys
 
 import pytest
 import torch
 from PIL import Image
+from platforms import unix_only
 
 from fashionnb import checkpoints, cli, datasets
 from fashionnb.data import detector
 from fashionnb.data.catalogue import Catalogue
 from fashionnb.models.style2vec import Style2Vec
 from fashionnb.search import recommend
+from fashionnb.search.engine import VisualSearchEngine
 from fashionnb.synthetic import drawn_garments
 
 COLOURS = {"red": (220, 20, 20), "blue": (20, 20, 220), "white": (250, 250, 250)}
@@ -169,11 +174,222 @@ BUILD = ["index", "build"]
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        [*BUILD, "photos", "--model", "model", "--out", ""],
+        [*BUILD, "photos", "--model", "model", "--out", "/"],
+        [*BUILD, "photos", "--model", "model", "--out", "photos"],
+        [*BUILD, "photos", "--model", "model", "--out="],
+        [*BUILD, "", "--model", "model", "--out", "x"],
+        [*BUILD, " ", "--model", "model", "--out", "x"],
+        ["search", "query.png", "--index", "photos.index", "--html", ""],
+        ["search", "query.png", "--index", "photos.index", "--html", "photos"],
+        ["recommend", "query.png", "--data", "photos", "--model", "model", "--html", "photos"],
+        [
+            "recommend",
+            "query.png",
+            "--data",
+            "photos",
+            "--model",
+            "model",
+            "--vectors",
+            "query.png/x",
+        ],
+        ["recommend", "query.png", "--data", "", "--model", "model"],
+        ["embed", "", "--model", "model", "--out", "x"],
+        ["embed", "photos", "--model", "model", "--out", ""],
+        ["export", "model", ""],
+        ["export", "model", "photos"],
+        ["analyse", "photos", "--out", ""],
+        ["analyse", "", "--out", "found"],
+        ["collect", "", "--out", "found"],
+        ["evaluate", "search", "model", "--data", ""],
+        ["demo", "--data", ""],
+        ["run", "", "--profile", "quick"],
+    ],
+)
+def test_an_empty_word_or_a_folder_for_a_file_is_refused_before_any_work(
+    call, built, tmp_path, monkeypatch, words
+):
+    monkeypatch.setattr(
+        VisualSearchEngine,
+        "embed_dataset",
+        lambda *_, **__: pytest.fail("it works before it looks"),
+    )
+    before = sorted(tmp_path.rglob("*"))
+    status, out, err = call(*words)
+    assert (status, out) == (2, "")
+    assert re.search("is empty|is a folder|is no folder that you may write to", err)
+    assert sorted(path for path in tmp_path.rglob("*") if "cache" not in path.parts) == [
+        path for path in before if "cache" not in path.parts
+    ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [*BUILD, "photos", "--model", "model", "--out", "x.index"],
+        ["embed", "photos", "--model", "model", "--out", "x.safetensors"],
+        [
+            "recommend",
+            "query.png",
+            "--data",
+            "photos",
+            "--model",
+            "model",
+            "--vectors",
+            "x.vectors",
+        ],
+    ],
+)
+def test_who_is_advised_to_skip_what_cannot_be_read_can_do_so(call, tmp_path, words):
+    (tmp_path / "photos" / "tops" / "zero.png").write_bytes(b"")
+    status, _, err = call(*words)
+    assert status == 2
+    assert "1 of 7 pictures cannot be read" in err
+    assert "--skip-unreadable" in err
+    for _ in range(2):  # once with what the first time left behind
+        status, out, _ = call(*words, "--skip-unreadable")
+        assert status == 0
+    assert words[0] == "recommend" or "zero.png" in out
+
+
+def test_a_cache_that_cannot_be_used_is_told_with_what_sets_it(call, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FASHIONNB_CACHE", str(tmp_path / "file"))
+    status, _, err = call("recommend", "query.png", "--data", "photos", "--model", "model")
+    assert status == 2
+    assert "FASHIONNB_CACHE" in err
+
+
+@pytest.mark.parametrize("name", ["photos.tar.gz", "photos.rar"])
+def test_nobody_is_told_to_delete_a_file_of_their_own(call, tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x1f\x8b" + b"0" * 60)
+    status, _, err = call(*BUILD, name, "--model", "model", "--out", "x")
+    assert status == 2
+    assert "elete it" not in err
+    assert "Name a folder or a zip file" in err
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_a_name_that_the_terminal_cannot_show_is_shown_in_escapes(call, built, tmp_path, encoding):
+    (tmp_path / "photos" / "tops" / "衬衫 \U0001f457.png").write_bytes(
+        (tmp_path / "query.png").read_bytes()
+    )
+    assert call(*BUILD, "photos", "--model", "model", "--out", "x.index")[0] == 0
+    for more in ([], ["--json"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "fashionnb", "search", "query.png", "--index", "x.index", *more],
+            env={**os.environ, "PYTHONIOENCODING": encoding, "OMP_NUM_THREADS": "1"},
+            capture_output=True, check=True,
+        )  # fmt: skip
+        assert done.stderr == b""
+        if more:
+            assert "衬衫 \U0001f457.png" in json.dumps(json.loads(done.stdout), ensure_ascii=False)
+        else:
+            name = (
+                "衬衫 \U0001f457.png" if encoding == "utf-8" else "\\u886c\\u886b \\U0001f457.png"
+            )
+            assert name in done.stdout.decode(encoding)
+
+
+@unix_only
+@pytest.mark.parametrize("lines", [1, 0])
+def test_a_reader_that_has_read_enough_is_no_mistake(call, lines):
+    command = f"'{sys.executable}' -m fashionnb data list | head -n {lines}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+def test_long_names_are_never_cut(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "linen-shirt-with-long-sleeves-and-a-very-long-name-that-no-terminal-has-room-for-" * 2
+    (tmp_path / "query.png").rename(tmp_path / "photos" / "tops" / f"{name}.png")
+    status, out, _ = call("recommend", f"tops/{name}.png", "--data", "photos", "--model", "model")
+    assert status == 0
+    assert "…" not in out
+    assert "tops/[blue] & <b>.png" in out
+    assert call(*BUILD, "photos", "--model", "model", "--out", "x.index")[0] == 0
+    assert f"{name}.png" in call("search", f"photos/tops/{name}.png", "--index", "x.index")[1]
+
+
+def table_of(tmp_path):
+    """A shop's own table of the photos, in German, with one picture that is not there."""
+    rows = ["Artikelnummer;Foto;Kategorie;Farbe", "9;tops/gone.png;tops;Rot"]
+    for place, path in enumerate(sorted((tmp_path / "photos").rglob("*.png"))):
+        rows.append(f"{place};{path.relative_to(tmp_path / 'photos')};{path.parent.name};Rot")
+    (tmp_path / "photos" / "shop.csv").write_text("\n".join(rows))
+    return "photos/shop.csv"
+
+
+def test_a_shops_own_table_is_a_catalogue_of_every_command(call, tmp_path):
+    table = table_of(tmp_path)
+    for words in (
+        [*BUILD, table, "--model", "model", "--out", "x.index"],
+        ["embed", table, "--model", "model", "--out", "x.safetensors"],
+        ["recommend", "2", "--data", table, "--model", "model"],
+        ["evaluate", "search", "model", "--data", table, "--json"],
+    ):
+        status, out, err = call(*words)
+        assert status == 0, err
+        assert "understood: id = 'Artikelnummer', image = 'Foto', category = 'Kategorie'" in err
+        assert "1 of 7 rows: 9 (tops/gone.png)" in err
+        assert "understood" not in out
+    assert "photos/tops/[red] & <b>.png" in call("search", "query.png", "--index", "x.index")[1]
+    status, _, err = call(
+        "recommend", "2", "--data", table, "--model", "model", "--columns", "image=Bild"
+    )
+    assert (status, "there is no column 'Bild'" in err) == (2, True)
+    for wrong in ("image", "image=", "=Foto"):
+        status, _, err = call(*BUILD, table, "--model", "model", "--out", "y", "--columns", wrong)
+        assert (status, "takes pairs such as" in err) == (2, True)
+    status, _, err = call(
+        *BUILD, "photos", "--model", "model", "--out", "y", "--columns", "image=Foto"
+    )
+    assert (status, "columns are for a table" in err) == (2, True)
+
+
+def test_a_search_is_measured_against_a_shops_own_judgements(call, tmp_path):
+    table = table_of(tmp_path)
+    (tmp_path / "clicks.csv").write_text("query,relevant,grade\n0,1,2\n0,3,1\n1,1,1\n2,99,1\n")
+    words = ["evaluate", "search", "model", "--data", table, "--judgements", "clicks.csv"]
+    status, out, _ = call(*words, "--json")
+    assert status == 0
+    found = json.loads(out)
+    assert found["n"] == 1
+    assert [*found["metrics"]] == [
+        "recall@1", "recall@5", "recall@10", "mrr", "ndcg@1", "ndcg@5", "ndcg@10",
+    ]  # fmt: skip
+    assert "2 judged pairs, 2 are left out" in found["intervals"]
+    assert found["metrics"]["recall@10"]["value"] == 1
+    assert "judgements clicks.csv" in call(*words)[1]
+    for text, phrase in (
+        ("query,relevant\n", "table is empty"),
+        ("a,b\n1,2\n", "no column query and no relevant"),
+        ("query,relevant,grade\n0,1,good\n", "item 1: expected"),
+        ("query,relevant,grade\n0,1,-1\n", "item 1: expected"),
+        ("query,relevant,grade\n0,1,0\n", "every grade is 0"),
+        ("query,relevant\n77,78\n", "none of the 1 pairs"),
+    ):
+        (tmp_path / "clicks.csv").write_text(text)
+        status, _, err = call(*words)
+        assert (status, phrase in err) == (2, True), err
+    assert call(*words, "--gallery", "test")[0] == 2
+
+
+def test_a_network_for_another_task_is_refused_with_what_it_is_for(call):
+    status, _, err = call(*BUILD, "photos", "--model", "classifier", "--out", "x.index")
+    assert status == 2
+    assert "for the task 'classification', not for 'embedding'" in err
+    assert "`fashionnb evaluate classifier` measures it" in err
+
+
+@pytest.mark.parametrize(
     ("words", "phrase"),
     [
         ([*BUILD, "photos", "--out", "x"], "Missing option '--model'"),
         ([*BUILD, "photos", "--model", "model"], "Missing option '--out'"),
-        ([*BUILD, "--model", "model", "--out", "x"], "Missing argument 'FOLDER|ZIP|DATASET'"),
+        ([*BUILD, "--model", "model", "--out", "x"], "Missing argument 'FOLDER|ZIP|TABLE|DATASET'"),
         (
             [*BUILD, "nowhere", "--model", "model", "--out", "x"],
             "nowhere: there is no such file or folder",

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from platforms import unix_only
 
 from fashionnb.data import detector
 from fashionnb.data.catalogue import Catalogue
@@ -387,6 +388,7 @@ def test_a_folder_without_such_files(tmp_path):
         salvage(tmp_path / "a.zip")
 
 
+@unix_only
 def test_a_file_that_may_not_be_read_and_a_name_that_no_disk_has(tmp_path):
     (tmp_path / "fashion_analysis_b.json").symlink_to(tmp_path / "nowhere")
     lay(tmp_path, HAT)

@@ -1,6 +1,5 @@
 import gzip
 import io
-import resource
 import signal
 import socket
 import threading
@@ -293,6 +292,7 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(server, tmp_path):
 
 
 def test_a_full_disk_is_a_clear_error_and_leaves_nothing(server, target):
+    resource = pytest.importorskip("resource")  # Windows has none
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(

@@ -5,6 +5,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -94,6 +95,30 @@ def test_a_manifest_says_whose_picture_a_file_is(tmp_path):
     scenes = stl.read_scenes(path)
     assert scenes.catalogue.table["image"].tolist() == [f"images/{P[n]}.jpg" for n in (0, 1, 0, 3)]
     assert scenes.table["scene"][0] == f"images/{S[0]}.jpg"
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "file,status\nimages/a.jpg,ok\n",
+        "name;file\n1;2\n",
+        "",
+        "id,file\n1\n",
+        "id,file\n1,2,3,4\n",
+    ],
+)
+def test_a_manifest_without_ids_or_files_names_nothing(tmp_path, manifest):
+    path = copy(tmp_path)
+    whole = stl.read_scenes(path).catalogue.table
+    (path / "manifest.csv").write_text(manifest.replace("a.jpg", f"{P[0]}.jpg"))
+    pd.testing.assert_frame_equal(stl.read_scenes(path).catalogue.table, whole)
+
+
+def test_a_manifest_that_is_no_table_is_one_error(tmp_path):
+    path = copy(tmp_path)
+    (path / "manifest.csv").write_text("id,file\n" + "x" * 200_000 + ",y\n")
+    with pytest.raises(DataError, match=r"manifest\.csv: not CSV"):
+        stl.read_scenes(path)
 
 
 def test_links_are_what_collect_wants(tmp_path):

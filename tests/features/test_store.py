@@ -95,7 +95,7 @@ def test_many_digests_and_one_that_is_not_known():
 
 def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(WriteError, match=r"cannot be used as a cache.*Name another folder"):
+    with pytest.raises(WriteError, match=r"cannot be used as a cache.*Choose a folder"):
         Numbers([1]).fill(FeatureStore(tmp_path / "file", "numbers"))
 
 

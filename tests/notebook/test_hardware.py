@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from platforms import linux_only
+
 from fashionnb.notebook import hardware
 
 BALLAST = "from fashionnb.notebook import hardware; before = hardware.peak_memory_mb(); x = bytearray(200 * 2**20); x[::4096] = b'1' * len(x[::4096]); print(hardware.peak_memory_mb() - before)"  # fmt: skip
@@ -19,8 +21,29 @@ def test_peak_memory_counts_megabytes():
     assert 150 < float(done.stdout) < 260
 
 
+def test_without_the_modules_of_unix_the_machine_is_described_all_the_same():
+    """As on Windows: no `resource`, no `os.sysconf`, no /proc."""
+    code = """
+import os, pathlib, sys
+from types import SimpleNamespace as space
+process = space(memory_info=lambda: space(peak_wset=3 * 2**20))
+psutil = space(virtual_memory=lambda: space(total=8 * 2**30), Process=lambda: process)
+sys.modules.update(resource=None, fcntl=None, pwd=None, psutil=psutil)
+from fashionnb.notebook import hardware
+import fashionnb.publishing.run_chapter
+for name in ("sysconf", "sched_getaffinity", "geteuid", "getuid", "uname"):
+    vars(os).pop(name, None)
+pathlib.Path.exists = lambda path: False
+assert hardware.hardware().endswith(", 8 GB")
+assert hardware.peak_memory_mb() == 3
+assert hardware.peak_memory_mb(children=True) == 0
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@linux_only
 def test_hardware_is_one_line_of_what_the_system_says(monkeypatch):
-    monkeypatch.setattr(hardware.os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
     listed = re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     processor, cores, memory = hardware.hardware().split(", ")
     assert processor == " ".join(listed[0].split()) if listed else processor
@@ -30,7 +53,7 @@ def test_hardware_is_one_line_of_what_the_system_says(monkeypatch):
 
 
 def test_one_core_is_not_called_cores(monkeypatch):
-    monkeypatch.setattr(hardware.os, "sched_getaffinity", lambda _: {0}, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
     assert ", 1 core, " in hardware.hardware()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import tiny
+from platforms import unix_only
 
 from fashionnb.errors import DataNotFound, ProfileError, RunError
 from fashionnb.publishing import run_book
@@ -207,6 +208,7 @@ def test_an_error_shown_on_purpose_is_none(make):
     assert run(book)[0].unchanged
 
 
+@unix_only
 def test_a_kernel_that_dies_is_explained_and_its_training_can_go_on(make):
     die = "import signal\nif not found:\n    os.kill(os.getpid(), signal.SIGKILL)"
     book = make(c01_look=LOOK + tiny.chapter(die).removeprefix(tiny.HEADER))
@@ -227,6 +229,7 @@ def test_a_notebook_that_cannot_be_written(make):
     assert "cannot be written" in outcome.error
 
 
+@unix_only
 def test_a_chapter_whose_process_is_killed_leaves_what_it_had_computed(make):
     """Here by the chapter itself; elsewhere by the system, for want of memory."""
     kill = "import os, signal\nprint('started')", "os.kill(os.getppid(), signal.SIGKILL)"
@@ -327,6 +330,7 @@ def test_a_chapter_waits_for_the_one_it_reads(make):
     assert printed(outcomes[1]) == "0.1\n"
 
 
+@unix_only
 def test_ctrl_c_leaves_nothing_running(make):
     book = make(
         c01_look=tiny.chapter(

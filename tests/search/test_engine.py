@@ -338,7 +338,7 @@ def test_unreadable_pictures_stop_it_and_are_counted(engine, shop):
     spoil(shop)
     with pytest.raises(
         DataError,
-        match=r"4 of 28 pictures cannot be read. The first: .*Bag/bomb.jpg.*skip_unreadable=True",
+        match=r"4 of 28 pictures cannot be read. The first: .*Bag/bomb.jpg.*run the same again",
     ):
         engine.embed_dataset(shop, progress=False)
 

@@ -75,7 +75,7 @@ def collect(
         A CSV file. The column `url` is required; `id` names the picture; `source`, `licence` and
         any other column are copied into the manifest.
     out : Path or str
-        A folder, made if need be. One run at a time may write to it.
+        A folder, made if need be. A second run that writes to it at the same time is refused.
     pause : float
         Seconds between two requests to one host; a site may ask for more (Crawl-delay).
     max_bytes : int
@@ -104,30 +104,19 @@ def collect(
     DataError
         If the list or the manifest is broken, or the pause is no time.
     WriteError
-        If the folder cannot be written, or the disk is full. What was fetched is kept.
+        If the folder cannot be written, another run is writing there, or the disk is full. What was
+        fetched is kept.
     """
     if not 0 <= pause < math.inf:
         raise DataError(f"pause is a number of seconds from 0 on, got {pause!r}.")
     wanted, out = read_list(links), Path(out)
     client = PoliteClient(pause, max_bytes, allow_private)
-    manifest = Manifest(out)
-    try:
-        settled = {item: row for item, row in manifest.rows.items() if _is_settled(row, out, again)}
-        todo = []
-        for row in wanted:
-            if settled.get(row["id"], {}).get("url") == row["url"]:
-                # What the list says of the picture may have changed, its licence for instance.
-                manifest.rows[row["id"]] = settled[row["id"]] | row
-            else:
-                todo.append(row)
-        if todo and downloads.offline():
-            raise DataNotFound(
-                f"FASHIONNB_OFFLINE is set, so {len(todo)} picture(s) were not asked for. Unset it."
-            )
-        with tqdm(total=len(todo), unit="picture", disable=not todo, ncols=79) as bar:
-            _fetch_all(todo, manifest, settled, client, bar)
-    finally:
-        manifest.close(row["id"] for row in wanted)
+    with files.only_writer(out):
+        manifest = Manifest(out)
+        try:
+            _collect(wanted, manifest, client, again)
+        finally:
+            manifest.close(row["id"] for row in wanted)
     return as_table(manifest.rows[row["id"]] for row in wanted)
 
 
@@ -154,6 +143,26 @@ def report(table: pd.DataFrame) -> list[str]:
     # A link is somebody else's text, and must not control a terminal.
     lines = ["".join(letter if letter.isprintable() else "?" for letter in line) for line in lines]
     return [*lines, f"{', '.join([pictures, *without])}."]
+
+
+def _collect(wanted: list[Row], manifest: Manifest, client: PoliteClient, again: bool) -> None:
+    """Fetch what the manifest has not settled."""
+    settled = {
+        item: row for item, row in manifest.rows.items() if _is_settled(row, manifest.folder, again)
+    }
+    todo = []
+    for row in wanted:
+        if settled.get(row["id"], {}).get("url") == row["url"]:
+            # What the list says of the picture may have changed, its licence for instance.
+            manifest.rows[row["id"]] = settled[row["id"]] | row
+        else:
+            todo.append(row)
+    if todo and downloads.offline():
+        raise DataNotFound(
+            f"FASHIONNB_OFFLINE is set, so {len(todo)} picture(s) were not asked for. Unset it."
+        )
+    with tqdm(total=len(todo), unit="picture", disable=not todo, ncols=79) as bar:
+        _fetch_all(todo, manifest, settled, client, bar)
 
 
 def _fetch_all(

@@ -198,7 +198,7 @@ def as_table(rows: Iterable[Row]) -> pd.DataFrame:
     """
     table = _as_text(rows)
     for column in ("bytes", "width", "height"):
-        table[column] = [int(value) if value.isdigit() else 0 for value in table[column]]
+        table[column] = [int(value) if value.isdecimal() else 0 for value in table[column]]
     return table
 
 

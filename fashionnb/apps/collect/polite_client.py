@@ -22,6 +22,9 @@ from fashionnb.apps.collect.http_request import (
 ROBOT = "fashionnb"
 """What a robots.txt calls us."""
 
+ACCEPT = "image/jpeg, image/png, image/webp, image/gif, image/bmp, image/tiff"
+"""What a server is asked for: what every installation reads, or it may send JPEG XL or HEIC."""
+
 MAX_ROBOTS_BYTES = 500 * 1024
 """What comes after this many bytes of a robots.txt is not read; RFC 9309 asks for no more."""
 
@@ -75,7 +78,7 @@ class PoliteClient:
             Why there is no picture.
         """
         too_large = FetchError("unusable", f"more than {self.max_bytes / 1e6:,.3g} MB")
-        with self._followed(url, "image/*", obey_robots=True) as (response, asked):
+        with self._followed(url, ACCEPT, obey_robots=True) as (response, asked):
             if response.status != 200:
                 raise status_error(response, asked.host)
             if (response.length or 0) > self.max_bytes:

@@ -6,7 +6,7 @@ by a published network and by colour (`fashionnb.search.recommend`), outfits are
 represented by the garment most similar to it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -24,7 +24,7 @@ from fashionnb.outfits import generate
 from fashionnb.search import ranking
 from fashionnb.search.recommend import COPIES, Recommender, open_recommender
 from fashionnb.synthetic import drawn_garments
-from fashionnb.synthetic.composed_outfits.rules import ROLES, roles
+from fashionnb.synthetic.composed_outfits.rules import ROLES, kinds, roles
 
 MODEL = "siamese"
 """The published model whose embeddings say which garments are similar."""
@@ -84,6 +84,8 @@ class DemoBackend:
         That of the recommender, with the column `role`.
     roles : tuple of str
         The roles that occur in the catalogue, in the order in which a person dresses.
+    without_role : dict of str to int
+        Category -> number of its garments, if its name says no role: they are in no outfit.
     scores_outfits : bool
         Whether there are two roles, without which there are no outfits.
     scorer : RuleBasedScorer
@@ -96,6 +98,9 @@ class DemoBackend:
         self.catalogue = replace(catalogue, table=table)
         self.recommender = recommender
         self.roles = tuple(role for role in ROLES if (table["role"] == role).any())
+        self.without_role = (
+            pd.Series(kinds(catalogue)[table["role"] == ""]).value_counts().to_dict()
+        )
         self.scores_outfits = len(self.roles) > 1
         self.scorer = RuleBasedScorer(self.catalogue)
 
@@ -256,7 +261,7 @@ class DemoBackend:
         return None
 
 
-def open_backend(data: str = "drawn") -> DemoBackend:
+def open_backend(data: str = "drawn", columns: Mapping[str, str] | None = None) -> DemoBackend:
     """Open a catalogue as the backend of the demo; embeddings of its images are cached.
 
     Parameters
@@ -264,6 +269,8 @@ def open_backend(data: str = "drawn") -> DemoBackend:
     data : str
         As `fashionnb.datasets.open_catalogue` takes it. Of "drawn" there are fewer garments here,
         in larger pictures.
+    columns : mapping of str to str, optional
+        Of a table, as `fashionnb.datasets.open_catalogue` takes it.
 
     Returns
     -------
@@ -282,7 +289,7 @@ def open_backend(data: str = "drawn") -> DemoBackend:
     if data in DRAWN_NAMES:
         catalogue = drawn_garments.catalogue(DRAWN_GARMENTS, DRAWN_SIZE)
     else:
-        catalogue = datasets.open_catalogue(data)
+        catalogue = datasets.open_catalogue(data, columns)
     recommender = open_recommender(catalogue, model=MODEL, cache=cache_folder() / "vectors")
     recommender.copies = -1  # a photo that is a copy of a garment should find it
     return DemoBackend(recommender)

@@ -4,6 +4,7 @@ What it answers is in `fashionnb.apps.demo.web_app`. As a context manager `Serve
 background, for screenshots and tests.
 """
 
+import logging
 import os
 import socket
 import threading
@@ -61,8 +62,18 @@ class Server:
 
     def run(self) -> None:
         """Serve until Ctrl-C."""
-        with suppress(KeyboardInterrupt):
-            self._server.run(sockets=[self._socket])
+
+        def still_serving(_record: logging.LogRecord) -> bool:
+            # A page that is open at the end would be logged as an error, with its traceback.
+            return not self._server.should_exit
+
+        log = logging.getLogger("uvicorn.error")
+        log.addFilter(still_serving)
+        try:
+            with suppress(KeyboardInterrupt):
+                self._server.run(sockets=[self._socket])
+        finally:
+            log.removeFilter(still_serving)
 
     def __enter__(self) -> "Server":
         """Serve in the background; raises `DemoError` if that fails."""

@@ -15,6 +15,7 @@ import pandas as pd
 from fashionnb.data import colour
 from fashionnb.data.catalogue import Catalogue
 from fashionnb.errors import DataError
+from fashionnb.synthetic.composed_outfits.role_words import WORDS, role_of
 
 ROLES = ("top", "bottom", "dress", "layer", "shoes", "bag", "accessory")
 """The role of an item in an outfit. A layer is worn over a top or a dress."""
@@ -62,11 +63,12 @@ _PIECES = {
     "Glasses; Hats, scarves and gloves; Belts and Ties; accessories; jewellery; hats; scarves; "
     "sunglasses",
 }
-ROLE_OF = {role: role for role in ROLES}  # as in files that the book wrote
+ROLE_OF = WORDS | {role: role for role in ROLES}  # as in files that the book wrote
 ROLE_OF |= {name.strip(): role for role, names in _PIECES.items() for name in names.split(";")}
 """Category (of drawn garments, product photos, Polyvore) or family (of MANGO outfits) -> role.
 
-Anything else has no role: underwear, socks, sarees, perfume.
+Of other names `fashionnb.synthetic.composed_outfits.role_words.role_of` looks at the words. What is
+no piece of an outfit has no role: underwear, socks, sarees, perfume.
 """
 
 
@@ -99,7 +101,7 @@ def roles(catalogue: Catalogue) -> np.ndarray:
     ndarray of shape (n,), str
         One of `ROLES` for each item, or "" for none.
     """
-    return np.array([ROLE_OF.get(kind, "") for kind in kinds(catalogue)], dtype=object)
+    return np.array([ROLE_OF.get(kind) or role_of(kind) for kind in kinds(catalogue)], dtype=object)
 
 
 def broken(catalogue: Catalogue, sets: Sequence[Sequence[str]]) -> np.ndarray:

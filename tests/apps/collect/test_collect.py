@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from platforms import unix_only
 from web import Clock, moved, page, picture, raw, reset, stream
 
 from fashionnb.apps import collect as package
@@ -341,7 +342,7 @@ def test_we_say_who_we_are_and_ask_for_nothing_but_a_picture(web, run):
     assert web.headers == {
         "Host": f"shop.example:{web.port}",
         "User-Agent": http_request.AGENT,
-        "Accept": "image/*",
+        "Accept": "image/jpeg, image/png, image/webp, image/gif, image/bmp, image/tiff",
         "Accept-Encoding": "identity",
         "Connection": "close",
     }
@@ -610,6 +611,7 @@ def test_a_run_that_broke_off_goes_on_and_asks_for_nothing_twice(web, run, set_c
     assert len(web.asked) == asked
 
 
+@unix_only
 def test_a_process_that_is_killed_outright_loses_no_row(web, tmp_path):
     """Not even `finally` runs: what is left is the journal, and its last line may be torn."""
     urls = [web.url(f"{n}", page(picture(n)), host="127.0.0.1") for n in range(3)]
@@ -630,6 +632,27 @@ def test_a_process_that_is_killed_outright_loses_no_row(web, tmp_path):
     assert found(table, "status") == ["ok"] * 4
     assert web.paths() == ["/0", "/1", "/2", "/3", "/3"]
     assert not journal.exists()
+
+
+def test_a_second_run_into_the_folder_of_one_that_goes_on_is_refused(web, run, tmp_path):
+    """Each would write its own rows over the other's manifest."""
+
+    def second(handler):
+        (tmp_path / "other.csv").write_text("id,url\nx,http://shop.example/x\n")
+        with pytest.raises(WriteError, match="another run is writing there"):
+            collect(tmp_path / "other.csv", tmp_path / "out")
+        OK(handler)
+
+    table = run(web.url("a", second), web.url("b", OK))
+    assert found(table, "status") == ["ok", "duplicate"]
+    assert found(read(tmp_path / "out"), "id") == ["a", "b"]
+    assert ".writing.lock" not in " ".join(left(tmp_path))
+
+
+def test_numbers_that_somebody_typed_into_the_manifest_are_no_reason_to_fail():
+    row = dict.fromkeys(["id", "url", "source", "licence", *manifests.FINDINGS], "")
+    table = manifests.as_table([row | {"bytes": "²", "width": "٣", "height": "4"}])
+    assert table[["bytes", "width", "height"]].to_numpy().tolist() == [[0, 3, 4]]
 
 
 def test_what_failed_is_asked_for_in_the_next_run_what_is_dead_only_on_demand(web, run):

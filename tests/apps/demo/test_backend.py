@@ -155,10 +155,23 @@ def test_a_catalogue_without_roles_has_similar_garments_only(backend):
         )
     )
     assert found.roles == ()
+    assert found.without_role == {"thing": 120}
     assert len(found.similar("drawn-00001", 5)) == 5
     assert found.caption("drawn-00001") == "thing"
     with pytest.raises(DataError, match="garments of two roles or more"):
         found.score(["drawn-00001", "drawn-00002"])
+
+
+def test_folders_of_ones_own_have_roles_by_any_usual_word(backend):
+    plain = backend.catalogue
+    names = ("shirts", "Hosen", "sneakers", "socks")
+    table = plain.table[["id", "image"]].assign(category=[names[i % 4] for i in range(120)])
+    found = DemoBackend(
+        Recommender(Catalogue("mine", table, plain.images, names), backend.recommender.vectors)
+    )
+    assert found.roles == ("top", "bottom", "shoes")
+    assert found.without_role == {"socks": 30}
+    assert found.score(found.catalogue.ids[:2]).score <= 1
 
 
 def test_open_backend_draws_and_keeps_the_vectors(monkeypatch, tmp_path):

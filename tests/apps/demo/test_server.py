@@ -16,12 +16,14 @@ from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image, ImageStat
+from platforms import linux_only
 from visitor import Visitor, bomb, jpeg
 
 from fashionnb.apps.demo import screenshots
 from fashionnb.apps.demo.server import DemoError, Server, is_loopback
 from fashionnb.errors import MissingExtra
 
+pytestmark = linux_only
 VISITORS, SECONDS = 50, 5
 SLACK_MB = 150  # that a server may grow by while it is busy; one photo of 200 MB that is kept would be more
 NASTY = "..%2f..%2f<img src=x onerror=alert(1)>.jpg"
@@ -80,6 +82,11 @@ class Demo:
 def demo(tmp_path_factory):
     running = Demo(tmp_path_factory.mktemp("demo"))
     yield running
+    # A page that is open holds a connection, on which the server would still like to say something.
+    host, port = running.address.removeprefix("http://").split(":")
+    page = socket.create_connection((host, int(port)))
+    page.sendall(b"GET /gradio_api/heartbeat/abc HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    page.recv(100)
     running.process.send_signal(signal.SIGINT)  # Ctrl-C is no mistake
     assert running.process.wait(20) == 0
     assert running.said == []

@@ -4,7 +4,7 @@
 
 "Cold" is `fashionnb demo` in a process of its own with an empty cache, until the first page; "again" has the vectors in
 the cache. An answer is timed over HTTP with one visitor, the median and the slowest of 40. Then fifty visitors send
-photos, click and look at garments as fast as they are answered; memory is the server's. Aim: cold below 10 s, answers
+photos, click, look at garments and try what is forbidden, as fast as they are answered; memory is the server's. Aim: cold below 10 s, answers
 below 300 ms, no failed request, flat memory. Set OMP_NUM_THREADS=1 to fix the threads.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from visitor import Visitor, jpeg
+from visitor import HOSTILE, Visitor, is_refused, jpeg, refusal
 
 VISITORS, SECONDS = 50, 60
 
@@ -83,6 +83,7 @@ def crowd(process: subprocess.Popen, address: str) -> None:
     end, failed, times = time.monotonic() + SECONDS, [], []
 
     def visit(number: int) -> None:
+        hostile, turn = list(HOSTILE.values()), number
         photo, visitor = jpeg("Red", seed=number, size=300), Visitor(address)
         while time.monotonic() < end:
             try:
@@ -91,6 +92,8 @@ def crowd(process: subprocess.Popen, address: str) -> None:
                 item = re.findall(r'data-item="([^"]+)"', shown[3])[number % 8]
                 visitor.click("complete", item=item, act="add")
                 assert visitor.ask("GET", f"/garments/{number}.webp")[0] == 200
+                assert is_refused(refusal(address, hostile[turn % len(hostile)]))
+                turn += 7
                 times.append(time.perf_counter() - began)
             except Exception as error:
                 failed.append(repr(error))
@@ -104,10 +107,10 @@ def crowd(process: subprocess.Popen, address: str) -> None:
         for one in running:
             one.result()
     print(
-        f"{VISITORS} visitors for {SECONDS} s: {4 * len(times):,} requests, {len(failed)} failed {failed[:2]}"
+        f"{VISITORS} visitors for {SECONDS} s: {5 * len(times):,} requests, a fifth of them hostile, {len(failed)} failed {failed[:2]}"
     )
     print(
-        f"  a round of four takes {statistics.median(times):.2f} s in the median, {max(times):.2f} s at most"
+        f"  a round of five takes {statistics.median(times):.2f} s in the median, {max(times):.2f} s at most"
     )
     print(f"  memory of the server, MB: {', '.join(f'{one:.0f}' for one in memory)}")
 

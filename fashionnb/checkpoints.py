@@ -25,6 +25,7 @@ from fashionnb.files import sha256, write_text, written_whole
 from fashionnb.models import pretrained
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
+_AGAIN = "Copy the folder again from where it came, or train the model again."
 _COMMANDS = {
     "embedding": "`fashionnb evaluate search` measures it",
     "classification": "`fashionnb evaluate classifier` measures it",
@@ -138,7 +139,7 @@ def load_model(model: Path | str) -> nn.Module:
     for part in (CARD, WEIGHTS):
         if not (folder / part).is_file():
             raise DataNotFound(
-                f"{folder / part} is not there. A model's folder holds {WEIGHTS} and {CARD}."
+                f"{folder / part} is not there. Name a folder that holds {WEIGHTS} and {CARD}."
             )
     card = read_card(folder)
     if (found := sha256(folder / WEIGHTS)) != card.sha256:
@@ -151,12 +152,14 @@ def load_model(model: Path | str) -> nn.Module:
         network = models.architecture(card.architecture)(**card.arguments)
     except Exception as error:  # a stranger's arguments make torch raise nearly anything
         raise ModelMismatch(
-            f"{folder / CARD}: {card.architecture} cannot be built: {error}."
+            f"{folder / CARD}: {card.architecture} cannot be built: {error}. {_AGAIN}"
         ) from error
     try:
         saved = safetensors.torch.load_file(folder / WEIGHTS)
     except SafetensorError as error:
-        raise ModelMismatch(f"{folder / WEIGHTS} is not a safetensors file: {error}.") from error
+        raise ModelMismatch(
+            f"{folder / WEIGHTS} is not a safetensors file: {error}. {_AGAIN}"
+        ) from error
     remedy = f"The arguments in {CARD} are not those that the network was trained with."
     models.load_weights(network, saved, folder / WEIGHTS, remedy)
     network.card = card
@@ -428,5 +431,5 @@ def _what_is_wrong(error: ValidationError) -> str:
             f'"channels" of its images, if it takes any. The tasks are {", ".join(models.TASKS)}'
         )
     else:
-        remedy = f"A card's fields are {', '.join(Card.model_fields)}"
+        remedy = f"Correct it: a card's fields are {', '.join(Card.model_fields)}"
     return f"{place}: {first['msg']}. {remedy}."

@@ -6,6 +6,7 @@ killed process never leaves half a file under the final name. All of fashionnb w
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from fashionnb.errors import FashionNBError, WriteError
+
+logger = logging.getLogger(__name__)
 
 LONGEST_NAME = 235
 """Bytes of a file's name: disks take 255, and the file beside it has a longer name."""
@@ -90,15 +93,19 @@ def written_whole(target: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def only_writer(folder: Path | str) -> Iterator[None]:
-    """Hold a folder while a run writes into it: a second run at the same time is refused.
+def only_writer(folder: Path | str, name: str = "", wait: bool = False) -> Iterator[None]:
+    """Hold a folder while a run writes into it: a second run at the same time is refused, or waits.
 
     The lock is the operating system's, so it ends with the process, even if that is killed.
 
     Parameters
     ----------
     folder : path
-        Made if necessary.
+        Made if necessary, and removed at the end if nothing was written into it.
+    name : str
+        Of the only file or folder in it that is held; "" for all.
+    wait : bool
+        Wait for the other run instead of refusing; the log says so.
 
     Yields
     ------
@@ -107,31 +114,47 @@ def only_writer(folder: Path | str) -> Iterator[None]:
     Raises
     ------
     WriteError
-        If another run holds the folder, or it cannot be made or written.
+        If another run holds it and is not to be waited for, or it cannot be made or written.
     """
     from filelock import FileLock, Timeout  # not needed by those that only read
 
     folder = Path(folder)
-    lock = FileLock(folder / ".writing.lock", timeout=0)
+    file = folder / f".{name or 'writing'}.lock"
+    lock = FileLock(file, timeout=0)
     try:
+        made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise WriteError(
-            f"{folder}: another run is writing there. Wait until it has ended and run the same "
-            "again, or choose another folder."
-        ) from error
+        try:
+            lock.acquire()
+        except Timeout as error:
+            held = f"{folder / name}: another run is writing there ({_holder(file)})"
+            if not wait:
+                raise WriteError(
+                    f"{held}. Wait until it has ended and run the same again, or choose another "
+                    "place to write to."
+                ) from error
+            logger.warning("%s; waiting for it.", held)
+            lock.acquire(timeout=-1)
+        with suppress(OSError):  # Windows keeps what is locked from being written
+            file.write_text(str(os.getpid()), encoding="utf-8")
+        mine = file.stat()
     except OSError as error:
+        if isinstance(error, FashionNBError):
+            raise
         raise WriteError(
             f"{folder}: cannot be written ({error.strerror or error}). "
-            "Choose a folder that you may write to."
+            "Choose a folder that you may write to, or make room on the disk."
         ) from error
     try:
         yield
     finally:
         with suppress(OSError):  # Windows removes it by itself
-            (folder / ".writing.lock").unlink()
+            if os.path.samestat(file.stat(), mine):  # the block may have removed it, and the
+                file.unlink()  # next run made one of its own
         lock.release()
+        if made:
+            with suppress(OSError):  # something was written
+                folder.rmdir()
 
 
 def write_text(target: Path | str, text: str) -> None:
@@ -174,6 +197,13 @@ def sha256(path: Path | str) -> str:
     """
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _holder(lock: Path) -> str:
+    """Which process holds a lock, if its file tells."""
+    with suppress(OSError, ValueError):
+        return f"process {int(lock.read_text(encoding='utf-8'))}"
+    return "it does not say which"
 
 
 def _concerns(error: OSError, aside: Path) -> bool:

@@ -106,7 +106,10 @@ def current_name(name: str) -> str:
         _hint(name)
         return RENAMED[name]
     if name not in NAMES:
-        raise ProfileError(f"There is no profile {name!r}. Use one of: {', '.join(NAMES)}.")
+        raise ProfileError(
+            f"There is no profile {name!r}. Use one of: {', '.join(NAMES)} (--profile, or "
+            "FASHIONNB_PROFILE)."
+        )
     return name
 
 

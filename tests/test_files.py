@@ -80,14 +80,20 @@ def test_one_run_writes_into_a_folder_and_the_lock_ends_with_its_process(tmp_pat
     ) as other:  # fmt: skip
         assert other.stdout.readline() == b"in\n"
         with (
-            pytest.raises(WriteError, match="another run is writing there"),
+            pytest.raises(
+                WriteError, match=rf"another run is writing there \(process {other.pid}\)"
+            ),
             only_writer(tmp_path / "out"),
         ):
             pytest.fail("two write")
         other.kill()
+    (tmp_path / "out" / "note").touch()
     with only_writer(tmp_path / "out"):
         pass
-    assert list((tmp_path / "out").iterdir()) == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["note"]
+    with only_writer(tmp_path / "new"):
+        pass
+    assert not (tmp_path / "new").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteError, match="cannot be written"), only_writer(tmp_path / "file"):
         pytest.fail("a file is no folder")

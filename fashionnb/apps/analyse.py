@@ -165,7 +165,7 @@ def _photos(folder: Path, out: Path) -> tuple[FolderImages, list[str]]:
     photos = FolderImages(folder)
     names = list_pictures(photos, folder)
     if not names:
-        raise DataError(f"{folder}: there is no photo in it. Photos are {FORMATS}.")
+        raise DataError(f"{folder}: there is no photo in it. Name a folder of photos: {FORMATS}.")
     return photos, names
 
 

@@ -70,7 +70,7 @@ class Catalogue:
         if len(twice):
             raise DataError(
                 f"{self.name}: {len(twice)} id(s) stand twice, the first is {twice.iloc[0]!r}. "
-                "Ids must be unique."
+                "Ids must be unique: give each item its own, or take out what is there twice."
             )
         strange = sorted(set(self.table["category"]) - set(self.classes))
         if strange:

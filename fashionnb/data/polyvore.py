@@ -630,6 +630,8 @@ def _named_numbers(dataset: _Dataset, name: str, pattern: str, wanted: str) -> p
     ).str.strip()
     lines = lines[lines != ""]
     found = lines.str.extract(pattern).apply(lambda column: column.str.strip(' "'))
+    if not len(lines):
+        raise DataError(f"{where}: the file is empty, expected lines of {wanted}. {_AGAIN}")
     if len(wrong := lines[found["number"].isna()]):
         raise DataError(
             f"{where}, line {wrong.index[0] + 1}: expected {wanted}, got {wrong.iloc[0]!r:.60}. "

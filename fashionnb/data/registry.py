@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from fashionnb.data import downloads
 from fashionnb.errors import DataError, DataNotFound
-from fashionnb.files import WriteError, sha256, write_text
+from fashionnb.files import WriteError, only_writer, sha256, write_text
 
 if TYPE_CHECKING:
     from fashionnb.data.catalogue import Catalogue, Outfits, Scenes
@@ -298,33 +298,16 @@ def fetch(name: str, folder: Path | str | None = None, progress: bool = True) ->
         return find(name, folder)
     if not source.urls:
         raise DataNotFound(f"{name} cannot be fetched by a program. {_advice(source)}")
-    target = cache_folder() / source.files[0]
-    # A folder grows file by file, since `find` sees when it is complete. Anything else is
-    # assembled beside its place.
-    aside = target if _is_folder(source) else target.with_name(f"{name}.part")
     try:
-        if not downloads.offline():  # before anybody is asked for what could not be kept
-            aside.parent.mkdir(parents=True, exist_ok=True)
-        for file in _missing(source, aside):
-            wanted = source.sha256.get(file.removesuffix(".gz"))
-            downloads.download(source.urls[file], aside / file, sha256=wanted, progress=progress)
-        ready = _assembled(source, aside)
-        if ready != target:
-            ready.replace(target)
-            shutil.rmtree(aside, ignore_errors=True)
-        if target.is_file():
-            same, seen = _first_seen(source, target)
-            if not same:
-                _log.warning("%s: %s", target.name, seen)
+        with only_writer(cache_folder(), name, wait=True):
+            with suppress(DataNotFound):
+                return find(name, folder)  # another process fetched it meanwhile
+            return _fetched(source, progress)
     except DataNotFound as error:
-        with suppress(OSError):
-            aside.rmdir()  # if it is empty
         raise DataNotFound(
             f"{error}\nRun it again when there is a network, or {_by_hand(source)}"
         ) from error
     except OSError as error:
-        if not _is_folder(source) and target.exists():
-            return target  # another process fetched it at the same time, and was first
         why = str(error)
         if not isinstance(error, WriteError):  # which says what cannot be written
             why = f"{error.filename}: cannot be written ({error.strerror})."
@@ -332,7 +315,6 @@ def fetch(name: str, folder: Path | str | None = None, progress: bool = True) ->
             f"{name} cannot be put into the cache. {why} "
             "FASHIONNB_CACHE can name another folder for it."
         ) from error
-    return target
 
 
 def check(name: str, path: Path | str | None = None) -> list[str]:
@@ -456,6 +438,31 @@ def _missing(source: Source, folder: Path) -> list[str]:
         for file in source.urls
         if not (folder / file).exists() and not (folder / file.removesuffix(".gz")).exists()
     ]
+
+
+def _fetched(source: Source, progress: bool) -> Path:
+    """Download a dataset into the cache."""
+    target = cache_folder() / source.files[0]
+    # A folder grows file by file, since `find` sees when it is complete. Anything else is
+    # assembled beside its place.
+    aside = target if _is_folder(source) else target.with_name(f"{source.name}.part")
+    try:
+        for file in _missing(source, aside):
+            wanted = source.sha256.get(file.removesuffix(".gz"))
+            downloads.download(source.urls[file], aside / file, sha256=wanted, progress=progress)
+    except DataNotFound:
+        with suppress(OSError):
+            aside.rmdir()  # if it is empty
+        raise
+    ready = _assembled(source, aside)
+    if ready != target:
+        ready.replace(target)
+        shutil.rmtree(aside, ignore_errors=True)
+    if target.is_file():
+        same, seen = _first_seen(source, target)
+        if not same:
+            _log.warning("%s: %s", target.name, seen)
+    return target
 
 
 def _assembled(source: Source, folder: Path) -> Path:

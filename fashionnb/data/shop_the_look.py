@@ -311,8 +311,8 @@ def _lists(
             rows.append((row.scene, row.product, *row.bbox, row.split))
     if not rows:
         raise DataError(
-            f"{where}: there is no good pair in it, and {len(problems)} malformed line(s). "
-            "Get it again."
+            f"{where}: there is no good pair in it, and {len(problems)} malformed line(s)"
+            f"{f', the first: {problems[0]}' if problems else ''}. {_GET_IT}"
         )
     table = pd.DataFrame(rows, columns=["scene", "product", *BOX, "split"])
     if (table["split"] == "").any():

@@ -344,8 +344,8 @@ def _read_state_dict(file: Path) -> dict[str, Tensor]:
     """Read the tensors of a file of weights without running its content."""
     if not file.is_file():
         raise DataNotFound(
-            f"{file}: there is no such file. Weights are 'auto', 'none', or a .pth or .safetensors "
-            "file."
+            f"{file}: there is no such file. Name one that is there: weights are 'auto', "
+            "'none', or a .pth or .safetensors file."
         )
     try:
         if file.suffix == ".safetensors":

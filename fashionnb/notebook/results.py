@@ -455,8 +455,14 @@ def load(chapter: str, profile: str = "standard", root: Path | str | None = None
     profile = current_name(profile)
     paths = [folder / profile / f"{chapter}.json" for folder in _folders(root)]
     for path in paths:
-        if path.exists():
-            return _checked(Results, path.read_bytes(), path)
+        if path.is_file():
+            try:
+                return _checked(Results, path.read_bytes(), path)
+            except ResultError as error:
+                raise ResultError(
+                    f"{error} Delete it, and make it again with "
+                    f"`fashionnb run {chapter} --profile {profile}`."
+                ) from error
     raise ResultError(
         f"{paths[0]}: there is no such file. "
         f"Results of profile {profile}: {', '.join(recorded(profile, root)) or 'none'}. "
@@ -480,7 +486,8 @@ def recorded(profile: str = "standard", root: Path | str | None = None) -> list[
         Names, in the order of the book.
     """
     folders = [folder / current_name(profile) for folder in _folders(root)]
-    return sorted({path.stem for folder in folders for path in folder.glob("*.json")})
+    found = [path for folder in folders for path in folder.glob("*.json")]
+    return sorted({path.stem for path in found if path.is_file()})
 
 
 def load_all(profile: str = "standard") -> dict[str, Results]:

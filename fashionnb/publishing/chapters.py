@@ -76,7 +76,10 @@ class Chapter:
         try:
             notebook = jupytext.reads(self.text, fmt="md:myst")
         except Exception as error:  # jupytext lets through whatever its YAML and MyST parsers raise
-            raise RunError(f"{self.path}: cannot be read as a MyST notebook ({error}).") from error
+            raise RunError(
+                f"{self.path}: cannot be read as a MyST notebook ({error}). Correct it, or "
+                "take it from the repository again."
+            ) from error
         if notebook.metadata.get("kernelspec", {}).get("language") != "python":
             raise RunError(
                 f"{self.path}: its header needs a kernelspec with name python3 and language "

@@ -18,7 +18,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -103,6 +103,8 @@ def run(
         read.
     DataNotFound
         If a parameter names data that are neither a dataset nor at that place.
+    WriteError
+        If another run is at one of the chapters, or nothing can be written.
     """
     profile = profiles.current_name(profile)
     device = device or os.environ.get("FASHIONNB_DEVICE") or "auto"
@@ -121,10 +123,12 @@ def run(
     if given.get(DATA_FOLDER):
         given[DATA_FOLDER] = str(Path(given[DATA_FOLDER]).resolve())
         environment["FASHIONNB_DATA"] = given[DATA_FOLDER]
-    with _environment(environment):
+    with _environment(environment), ExitStack() as held:
         todo = plan(
             book or Book.find(), wanted, profile, given, jobs=jobs, out=out, minutes=minutes
         )
+        for job in todo:
+            held.enter_context(files.only_writer(job.notebook.parent, job.chapter.name))
         estimate = TimeEstimate(todo, jobs, force)
         say(estimate.before())
         with _bars([job.chapter.name for job in todo], say) as (on_progress, say_above):
@@ -174,6 +178,8 @@ def plan(
     RunError
         For an unknown chapter or parameter, or for a chapter that cannot be read.
     """
+    if out:
+        files.check_target(Path(out) / "run")
     chapters = book.chapters(wanted)
     typed = {chapter.name: chapter.typed(given) for chapter in chapters}
     needed = {

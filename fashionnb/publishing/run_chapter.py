@@ -406,6 +406,13 @@ def _message(job: Job, error: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _end_with(parent: int) -> None:
+    """End this process when its parent has ended: nobody would keep what it computes."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)  # the kernel notices, and ends too
+
+
 def _main() -> None:
     """Execute the notebook that the command line names; report each cell, then what it took.
 
@@ -421,6 +428,7 @@ def _main() -> None:
     def send(**report: Any) -> None:
         print(json.dumps(report), file=reports, flush=True)
 
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     source, executed, folder, parameters = sys.argv[1:]
     died, failed = False, None
     try:

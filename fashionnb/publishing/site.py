@@ -20,7 +20,7 @@ import nbformat
 import yaml
 
 from fashionnb.errors import MissingExtra, PublishError
-from fashionnb.files import write_text
+from fashionnb.files import check_target, only_writer, write_text
 from fashionnb.publishing import site_markdown
 from fashionnb.publishing.chapter_dependencies import modules
 from fashionnb.publishing.chapter_page import PublishedChapter, chapter_page, memory, picture
@@ -109,12 +109,14 @@ def publish(
     book = book or Book.find()
     out = Path(out).resolve() if out else book.build / "site"
     staged = book.build / f"{out.name}-src"
-    chapters = stage(book, profile, staged)
-    if profile != "quick":  # quick is for tests, which have no time to spare
-        _take_demo_screenshots(staged / "book" / "_static")
-    warnings = _build(staged, out, book.build / f"{out.name}.log")
     index = out / "_build" / "html" / "index.html"
-    write_text(index, FIRST_PAGE.format(page=f"{_contents(book)['root']}.html"))
+    check_target(index)
+    with only_writer(book.build, staged.name):
+        chapters = stage(book, profile, staged)
+        if profile != "quick":  # quick is for tests, which have no time to spare
+            _take_demo_screenshots(staged / "book" / "_static")
+        warnings = _build(staged, out, book.build / f"{out.name}.log")
+        write_text(index, FIRST_PAGE.format(page=f"{_contents(book)['root']}.html"))
     if warnings:
         raise PublishError(warnings)
     return Site(index, profile, chapters)

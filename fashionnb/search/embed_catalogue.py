@@ -102,7 +102,7 @@ def embed_to_file(
     gallery = datasets.open_catalogue(source, columns)
     engine = VisualSearchEngine(model, size=size, device=device)
     parts = out.with_name(f".{out.name}.parts")
-    with only_writer(parts):
+    with only_writer(out.parent, out.name):
         new = 0
         if processes > 1:
             starts = range(0, len(gallery), batch_size)

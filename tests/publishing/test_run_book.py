@@ -15,7 +15,7 @@ import pytest
 import tiny
 from platforms import unix_only
 
-from fashionnb.errors import DataNotFound, ProfileError, RunError
+from fashionnb.errors import DataNotFound, ProfileError, RunError, WriteError
 from fashionnb.publishing import run_book
 
 LOOK = tiny.chapter(
@@ -224,9 +224,13 @@ def test_a_notebook_that_cannot_be_written(make):
     book = make(c01_look=tiny.chapter("1"))
     (book.build / "run").mkdir(parents=True)
     (book.build / "run" / "quick").write_text("in the way")
+    with pytest.raises(WriteError, match=r"quick: cannot be written"):
+        run(book)
+    (book.build / "run" / "quick").unlink()
+    (book.build / "run" / "quick" / "01-look.ipynb").mkdir(parents=True)
     [outcome] = run(book)
     assert "WriteError" in outcome.error
-    assert "cannot be written" in outcome.error
+    assert "is a folder" in outcome.error
 
 
 @unix_only

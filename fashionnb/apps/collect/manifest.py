@@ -12,9 +12,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
+from pydantic import TypeAdapter
 
 from fashionnb.errors import DataError, DataNotFound, WriteError
 from fashionnb.files import write_text
@@ -76,10 +78,11 @@ def read_list(path: Path | str) -> list[Row]:
 def _check_columns(columns: list[str], where: Path | str) -> None:
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
-        raise DataError(f"{where}: the column(s) {', '.join(twice)} stand twice.")
+        raise DataError(f"{where}: the column(s) {', '.join(twice)} stand twice. Rename one.")
     if "url" not in columns:
         raise DataError(
-            f"{where}: there is no column url; the columns are {', '.join(columns) or 'none'}."
+            f"{where}: there is no column url; the columns are {', '.join(columns) or 'none'}. "
+            "Call the one with the addresses url."
         )
     taken = [column for column in FINDINGS if column in columns]
     if taken:
@@ -171,15 +174,20 @@ class Manifest:
 
     def close(self, first: Iterable[str]) -> None:
         """Write `manifest.csv`, the rows with the ids `first` on top, and remove the journal."""
-        self._journal.close()
+        with suppress(OSError):  # a full disk: `add` has said so
+            self._journal.close()
         self._save(first)
 
     def _save(self, first: Iterable[str]) -> None:
+        if self.rows or (self.folder / MANIFEST).exists():
+            self._write(first)
+        (self.folder / JOURNAL).unlink(missing_ok=True)
+
+    def _write(self, first: Iterable[str]) -> None:
         ids = dict.fromkeys([*(item for item in first if item in self.rows), *self.rows])
         table = _as_text(self.rows.values()).set_index("id", drop=False).loc[[*ids]]
         # "\r\n" at line ends makes it quote both within a field.
         write_text(self.folder / MANIFEST, table.to_csv(index=False, lineterminator="\r\n"))
-        (self.folder / JOURNAL).unlink(missing_ok=True)
 
 
 def as_table(rows: Iterable[Row]) -> pd.DataFrame:
@@ -215,9 +223,11 @@ def _read_csv(path: Path) -> tuple[list[str], list[Row]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
-        raise DataNotFound(f"{path}: there is no such file.") from error
+        raise DataNotFound(f"{path}: there is no such file. Check its path.") from error
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror or error}). Put a CSV file in its place."
+        ) from error
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8."
@@ -235,7 +245,7 @@ def _read_csv(path: Path) -> tuple[list[str], list[Row]]:
                 )
             rows.append(dict(zip(columns, cells, strict=True)))
     except csv.Error as error:
-        raise DataError(f"{path}, line {lines.line_num}: not CSV ({error}).") from error
+        raise DataError(f"{path}, line {lines.line_num}: not CSV ({error}). Correct it.") from error
     return columns, rows
 
 
@@ -243,14 +253,18 @@ def _read_journal(path: Path) -> list[Row]:
     """The rows of a run that was killed; the last line may be torn."""
     if not path.exists():
         return []
-    *lines, _torn = path.read_text("utf-8", errors="replace").split("\n")
     try:
-        return [json.loads(line) for line in lines]
-    except json.JSONDecodeError as error:
+        *lines, _torn = path.read_text("utf-8", errors="replace").split("\n")
+        rows = TypeAdapter(list[Row]).validate_python([json.loads(line) for line in lines])
+        if any({*_COLUMNS, *FINDINGS} - row.keys() for row in rows):
+            raise ValueError("it lacks columns")
+    except (OSError, ValueError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise DataError(
-            f"{path}: a line is damaged ({error.msg}). "
-            "Delete this file; its pictures are fetched again."
+            f"{path}: a line is damaged, or it is no journal ({why}). "
+            "Delete it; its pictures are fetched again."
         ) from error
+    return rows
 
 
 def _digest(text: str) -> str:

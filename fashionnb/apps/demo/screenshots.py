@@ -12,7 +12,7 @@ from PIL import Image
 
 from fashionnb.apps.demo.server import DemoError
 from fashionnb.errors import needs_extra
-from fashionnb.files import written_whole
+from fashionnb.files import check_target, written_whole
 from fashionnb.synthetic import drawn_garments
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -53,6 +53,9 @@ def take(address: str, folder: Path | str) -> list[Path]:
     """
     with needs_extra("dev", "A screenshot"):
         from playwright.sync_api import sync_playwright
+    folder = Path(folder)
+    for name in ("demo-light.webp", "demo-dark.webp"):
+        check_target(folder / name)
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         raise DemoError(f"Screenshots need a browser; none of {', '.join(BROWSERS)} is installed.")
@@ -77,7 +80,7 @@ def take(address: str, folder: Path | str) -> list[Path]:
                 "dark => document.body.classList.contains('dark') == dark", arg=scheme == "dark"
             )
             page.wait_for_function(IMAGES_LOADED)
-            files.append(Path(folder) / f"demo-{scheme}.webp")
+            files.append(folder / f"demo-{scheme}.webp")
             with written_whole(files[-1]) as aside:
                 picture = Image.open(io.BytesIO(page.screenshot()))
                 picture.convert("RGB").save(aside, "WEBP", quality=82)

@@ -63,17 +63,19 @@ class Server:
     def run(self) -> None:
         """Serve until Ctrl-C."""
 
-        def still_serving(_record: logging.LogRecord) -> bool:
-            # A page that is open at the end would be logged as an error, with its traceback.
-            return not self._server.should_exit
+        def is_ours(record: logging.LogRecord) -> bool:
+            # A page that is open at the end would be logged as an error, with its traceback; and so
+            # would a visitor who does not keep to HTTP.
+            broken = record.exc_info and type(record.exc_info[1]).__name__ == "LocalProtocolError"
+            return not (broken or self._server.should_exit)
 
         log = logging.getLogger("uvicorn.error")
-        log.addFilter(still_serving)
+        log.addFilter(is_ours)
         try:
             with suppress(KeyboardInterrupt):
                 self._server.run(sockets=[self._socket])
         finally:
-            log.removeFilter(still_serving)
+            log.removeFilter(is_ours)
 
     def __enter__(self) -> "Server":
         """Serve in the background; raises `DemoError` if that fails."""
@@ -118,7 +120,7 @@ def _uvicorn_server(backend: DemoBackend, hosts: list[str] | None):
 
         from fashionnb.apps.demo.web_app import build_app
     config = uvicorn.Config(
-        build_app(backend, hosts), log_level="warning", access_log=False, server_header=False,
+        build_app(backend, hosts), log_level="error", access_log=False, server_header=False,
         limit_concurrency=MAX_CONNECTIONS, timeout_keep_alive=KEEP_ALIVE_SECONDS, ws="none",
         timeout_graceful_shutdown=1,
     )  # fmt: skip

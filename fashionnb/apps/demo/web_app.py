@@ -7,8 +7,9 @@ small; and browsers are told to load nothing from other hosts. Host names are ch
 """
 
 import asyncio
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import gradio
@@ -95,11 +96,26 @@ def build_app(backend: DemoBackend, hosts: Sequence[str] | None) -> ASGIApp:
             )
         return PlainTextResponse(token)
 
+    page = gradio_page.build(backend, photos)
+    inputs = {
+        number: [{value for _, value in getattr(part, "choices", ())} for part in event.inputs]
+        for number, event in page.fns.items()
+    }
+
+    @app.middleware("http")
+    async def clicks_of_the_page(request: Request, pass_on: RequestResponseEndpoint) -> Response:
+        # Gradio answers others by an error of its own, and logs a traceback.
+        if request.url.path.endswith("/run/predict") and not _is_click(
+            await request.body(), inputs
+        ):
+            return _refuse(400, "This is no click on this page. Load the page again.")
+        return await pass_on(request)
+
     theme = gradio.themes.Base(
         font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
     )
     gradio.mount_gradio_app(
-        app, gradio_page.build(backend, photos), path="/", theme=theme, css=gradio_page.CSS,
+        app, page, path="/", theme=theme, css=gradio_page.CSS,
         footer_links=[], run_history=False, allowed_paths=[], max_file_size=0, ssr_mode=False,
         mcp_server=False, pwa=False, show_error=False,
     )  # fmt: skip
@@ -149,6 +165,19 @@ def _refusal(request: Request) -> Response | None:
     if int(length) > (MAX_BYTES if path == PHOTO_PATH else MAX_REQUEST_BYTES):
         return _refuse(413, too_large_message(int(length)))
     return None
+
+
+def _is_click(body: bytes, inputs: Mapping[int, Sequence[set]]) -> bool:
+    """Whether a request is a click on the page: an event's number, and what its inputs take.
+
+    `inputs` has the choices of each input of an event, none if it takes anything.
+    """
+    try:
+        asked = json.loads(body)
+        given = zip(asked["data"], inputs[asked["fn_index"]], strict=True)
+        return all(not choices or value in choices for value, choices in given)
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return False
 
 
 def _refuse(status: int, reason: str) -> Response:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 import safetensors.torch
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -114,8 +115,8 @@ def load_model(model: Path | str) -> nn.Module:
     ----------
     model : path or str
         A folder that `save` wrote; or a name of `list_models`: a checkpoint that comes with
-        fashionnb, such as "style2vec", or a network published elsewhere, such as "siglip", with its
-        published weights, or "siglip:FILE" with those of a file.
+        fashionnb, such as "style2vec", or a network published elsewhere, such as
+        "efficientnet-lite2", with its published weights, or "siglip:FILE" with those of a file.
 
     Returns
     -------
@@ -127,6 +128,8 @@ def load_model(model: Path | str) -> nn.Module:
     DataNotFound
         If there is no such folder or name, the folder lacks the card or the weights, or published
         weights cannot be had.
+    MissingExtra
+        If the library or the package of published weights is not installed.
     ModelMismatch
         If the card is broken, the weights are not those it describes (SHA-256), the architecture is
         unknown, or the weights do not fit it.
@@ -166,19 +169,30 @@ def load_model(model: Path | str) -> nn.Module:
     return network.eval()
 
 
-def list_models() -> dict[str, str]:
-    """List the checkpoints that can be opened by name, each with its task and description.
+def list_models() -> pd.DataFrame:
+    """List the models that can be opened by name, and what is known of each.
 
     Returns
     -------
-    dict of str to str
-        Name, as `load_model` takes it, to "task: description".
+    DataFrame
+        One row for each name, as `load_model` takes it: `task`, `description`, `parameters`, `size`
+        (of its images, in pixels), `dimensions` (of its vectors), `licence`, `source` (where its
+        weights come from), and `here`: whether it can be opened on this machine without a download.
     """
-    cards = {name: read_card(folder) for name, folder in sorted(_folders().items())}
-    published_here = {name: f"{card.task}: {card.description}" for name, card in cards.items()}
-    return published_here | {
-        name: f"embedding: {about}" for name, about in pretrained.NAMES.items()
-    }
+    rows = {}
+    for name, folder in sorted(_folders().items()):
+        card = read_card(folder)
+        dimensions = card.arguments.get("dimensions") if card.task == "embedding" else None
+        rows[name] = card.model_dump() | {
+            "dimensions": dimensions, "source": "comes with fashionnb", "here": True
+        }  # fmt: skip
+    for name in pretrained.NAMES:
+        rows[name] = {"task": "embedding", **pretrained.facts(name)}
+    columns = [
+        "task", "description", "parameters", "size", "dimensions", "licence", "source", "here",
+    ]  # fmt: skip
+    table = pd.DataFrame.from_dict(rows, orient="index")[columns].rename_axis("name")
+    return table.astype({"size": "Int64", "dimensions": "Int64"})
 
 
 def check_task(card: Card, where: Path | str, *tasks: str) -> None:
@@ -352,6 +366,7 @@ def published(name: str) -> Path:
     if name not in there:
         raise DataNotFound(
             f"No model {name!r} came with fashionnb; there is: {', '.join(sorted(there)) or 'none'}"
+            f"; and, published elsewhere, {', '.join(pretrained.NAMES)}"
             ". Install fashionnb again, or take a whole checkout; `fashionnb run --profile full` "
             "trains them anew."
         )
@@ -403,13 +418,14 @@ def fingerprint(model: nn.Module) -> str:
 def _published_elsewhere(name: str, file: str) -> nn.Module:
     network = pretrained.pretrained(name, file or "auto")
     network.card = Card(
-        architecture=name,
+        architecture=models.name_of(network),
         arguments=network.arguments,
         task=network.task,
         size=network.arguments["size"],
         channels=network.channels,
         parameters=models.parameters(network),
         description=pretrained.NAMES[name],
+        licence=pretrained.facts(name)["licence"],
     )
     return network
 

@@ -232,7 +232,8 @@ def _weights() -> str:
 def _checkpoints() -> str:
     from fashionnb import checkpoints
 
-    return f"{', '.join(checkpoints.list_models())} can be opened by name"
+    known = checkpoints.list_models()
+    return f"{', '.join(known.index[known['here']])} can be opened by name"
 
 
 def _datasets() -> list[Finding]:

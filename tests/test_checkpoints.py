@@ -257,11 +257,16 @@ def test_a_folder_and_a_name_are_opened_with_their_card(folder, tmp_path, monkey
         assert not opened.training
         assert opened.card.architecture == "style2vec"
         assert fingerprint(opened) == fingerprint(model)
-    assert list_models() == {
-        "small": "embedding: A small one.",
-        **{name: f"embedding: {about}" for name, about in pretrained.NAMES.items()},
-    }
-    with pytest.raises(DataNotFound, match="No model 'smal' came with fashionnb; there is: small"):
+    table = list_models()
+    assert list(table.index) == ["small", *pretrained.NAMES]
+    small = table.loc["small"]
+    assert (small["task"], small["description"], small["source"], small["here"]) == (
+        "embedding", "A small one.", "comes with fashionnb", True,
+    )  # fmt: skip
+    assert small["parameters"] == models.parameters(model)
+    lite = table.loc["efficientnet-lite2"]
+    assert (lite["size"], lite["dimensions"], lite["licence"]) == (260, 1280, "Apache-2.0")
+    with pytest.raises(DataNotFound, match=r"No model 'smal' came .* there is: small; and.*lite0"):
         load_model("smal")
 
 

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from fashionnb.cli.options import MODEL_HELP, Columns, Json, Size, open_data, print_json
+from fashionnb.cli.options import (
+    EMBEDDING_MODEL_HELP,
+    MODEL_HELP,
+    Columns,
+    Json,
+    Size,
+    open_data,
+    print_json,
+)
 from fashionnb.errors import DataError
 from fashionnb.files import check_target
 
@@ -33,7 +41,7 @@ Data = Annotated[
     "[b]fashionnb export models/mine small.onnx --int8 photos[/]"
 )
 def export(
-    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    model: Annotated[str, typer.Argument(help=EMBEDDING_MODEL_HELP)],
     out: Annotated[Path, typer.Argument(help="The file to write.")],
     size: Size = None,
     int8: Annotated[
@@ -122,7 +130,7 @@ def classifier(
     "[b]fashionnb evaluate search siamese --data shop.csv --judgements clicks.csv[/]"
 )
 def search(
-    model: Model,
+    model: Annotated[str, typer.Argument(help=EMBEDDING_MODEL_HELP)],
     data: Data,
     gallery: Annotated[
         str | None, typer.Option(help="The split to search in; by default train.")

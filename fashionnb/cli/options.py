@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from fashionnb.data.catalogue import Catalogue
 
 MODEL_HELP = "A model's folder (card.json, model.safetensors), or the name of a published model."
+EMBEDDING_MODEL_HELP = (
+    f"{MODEL_HELP[:-1]}, such as siamese or efficientnet-lite2 (the extra `pretrained`)."
+)
 CATALOGUE_HELP = (
     "The catalogue: a name from `fashionnb data list`, 'drawn' for drawn garments, a detector's "
     "JSON file or the folder with it, a shop's own table (.csv, .tsv, .jsonl, .parquet, .xlsx), or "

@@ -8,7 +8,7 @@ import typer
 
 from fashionnb.cli.options import (
     CATALOGUE_HELP,
-    MODEL_HELP,
+    EMBEDDING_MODEL_HELP,
     Columns,
     Json,
     Size,
@@ -26,8 +26,6 @@ from fashionnb.files import check_target, write_text
 
 app = typer.Typer()
 index = typer.Typer(help="Index pictures for `fashionnb search`.", no_args_is_help=True)
-
-EMBEDDING_MODEL_HELP = f"{MODEL_HELP[:-1]}, or siglip, resnet50 or vgg16."
 
 Html = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also write a web page that shows the answer.")
@@ -173,7 +171,7 @@ def recommend(
             help="A file with the vectors of the pictures; with --model, it is written if missing.",
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
+    model: Annotated[str | None, typer.Option(help=EMBEDDING_MODEL_HELP)] = None,
     size: Size = None,
     columns: Columns = None,
     html: Html = None,
@@ -242,7 +240,8 @@ def recommend(
 
 
 @app.command(
-    epilog="Examples: [b]fashionnb embed photos/ --model siglip --out photos.safetensors[/] · "
+    epilog="Examples: "
+    "[b]fashionnb embed photos/ --model efficientnet-lite2 --out photos.safetensors[/] · "
     "[b]fashionnb embed fashion-mnist --model style2vec --out mnist.safetensors --processes 2[/]"
 )
 def embed(

@@ -23,6 +23,9 @@ MOST_PIXELS = 89_000_000
 MOST_JPEG_PIXELS = 250_000_000
 """A JPEG with more than `MOST_PIXELS` and at most so many is decoded at half its size or less."""
 
+SPARE = 2
+"""How many times the pixels that are needed along a side a JPEG that is decoded smaller keeps."""
+
 MOST_BYTES = 200_000_000
 """A zip member that would unpack to more bytes than this is refused before it is unpacked."""
 
@@ -49,13 +52,13 @@ _SAME_COLOUR = 5  # of 255: a colour profile that changes no colour by more is s
 _log = logging.getLogger(__name__)
 
 
-def decode(data: bytes, where: str) -> Image.Image:
+def decode(data: bytes, where: str, size: int | tuple[int, int] | None = None) -> Image.Image:
     """Decode the bytes of an image file: upright (EXIF orientation applied), grey or RGB.
 
     Palettes, CMYK and 16-bit images become 8-bit grey or RGB, and colours with an ICC profile
     become sRGB. A cut-out on transparency is put on white; a pale one, which would vanish there, on
     grey. Of an animation the first frame counts. A JPEG with more than 89 megapixels is decoded
-    smaller.
+    smaller, and so is one that `size` needs far fewer pixels of, which saves most of the time.
 
     Parameters
     ----------
@@ -63,6 +66,10 @@ def decode(data: bytes, where: str) -> Image.Image:
         A JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC file; HEIC needs the extra "heic".
     where : str
         Names the image in messages.
+    size : int or (int, int), optional
+        What the image will be scaled down into, in pixels: one number for a square, or (height,
+        width). A JPEG may come out at a half, a quarter or an eighth of its size, but still has at
+        least `SPARE` times the pixels along each side that fit into `size`.
 
     Returns
     -------
@@ -77,7 +84,7 @@ def decode(data: bytes, where: str) -> Image.Image:
         header, before it is decoded).
     """
     try:
-        return upright(_opened(data, where), where)
+        return upright(_opened(data, where, size), where)
     except DataError:
         if data.startswith(_PNG):
             return upright(_opened_without_metadata(data, where), where)
@@ -219,18 +226,19 @@ def bomb_message(where: str, size: str) -> str:
     )
 
 
-def _opened(data: bytes, where: str) -> Image.Image:
+def _opened(data: bytes, where: str, size: int | tuple[int, int] | None = None) -> Image.Image:
     """The image of a file, not decoded yet."""
     if data[4:8] == b"ftyp" and data[8:12] in _HEIC and b"avif" not in data[:64]:
         _register_heic(where)
     try:
         if data.startswith(_JPEG):  # Image.open would refuse what can be decoded smaller
             image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
-            pixels = image.width * image.height
+            pixels, part = image.width * image.height, 1.0 if size is None else _part(image, size)
             if MOST_PIXELS < pixels <= MOST_JPEG_PIXELS:
-                part = 2 if pixels <= 4 * MOST_PIXELS else 4
-                image.draft(None, (image.width // part, image.height // part))
+                part = min(part, 1 / 2 if pixels <= 4 * MOST_PIXELS else 1 / 4)
                 _log.info("%s: %d megapixels, decoded smaller.", where, pixels / 1e6)
+            # Pillow takes the smallest of 1/8, 1/4, 1/2 and 1 that is not below this.
+            image.draft(None, tuple(max(1, int(side * part)) for side in image.size))
             return image
         Image.init()
         return Image.open(io.BytesIO(data), formats=[one for one in _FORMATS if one in Image.OPEN])
@@ -246,6 +254,15 @@ def _opened(data: bytes, where: str) -> Image.Image:
         raise DataError(
             f"{where}: not a picture ({FORMATS}); it {begins}. Replace it, or leave it out."
         ) from error
+
+
+def _part(image: Image.Image, size: int | tuple[int, int]) -> float:
+    """To which part of its sides an image may shrink, if it will then be fitted into a size."""
+    height, width = (size, size) if isinstance(size, int) else size
+    # The image may lie on its side.
+    upright = min(width / image.width, height / image.height)
+    turned = min(height / image.width, width / image.height)
+    return min(1.0, SPARE * max(upright, turned))
 
 
 def _register_heic(where: str) -> None:

@@ -283,7 +283,7 @@ def letterbox(image: Image.Image, size: int | tuple[int, int], channels: int) ->
     return np.array(canvas).reshape(height, width, channels)
 
 
-def open_picture(picture: Picture) -> Image.Image:
+def open_picture(picture: Picture, size: int | tuple[int, int] | None = None) -> Image.Image:
     """Open an image given in any form: a path, the bytes of a file, a PIL image or an array.
 
     Parameters
@@ -292,6 +292,9 @@ def open_picture(picture: Picture) -> Image.Image:
         A file; the bytes of one; or an array of shape (height, width) or (height, width, 1, 3 or
         4), uint8 or floats in [0, 1]. Of an animation the first frame counts; of a PIL image the
         one that it shows.
+    size : int or (int, int), optional
+        Of a file no more pixels are decoded than scaling it down into this size needs, see
+        `fashionnb.data.decoding.decode`.
 
     Returns
     -------
@@ -307,9 +310,9 @@ def open_picture(picture: Picture) -> Image.Image:
         If it is not an image, damaged, empty, or has too many pixels.
     """
     if isinstance(picture, str | Path):
-        return decode(_bytes(picture), str(picture))
+        return decode(_bytes(picture), str(picture), size)
     if isinstance(picture, bytes | bytearray):
-        return decode(bytes(picture), "the bytes given")
+        return decode(bytes(picture), "the bytes given", size)
     if isinstance(picture, np.ndarray):
         return _from_array(picture)
     if isinstance(picture, Image.Image):
@@ -344,7 +347,7 @@ def prepared(picture: Picture, size: int | tuple[int, int], channels: int) -> np
     DataError
         If it is not an image, damaged, empty, or has too many pixels.
     """
-    return letterbox(open_picture(picture), size, channels)
+    return letterbox(open_picture(picture, size), size, channels)
 
 
 class Images:

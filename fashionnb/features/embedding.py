@@ -303,7 +303,9 @@ def _read(
             digest = digest_of(f"{content.mode} {content.size}", content.tobytes())
         if store is not None and store.knows(digest):
             return _Image(key, digest)
-        image = decode(content, images.where(key)) if isinstance(content, bytes) else content
+        # As `prepared` does for queries; decoding a photo whole takes longer than a small network.
+        stored = isinstance(content, bytes)
+        image = decode(content, images.where(key), size) if stored else content
         return _Image(key, digest, letterbox(image, size, channels), is_blank(image))
     except DataError as error:
         return _Image(key, failure=str(error))

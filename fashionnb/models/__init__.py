@@ -23,6 +23,7 @@ ARCHITECTURES: dict[str, str | type[nn.Module]] = {
     "mobilenet-classifier": "fashionnb.models.mobilenet:MobileNetClassifier",
     "siamese": "fashionnb.models.mobilenet:SiameseEncoder",
     "photo-features": "fashionnb.models.mobilenet:PhotoFeatures",
+    "efficientnet-lite": "fashionnb.models.pretrained:EfficientNetLite",
     "resnet50": "fashionnb.models.pretrained:ResNet50",
     "vgg16": "fashionnb.models.pretrained:VGG16",
     "siglip": "fashionnb.models.pretrained:SigLIP",

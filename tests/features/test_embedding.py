@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
+from fashionnb.checkpoints import load_model
 from fashionnb.data.catalogue import Catalogue
-from fashionnb.data.images import FolderImages
+from fashionnb.data.images import FolderImages, ZipImages, prepared
 from fashionnb.errors import DataError
 from fashionnb.features import embedding
 from fashionnb.features.embedding import as_tensor, embed, embed_images
@@ -426,3 +427,32 @@ def test_pictures_of_another_size_or_mode_are_told_apart():
     ):
         embedded(encode, Store(image), [0], store=store)
     assert encode.shown == 3 + 1
+
+
+def test_photos_decoded_smaller_have_the_same_neighbours(real_data):
+    """Queries and gallery are decoded alike, and practically nothing changes: 60 street photos of 320 x 480 pixels."""
+    images = ZipImages(real_data / "clothing-co-parsing.zip")
+    keys = [name for name in images.names if name.endswith(".jpg")]
+    keys = [keys[row] for row in np.random.default_rng(0).permutation(len(keys))[:60]]
+    table = pd.DataFrame({"id": keys, "category": "", "image": keys})
+    seen = []
+
+    def keep(pixels):
+        seen.append(pixels)
+        return np.ones((len(pixels), 1), np.float32)
+
+    embed_images(keep, Catalogue("street", table, images, ("",)), 64, 3, progress=False)
+    small, whole = np.concatenate(seen), images.pixels(keys, 64, 3)
+    for row, key in enumerate(keys):
+        assert (small[row] == prepared(images.read(key), 64, 3)).all()
+    assert (small != whole).any()  # or there was nothing to test
+    model = load_model("siamese")
+    one, other = embed(model, small), embed(model, whole)
+    assert (one * other).sum(1).mean() > 0.999
+    nearest = []
+    for vectors in (one, other):
+        similar = vectors @ vectors.T
+        np.fill_diagonal(similar, -2)
+        nearest.append(np.argsort(-similar, axis=1)[:, :10])
+    shared = [len(set(a) & set(b)) for a, b in zip(*nearest, strict=True)]
+    assert np.mean(shared) > 9.4

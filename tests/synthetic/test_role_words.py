@@ -1,8 +1,10 @@
 """Roles by words: what shops call their garments."""
 
+import pandas as pd
 import pytest
 
 from fashionnb import datasets
+from fashionnb.data.catalogue import Catalogue
 from fashionnb.data.clothing import CLASSES
 from fashionnb.synthetic.composed_outfits import roles
 from fashionnb.synthetic.composed_outfits.role_words import role_of
@@ -41,3 +43,11 @@ def test_what_had_no_role_among_the_families_of_mango_has_none(real_data):
         "Wallets & cases", "Intimate", "Swimwear", "Fragances", "Gadgets", "Deco Textiles", "Bedding",
         "Deco Accessories", "Glassware",
     }  # fmt: skip
+
+
+def test_rare_product_types_that_no_composed_outfit_wears_have_no_role():
+    """Their words alone would say shoes and dress; composed outfits stay as they were published."""
+    kinds = ["Shoe Laces", "Robe", "Shirts"]
+    table = pd.DataFrame({"id": kinds, "category": kinds, "image": kinds})
+    catalogue = Catalogue("toy", table, None, tuple(kinds))
+    assert list(roles(catalogue)) == ["", "", "top"]

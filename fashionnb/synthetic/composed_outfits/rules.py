@@ -62,6 +62,10 @@ _PIECES = {
     "Earrings; Pendant; Ring; Necklace and Chains; Bangle; Bracelet; Jewellery Set; Jewellery; "
     "Glasses; Hats, scarves and gloves; Belts and Ties; accessories; jewellery; hats; scarves; "
     "sunglasses",
+    # Rare types of the product photos, of which no composed outfit has been made.
+    "": "Beauty Accessory; Booties; Gloves; Hair Accessory; Lounge Pants; Lounge Shorts; "
+    "Rain Trousers; Robe; Shoe Accessories; Shoe Laces; Ties and Cufflinks; Travel Accessory; "
+    "Trolley Bag",
 }
 ROLE_OF = WORDS | {role: role for role in ROLES}  # as in files that the book wrote
 ROLE_OF |= {name.strip(): role for role, names in _PIECES.items() for name in names.split(";")}
@@ -101,7 +105,8 @@ def roles(catalogue: Catalogue) -> np.ndarray:
     ndarray of shape (n,), str
         One of `ROLES` for each item, or "" for none.
     """
-    return np.array([ROLE_OF.get(kind) or role_of(kind) for kind in kinds(catalogue)], dtype=object)
+    found = [ROLE_OF[kind] if kind in ROLE_OF else role_of(kind) for kind in kinds(catalogue)]
+    return np.array(found, dtype=object)
 
 
 def broken(catalogue: Catalogue, sets: Sequence[Sequence[str]]) -> np.ndarray:

@@ -21,6 +21,7 @@ MODEL_HELP = "A model's folder (card.json, model.safetensors), or the name of a 
 EMBEDDING_MODEL_HELP = (
     f"{MODEL_HELP[:-1]}, such as siamese or efficientnet-lite2 (the extra `pretrained`)."
 )
+SEARCH_MODEL_HELP = f"{EMBEDDING_MODEL_HELP[:-1]}; or an ONNX file of `fashionnb export`."
 CATALOGUE_HELP = (
     "The catalogue: a name from `fashionnb data list`, 'drawn' for drawn garments, a detector's "
     "JSON file or the folder with it, a shop's own table (.csv, .tsv, .jsonl, .parquet, .xlsx), or "

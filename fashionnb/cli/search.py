@@ -8,7 +8,7 @@ import typer
 
 from fashionnb.cli.options import (
     CATALOGUE_HELP,
-    EMBEDDING_MODEL_HELP,
+    SEARCH_MODEL_HELP,
     Columns,
     Json,
     Size,
@@ -50,7 +50,7 @@ def index_build(
             ".parquet, .xlsx), or a name from `fashionnb data list`.",
         ),
     ],
-    model: Annotated[str, typer.Option(help=EMBEDDING_MODEL_HELP)],
+    model: Annotated[str, typer.Option(help=SEARCH_MODEL_HELP)],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the index is written.")],
     kind: Annotated[
         str,
@@ -171,7 +171,7 @@ def recommend(
             help="A file with the vectors of the pictures; with --model, it is written if missing.",
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help=EMBEDDING_MODEL_HELP)] = None,
+    model: Annotated[str | None, typer.Option(help=SEARCH_MODEL_HELP)] = None,
     size: Size = None,
     columns: Columns = None,
     html: Html = None,
@@ -252,7 +252,7 @@ def embed(
             help="A folder, a zip file, a shop's own table, or a name from `fashionnb data list`.",
         ),
     ],
-    model: Annotated[str, typer.Option(help=EMBEDDING_MODEL_HELP)],
+    model: Annotated[str, typer.Option(help=SEARCH_MODEL_HELP)],
     out: Annotated[
         Path,
         typer.Option(metavar="FILE", help="Where vectors and ids are written, as safetensors."),
@@ -313,7 +313,7 @@ def duplicates(
         str | None,
         typer.Option(metavar="OTHER", help="Find only pictures that are also in this catalogue."),
     ] = None,
-    model: Annotated[str, typer.Option(help=EMBEDDING_MODEL_HELP)] = "siamese",
+    model: Annotated[str, typer.Option(help=SEARCH_MODEL_HELP)] = "siamese",
     score: Annotated[
         float | None,
         typer.Option(

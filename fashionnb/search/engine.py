@@ -18,7 +18,7 @@ import pandas as pd
 from PIL import Image
 from pydantic import BaseModel, ValidationError
 
-from fashionnb import checkpoints, datasets, profiles
+from fashionnb import checkpoints, datasets, models, profiles
 from fashionnb.data.catalogue import Catalogue, Images
 from fashionnb.data.images import (
     FolderImages,
@@ -31,8 +31,10 @@ from fashionnb.data.images import (
 )
 from fashionnb.data.registry import SOURCES
 from fashionnb.errors import DataError, ModelMismatch, UnreadableImages
+from fashionnb.export import OnnxModel
 from fashionnb.features.embedding import BATCH, Embedded, embed, embed_images
 from fashionnb.features.store import FeatureStore
+from fashionnb.files import sha256
 from fashionnb.search.index import Index
 from fashionnb.search.results_page import LARGEST, Entry, open_readable, page
 
@@ -57,7 +59,8 @@ class VisualSearchEngine:
     Parameters
     ----------
     checkpoint : Path or str
-        As `fashionnb.checkpoints.load_model` takes it.
+        As `fashionnb.checkpoints.load_model` takes it; or an ONNX file, ".onnx", that
+        `fashionnb.export.to_onnx` wrote, which onnxruntime runs.
     size : int or (int, int), optional
         Pixels, one number or height and width.
     device : str, optional
@@ -79,22 +82,49 @@ class VisualSearchEngine:
     def __init__(
         self, checkpoint: Path | str, *, size: Size | None = None, device: str | None = None
     ) -> None:
-        self.checkpoint = (
-            str(Path(checkpoint).absolute()) if Path(checkpoint).is_dir() else str(checkpoint)
-        )
-        """Where the model is: its name, or the path of its folder."""
-        model = checkpoints.load_model(self.checkpoint)
-        checkpoints.check_task(model.card, checkpoint, "embedding")
-        self.fingerprint = checkpoints.fingerprint(model)
-        self.size = checkpoints.image_size(model.card, checkpoint, size)
-        self.channels = model.card.channels
-        self.model = model.to(profiles.choose_device(device))
+        here = Path(checkpoint).is_dir() or Path(checkpoint).suffix == ".onnx"
+        self.checkpoint = str(Path(checkpoint).absolute()) if here else str(checkpoint)
+        """Where the model is: its name, or the path of its folder or ONNX file."""
+        if self.checkpoint.endswith(".onnx"):
+            self._open_exported(size)
+        else:
+            model = checkpoints.load_model(self.checkpoint)
+            checkpoints.check_task(model.card, checkpoint, "embedding")
+            self.fingerprint = checkpoints.fingerprint(model)
+            self.size = checkpoints.image_size(model.card, checkpoint, size)
+            self.channels = model.card.channels
+            self.model = model.to(profiles.choose_device(device))
         self.gallery: Catalogue | None = None
         """What `search` looks through; None until `index` or `load`."""
         self._index: Index | None = None
         # A blank picture, so that a size that the model cannot take is noticed now and not after an
         # hour.
-        embed(self.model, prepared(np.zeros((1, 1), np.uint8), self.size, self.channels)[None])
+        self._compute(prepared(np.zeros((1, 1), np.uint8), self.size, self.channels)[None])
+
+    def _open_exported(self, size: Size | None) -> None:
+        """Open a file that `fashionnb export` wrote: its size is fixed, and it runs on the CPU."""
+        self.model = exported = OnnxModel(self.checkpoint)
+        card = checkpoints.Card(
+            architecture=exported.architecture,
+            arguments={},
+            task=models.architecture(exported.architecture).task,
+            parameters=0,
+        )
+        checkpoints.check_task(card, self.checkpoint, "embedding")
+        # Not that of the network: in 8-bit integers the file computes something else.
+        self.fingerprint = sha256(Path(self.checkpoint))
+        self.size, self.channels = exported.size, exported.channels
+        if size is not None and exported.size != ((size, size) if isinstance(size, int) else size):
+            raise ModelMismatch(
+                f"{self.checkpoint}: takes pictures of {exported.size[0]} x {exported.size[1]} "
+                f"pixels and no others, got size={size}. Export the model at that size."
+            )
+
+    def _compute(self, pixels: np.ndarray) -> np.ndarray:
+        """The output of the model, (m, d) float32."""
+        if isinstance(self.model, OnnxModel):
+            return self.model(pixels)
+        return embed(self.model, pixels, batch_size=len(pixels))
 
     def embed_image(self, image: Picture) -> np.ndarray:
         """Embed one image: a path, bytes, a PIL image or an array.
@@ -119,7 +149,7 @@ class VisualSearchEngine:
         ModelMismatch
             If an embedding has no direction.
         """
-        vectors = embed(self.model, pixels, batch_size=len(pixels))
+        vectors = self._compute(pixels)
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not ((length > 0) & np.isfinite(length)).all():
             raise ModelMismatch(

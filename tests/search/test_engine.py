@@ -24,6 +24,8 @@ from fashionnb.errors import (
     ProfileError,
     WriteError,
 )
+from fashionnb.export import to_onnx
+from fashionnb.models.mobilenet import MobileNetClassifier
 from fashionnb.models.style2vec import Style2Vec
 from fashionnb.notebook import plots
 from fashionnb.search.engine import VisualSearchEngine, _paths, _source
@@ -630,3 +632,27 @@ def test_blank_pictures_are_named_each_time_and_a_pale_cut_out_is_none(engine, t
         found = engine.embed_dataset(tmp_path / "cut", cache=tmp_path / "cache", progress=False)
         assert found.blank == ["nothing.jpg"]
         assert "1 of 3 pictures are blank (one colour), the first is nothing.jpg" in caplog.text
+
+
+def test_an_exported_model_searches_too(tmp_path):
+    model = checkpoints.load_model(save_model(tmp_path / "model"))
+    file = to_onnx(model, tmp_path / "model.onnx", size=32).path
+    garments = drawn_garments.catalogue(12)
+    torch_engine, engine = VisualSearchEngine(tmp_path / "model"), VisualSearchEngine(file)
+    wanted = torch_engine.embed_dataset(garments, progress=False).vectors
+    found = engine.embed_dataset(garments, progress=False)
+    np.testing.assert_allclose(found.vectors, wanted, atol=1e-4)
+    assert engine.fingerprint != torch_engine.fingerprint
+    engine.index(found)
+    engine.save(tmp_path / "an.index")
+    again = VisualSearchEngine.load(tmp_path / "an.index")
+    picture = garments.image(garments.ids[3])
+    assert again.search(picture, k=1)["id"].item() == garments.ids[3]
+    with pytest.raises(ModelMismatch, match=r"takes pictures of 32 x 32 pixels and no others, got"):
+        VisualSearchEngine(file, size=64)
+    classifier = MobileNetClassifier(classes=3)
+    to_onnx(classifier, tmp_path / "classifier.onnx", size=32)
+    with pytest.raises(ModelMismatch, match="network for the task 'classification'"):
+        VisualSearchEngine(tmp_path / "classifier.onnx")
+    with pytest.raises(DataNotFound, match=r"none.onnx: there is no such file.*fashionnb export"):
+        VisualSearchEngine(tmp_path / "none.onnx")

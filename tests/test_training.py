@@ -165,7 +165,7 @@ def test_an_exception_while_measuring_is_made_good_too(tmp_path):
 CHILD = """
     import sys
     from functools import partial
-    sys.path.insert(0, {here!r})
+    sys.path[:0] = [{here!r}, {here!r} + "/support"]
     from fashionnb.training import resume
     from test_training import *
     resume.SAVE_EVERY = 0.0

@@ -179,7 +179,7 @@ def plan(
         For an unknown chapter or parameter, or for a chapter that cannot be read.
     """
     if out:
-        files.check_target(Path(out) / "run")
+        files.check_target(Path(out) / "run" / "chapter.ipynb")
     chapters = book.chapters(wanted)
     typed = {chapter.name: chapter.typed(given) for chapter in chapters}
     needed = {

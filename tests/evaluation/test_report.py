@@ -322,7 +322,7 @@ def test_a_picture_without_a_class_counts_once(saved, tmp_path):
         (
             lambda model, shop: evaluate_classifier(shop, shop),
             DataNotFound,
-            "A model's folder holds",
+            "Name a folder that holds model.safetensors and card.json",
         ),
     ],
 )

@@ -67,8 +67,11 @@ _PIECES = {
     "Rain Trousers; Robe; Shoe Accessories; Shoe Laces; Ties and Cufflinks; Travel Accessory; "
     "Trolley Bag",
 }
-ROLE_OF = WORDS | {role: role for role in ROLES}  # as in files that the book wrote
-ROLE_OF |= {name.strip(): role for role, names in _PIECES.items() for name in names.split(";")}
+ROLE_OF = (
+    WORDS
+    | {role: role for role in ROLES}  # as in files that the book wrote
+    | {name.strip(): role for role, names in _PIECES.items() for name in names.split(";")}
+)
 """Category (of drawn garments, product photos, Polyvore) or family (of MANGO outfits) -> role.
 
 Of other names `fashionnb.synthetic.composed_outfits.role_words.role_of` looks at the words. What is

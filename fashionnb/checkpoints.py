@@ -364,11 +364,14 @@ def published(name: str) -> Path:
     """
     there = _folders()
     if name not in there:
+        lost = (
+            " Install fashionnb again, or take a whole checkout; `fashionnb run --profile full` "
+            "trains them anew."
+        )
         raise DataNotFound(
             f"No model {name!r} came with fashionnb; there is: {', '.join(sorted(there)) or 'none'}"
-            f"; and, published elsewhere, {', '.join(pretrained.NAMES)}"
-            ". Install fashionnb again, or take a whole checkout; `fashionnb run --profile full` "
-            "trains them anew."
+            f"; and, published elsewhere, {', '.join(pretrained.NAMES)}. Use one of these names, "
+            f"or the folder of a model.{'' if there else lost}"
         )
     return there[name]
 

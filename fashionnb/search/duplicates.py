@@ -204,7 +204,7 @@ def find_duplicates(
     least_score: float | None = None,
     cache: Path | str | None = None,
     skip_unreadable: bool = False,
-) -> "Duplicates":
+) -> Duplicates:
     """Find exact and near duplicates among images, or between the images of two sources.
 
     Parameters
@@ -267,9 +267,9 @@ def _threshold(engine: "VisualSearchEngine", catalogue: "Catalogue", vectors: np
 
     Not by `threshold_from`: here some of the images have real duplicates, which would be errors.
     """
-    rows = np.sort(np.random.default_rng(0).permutation(len(catalogue))[:CALIBRATION])
     if len(vectors) < 2:
         return 0.0
+    rows = np.sort(np.random.default_rng(0).permutation(len(catalogue))[:CALIBRATION])
     copies = []
     for key in catalogue.table["image"].iloc[rows]:
         image = catalogue.images.image(key)
